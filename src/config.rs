@@ -1,0 +1,238 @@
+//! Settings: from arguments, then the environment, then `coinmill.toml`, then defaults that work with nothing set.
+//! One table names them all; the command line, Python and the docs are made from it. Nothing here connects to anything.
+
+mod database_url;
+mod layers;
+mod plan;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use secrecy::{ExposeSecret, SecretString};
+use url::Url;
+
+pub use database_url::DatabaseUrl;
+pub use layers::{Layers, SETTINGS, Setting};
+pub use plan::{Plan, PlanKind};
+
+use crate::error::{Error, Result};
+use crate::market::CoinId;
+
+/// How to know the present instant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClockSetting {
+    /// The machine's clock.
+    System,
+    /// The clock of the `coinmill sim` at the API's address.
+    Sim,
+    /// One instant for ever.
+    Frozen(DateTime<Utc>),
+}
+
+/// Bounds beyond which a quote is kept but warned about. Prices, caps and volumes are in `vs_currency`.
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
+pub struct Thresholds {
+    /// The lowest price that is not remarkable.
+    pub min_price: f64,
+    /// The highest price that is not remarkable.
+    pub max_price: f64,
+    /// The lowest market cap that is not remarkable.
+    pub min_market_cap: f64,
+    /// The lowest 24 h volume that is not remarkable.
+    pub min_volume: f64,
+    /// The largest 24 h change, in percent either way, that is not remarkable.
+    pub max_change_24h: f64,
+    /// The oldest `last_updated`, in seconds before the reply, that is not remarkable.
+    pub stale_after: f64,
+}
+
+impl Default for Thresholds {
+    fn default() -> Self {
+        Self {
+            min_price: 1e-6,
+            max_price: 1e6,
+            min_market_cap: 1e6,
+            min_volume: 1e5,
+            max_change_24h: 50.0,
+            stale_after: 3600.0,
+        }
+    }
+}
+
+/// A key for the API, which never prints.
+#[derive(Clone)]
+pub struct ApiKey(SecretString);
+
+impl ApiKey {
+    /// The key itself, for the request header alone.
+    pub fn expose(&self) -> &str {
+        self.0.expose_secret()
+    }
+}
+
+impl fmt::Debug for ApiKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+/// Everything that a run can be told.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The API's base URL, without a trailing slash.
+    pub api_url: Url,
+    /// The API key, where the plan has one.
+    pub api_key: Option<ApiKey>,
+    /// The API tier and its numbers.
+    pub plan: Plan,
+    /// The snapshot database.
+    pub snapshot_url: DatabaseUrl,
+    /// The time series database.
+    pub timeseries_url: DatabaseUrl,
+    /// The snapshot database as its owner, for `init`.
+    pub snapshot_owner_url: Option<DatabaseUrl>,
+    /// The time series database as its owner, for `init`.
+    pub timeseries_owner_url: Option<DatabaseUrl>,
+    /// Where received bytes are kept.
+    pub landing_dir: PathBuf,
+    /// How many coins a snapshot asks for, by market cap.
+    pub top: u32,
+    /// Coins that a snapshot asks for by name as well.
+    pub coins: Vec<CoinId>,
+    /// The currency of prices, caps and volumes.
+    pub vs_currency: String,
+    /// How to know the present instant.
+    pub clock: ClockSetting,
+    /// The share of what was expected, in \[0, 1\], below which a run also returns an error.
+    pub completeness: f64,
+    /// The longest one HTTP call may take.
+    pub timeout: Duration,
+    /// How often a call is tried before it is given up.
+    pub attempts: usize,
+    /// The longest wait between two tries; a `Retry-After` beyond it gives the call up.
+    pub max_wait: Duration,
+    /// When a quote is warned about.
+    pub thresholds: Thresholds,
+}
+
+impl Settings {
+    /// Reads the environment and `coinmill.toml`, and lays the arguments over them.
+    ///
+    /// # Errors
+    /// [`Error::Config`] naming the setting, where its value came from, and what would be right.
+    pub fn load(arguments: impl IntoIterator<Item = (String, String)>) -> Result<Self> {
+        Self::resolve(&Layers::gather(arguments)?)
+    }
+
+    /// The settings that these layers give. Pure.
+    ///
+    /// # Errors
+    /// As [`Settings::load`].
+    pub fn resolve(layers: &Layers) -> Result<Self> {
+        let api_key = layers.get("api_key").map(|key| ApiKey(SecretString::from(key.trim())));
+        if api_key.as_ref().is_some_and(|key| key.expose().chars().any(|c| !c.is_ascii_graphic())) {
+            return Err(Error::config("api_key holds white space or characters that no key has: copy the key again"));
+        }
+        let default_kind = if api_key.is_some() { PlanKind::Demo } else { PlanKind::Keyless };
+        let mut plan = Plan::documented(layers.read("plan")?.unwrap_or(default_kind));
+        if api_key.is_none() && matches!(plan.kind, PlanKind::Demo | PlanKind::Paid) {
+            let url = plan.default_api_url();
+            if layers.get("api_url").is_none_or(|own| own.trim_end_matches('/') == url) {
+                return Err(Error::config(format!(
+                    "the plan {} needs a key: set COINMILL_API_KEY, or COINMILL_PLAN=keyless to go without",
+                    plan.kind
+                )));
+            }
+        }
+        plan.calls_per_minute = layers.read("calls_per_minute")?.or(plan.calls_per_minute);
+        plan.credits_per_month = layers.read("credits_per_month")?.or(plan.credits_per_month);
+        plan.history_days = layers.read("history_days")?.or(plan.history_days);
+
+        let data_dir = layers.read("data_dir")?.unwrap_or_else(|| PathBuf::from("coinmill-data"));
+        let database = |name: &str| layers.read_with(name, DatabaseUrl::parse);
+        let default = Thresholds::default();
+        let number = |name: &str, default: f64| layers.read_in(name, 0.0..=f64::MAX).map(|n| n.unwrap_or(default));
+        let settings = Self {
+            api_url: layers.read_with("api_url", base_url)?.map_or_else(|| base_url(plan.default_api_url()), Ok)?,
+            api_key,
+            snapshot_url: database("snapshot_url")?
+                .unwrap_or_else(|| DatabaseUrl::Sqlite(data_dir.join("snapshot.db"))),
+            timeseries_url: database("timeseries_url")?
+                .unwrap_or_else(|| DatabaseUrl::Sqlite(data_dir.join("timeseries.db"))),
+            snapshot_owner_url: database("snapshot_owner_url")?,
+            timeseries_owner_url: database("timeseries_owner_url")?,
+            landing_dir: layers.read("landing_dir")?.unwrap_or_else(|| data_dir.join("landing")),
+            top: layers.read_in("top", 0..=20_000)?.unwrap_or(250),
+            coins: layers.read_with("coins", coin_list)?.unwrap_or_default(),
+            vs_currency: layers.read_with("vs_currency", currency)?.unwrap_or_else(|| "usd".to_owned()),
+            clock: layers.read_with("clock", clock)?.unwrap_or(ClockSetting::System),
+            completeness: layers.read_in("completeness", 0.0..=1.0)?.unwrap_or(0.95),
+            timeout: seconds(layers, "timeout", 30.0)?,
+            attempts: layers.read_in("attempts", 1..=100)?.unwrap_or(5),
+            max_wait: seconds(layers, "max_wait", 130.0)?,
+            thresholds: Thresholds {
+                min_price: number("min_price", default.min_price)?,
+                max_price: number("max_price", default.max_price)?,
+                min_market_cap: number("min_market_cap", default.min_market_cap)?,
+                min_volume: number("min_volume", default.min_volume)?,
+                max_change_24h: number("max_change_24h", default.max_change_24h)?,
+                stale_after: number("stale_after", default.stale_after)?,
+            },
+            plan,
+        };
+        if settings.top == 0 && settings.coins.is_empty() {
+            return Err(Error::config("nothing is asked for: set COINMILL_TOP above 0, or name coins in COINMILL_COINS"));
+        }
+        Ok(settings)
+    }
+}
+
+fn base_url(text: &str) -> Result<Url> {
+    let shape = || Error::argument("write the API's base URL like https://api.coingecko.com/api/v3");
+    let url = Url::parse(text.trim_end_matches('/')).map_err(|_| shape())?;
+    let usable = matches!(url.scheme(), "http" | "https") && url.has_host() && url.query().is_none();
+    if !usable {
+        return Err(shape());
+    }
+    if url.password().is_some() || !url.username().is_empty() {
+        return Err(Error::argument("the API's URL must not hold a user or password: a key goes into COINMILL_API_KEY"));
+    }
+    Ok(url)
+}
+
+fn coin_list(text: &str) -> Result<Vec<CoinId>> {
+    // the source silently loses what follows a space in its list, so spaces are ours to remove
+    let mut coins = Vec::new();
+    for id in text.split(',').map(str::trim).filter(|id| !id.is_empty()) {
+        let id: CoinId = id.parse()?;
+        if !coins.contains(&id) {
+            coins.push(id);
+        }
+    }
+    Ok(coins)
+}
+
+fn currency(text: &str) -> Result<String> {
+    let code = text.trim().to_ascii_lowercase();
+    if code.is_empty() || code.len() > 12 || !code.chars().all(|c| c.is_ascii_alphanumeric()) {
+        return Err(Error::argument("write the currency as its code, such as usd, eur or btc"));
+    }
+    Ok(code)
+}
+
+fn clock(text: &str) -> Result<ClockSetting> {
+    match text {
+        "system" => Ok(ClockSetting::System),
+        "sim" => Ok(ClockSetting::Sim),
+        _ => DateTime::parse_from_rfc3339(text)
+            .map(|instant| ClockSetting::Frozen(instant.to_utc()))
+            .map_err(|_| Error::argument("write system, sim, or an instant like 2026-01-31T00:30:00Z")),
+    }
+}
+
+fn seconds(layers: &Layers, name: &str, default: f64) -> Result<Duration> {
+    let value = layers.read_in(name, 0.001..=86_400.0)?.unwrap_or(default);
+    Ok(Duration::from_secs_f64(value))
+}

@@ -1,0 +1,158 @@
+//! The one error of the crate, with variants by what the caller does next.
+//! It does not know HTTP, SQL or Python: those layers turn their own errors into these.
+
+use std::error::Error as StdError;
+
+/// The underlying cause of an [`Error`], kept for `source()` and never repeated in the message.
+pub type Cause = Box<dyn StdError + Send + Sync + 'static>;
+
+/// What a fallible operation of this crate returns.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What went wrong, sorted by what the caller can do about it.
+///
+/// Messages are lower case, name the thing and the remedy, and never hold a key or a password.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// An argument cannot be used: correct the call.
+    #[error("{message}")]
+    Argument {
+        /// What is wrong and what would be right.
+        message: String,
+    },
+    /// A setting cannot be used, or something outside the call has to be set up first: correct it, then call again.
+    #[error("{message}")]
+    Config {
+        /// What is wrong and how to set it right.
+        message: String,
+        /// The error underneath.
+        #[source]
+        cause: Option<Cause>,
+    },
+    /// The market API refused, or could not be reached.
+    #[error("{message}")]
+    Source {
+        /// The source's own words, with the remedy where one is known.
+        message: String,
+        /// The HTTP status, where a reply was received.
+        status: Option<u16>,
+        /// The source's own error code (such as 10011), where the reply held one.
+        code: Option<i64>,
+        /// True where the same call may succeed later.
+        retryable: bool,
+        /// The error underneath.
+        #[source]
+        cause: Option<Cause>,
+    },
+    /// The plan's calls are spent: wait for the next month, or raise the plan's numbers.
+    #[error("{message}")]
+    Budget {
+        /// What is spent and when it is renewed.
+        message: String,
+    },
+    /// What was received, landed or stored cannot be what it claims to be.
+    #[error("{message}")]
+    Data {
+        /// What is wrong with it and what to do.
+        message: String,
+        /// The error underneath.
+        #[source]
+        cause: Option<Cause>,
+    },
+    /// A database or the landing folder refused or could not be reached.
+    #[error("{message}")]
+    Store {
+        /// What failed and the remedy.
+        message: String,
+        /// True where the same call may succeed later.
+        retryable: bool,
+        /// The error underneath.
+        #[source]
+        cause: Option<Cause>,
+    },
+    /// Another run holds the slot or the series: let it finish.
+    #[error("{message}")]
+    Held {
+        /// What is held.
+        message: String,
+    },
+    /// The slot is over, and the source serves only the present: nothing can be done.
+    #[error("{message}")]
+    Past {
+        /// Which slot.
+        message: String,
+    },
+    /// The run committed less than the set completeness: run again, it asks only for the rest.
+    #[error("{message}")]
+    Incomplete {
+        /// What is missing.
+        message: String,
+        /// The run's report, as JSON.
+        report: Box<serde_json::Value>,
+    },
+}
+
+impl Error {
+    /// A bad argument.
+    pub fn argument(message: impl Into<String>) -> Self {
+        Self::Argument { message: message.into() }
+    }
+
+    /// A setting or set-up that has to be corrected.
+    pub fn config(message: impl Into<String>) -> Self {
+        Self::Config { message: message.into(), cause: None }
+    }
+
+    /// Spent calls.
+    pub fn budget(message: impl Into<String>) -> Self {
+        Self::Budget { message: message.into() }
+    }
+
+    /// Data that cannot be believed.
+    pub fn data(message: impl Into<String>) -> Self {
+        Self::Data { message: message.into(), cause: None }
+    }
+
+    /// A database or folder that refuses, for good.
+    pub fn store(message: impl Into<String>, cause: impl Into<Cause>) -> Self {
+        Self::Store { message: message.into(), retryable: false, cause: Some(cause.into()) }
+    }
+
+    /// The same error with its underlying cause; the variants without one are returned as they are.
+    #[must_use]
+    pub fn because(mut self, because: impl Into<Cause>) -> Self {
+        match &mut self {
+            Self::Config { cause, .. }
+            | Self::Source { cause, .. }
+            | Self::Data { cause, .. }
+            | Self::Store { cause, .. } => *cause = Some(because.into()),
+            _ => {}
+        }
+        self
+    }
+
+    /// True where the same call may succeed later. The only retry policy of the crate.
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Source { retryable, .. } | Self::Store { retryable, .. } => *retryable,
+            Self::Held { .. } | Self::Incomplete { .. } => true,
+            _ => false,
+        }
+    }
+
+    /// The message followed by every cause, outermost first, joined with `: `. Repeated texts are said once.
+    pub fn chain(&self) -> String {
+        let mut text = self.to_string();
+        let mut next = self.source();
+        while let Some(cause) = next {
+            let said = cause.to_string();
+            if !text.contains(&said) {
+                text.push_str(": ");
+                text.push_str(&said);
+            }
+            next = cause.source();
+        }
+        text
+    }
+}

@@ -1,0 +1,10 @@
+//! coinmill turns CoinGecko's market API into data that can be trusted: snapshots of the top coins and their price
+//! history, complete or saying what is missing, stored once, traceable to the bytes they came from.
+//!
+//! `docs/architecture.md` says how the parts fit together.
+
+pub mod clock;
+pub mod config;
+pub mod error;
+pub mod http;
+pub mod market;

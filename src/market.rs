@@ -1,0 +1,242 @@
+//! The words of the market as types: coins, quotes and slots.
+//! They hold what the source said; nothing here fetches, judges or stores.
+
+use std::fmt;
+use std::str::FromStr;
+
+use chrono::{DateTime, DurationRound, NaiveDateTime, SubsecRound, TimeDelta, Utc};
+use serde::{Serialize, Serializer};
+
+use crate::error::{Error, Result};
+
+/// A coin's id at CoinGecko, such as `bitcoin`. The only key of a coin: symbols and names are shared.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct CoinId(String);
+
+impl CoinId {
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for CoinId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for CoinId {
+    type Err = Error;
+
+    /// Any text without commas, white space or control characters: real ids include `boringdao-[old]`, `_` and `bitCNY`.
+    fn from_str(text: &str) -> Result<Self> {
+        let unusable = |c: char| c == ',' || c.is_whitespace() || c.is_control();
+        if text.is_empty() || text.chars().any(unusable) {
+            return Err(Error::argument(format!(
+                "coin id {text:?} cannot be one: give CoinGecko's id, such as bitcoin, without spaces or commas"
+            )));
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+macro_rules! measures {
+    ($($(#[$doc:meta])* $variant:ident = $column:literal,)+) => {
+        /// A number of a quote. The name of each is its field at the source and its column in the database.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        #[repr(usize)]
+        pub enum Measure { $($(#[$doc])* $variant,)+ }
+
+        impl Measure {
+            /// Every measure, in column order.
+            pub const ALL: &'static [Measure] = &[$(Measure::$variant,)+];
+
+            /// The name at the source and in the database; the parts of `roi` are `roi_times` and `roi_percentage`.
+            pub const fn name(self) -> &'static str {
+                match self { $(Measure::$variant => $column,)+ }
+            }
+        }
+
+        /// How many measures a quote has.
+        pub const MEASURES: usize = [$(Measure::$variant,)+].len();
+    };
+}
+
+measures! {
+    /// Price of one coin, in `vs_currency`.
+    CurrentPrice = "current_price",
+    /// Price times circulating supply, in `vs_currency`.
+    MarketCap = "market_cap",
+    /// Price times maximum (or total) supply, in `vs_currency`.
+    FullyDilutedValuation = "fully_diluted_valuation",
+    /// Traded value of the last 24 hours, in `vs_currency`.
+    TotalVolume = "total_volume",
+    /// Highest price of the last 24 hours.
+    High24h = "high_24h",
+    /// Lowest price of the last 24 hours.
+    Low24h = "low_24h",
+    /// Price change over 24 hours, in `vs_currency`.
+    PriceChange24h = "price_change_24h",
+    /// Price change over 24 hours, in percent.
+    PriceChangePercentage24h = "price_change_percentage_24h",
+    /// Market cap change over 24 hours, in `vs_currency`.
+    MarketCapChange24h = "market_cap_change_24h",
+    /// Market cap change over 24 hours, in percent.
+    MarketCapChangePercentage24h = "market_cap_change_percentage_24h",
+    /// Coins in circulation.
+    CirculatingSupply = "circulating_supply",
+    /// Coins that exist, less those burned.
+    TotalSupply = "total_supply",
+    /// The most coins that can ever exist.
+    MaxSupply = "max_supply",
+    /// All-time high price.
+    Ath = "ath",
+    /// Distance of the price from the all-time high, in percent, by the source.
+    AthChangePercentage = "ath_change_percentage",
+    /// All-time low price.
+    Atl = "atl",
+    /// Distance of the price from the all-time low, in percent, by the source.
+    AtlChangePercentage = "atl_change_percentage",
+    /// Return on investment since the coin's sale, as a multiple.
+    RoiTimes = "roi_times",
+    /// Return on investment since the coin's sale, in percent.
+    RoiPercentage = "roi_percentage",
+}
+
+/// One coin's row of `/coins/markets`, every number as the source gave it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Quote {
+    /// The coin.
+    pub id: CoinId,
+    /// Ticker symbol, as written by the source.
+    pub symbol: String,
+    /// Name for people.
+    pub name: Option<String>,
+    /// Rank by market cap, as the source has it: it lags, can be shared and can be null.
+    pub market_cap_rank: Option<i64>,
+    /// The numbers, by [`Measure`].
+    pub measures: [Option<f64>; MEASURES],
+    /// When the all-time high was.
+    pub ath_date: Option<DateTime<Utc>>,
+    /// When the all-time low was.
+    pub atl_date: Option<DateTime<Utc>>,
+    /// The currency of `roi_times` and `roi_percentage`.
+    pub roi_currency: Option<String>,
+    /// The source's `last_updated`, to the millisecond.
+    pub observed_at: Option<DateTime<Utc>>,
+}
+
+impl Quote {
+    /// One of the quote's numbers; `None` where the source had null or nothing.
+    pub fn measure(&self, measure: Measure) -> Option<f64> {
+        self.measures[measure as usize]
+    }
+}
+
+/// An instant to the millisecond, which is all that the source gives and all that both databases keep alike.
+pub fn to_millisecond(instant: DateTime<Utc>) -> DateTime<Utc> {
+    instant.trunc_subsecs(3)
+}
+
+/// A half-hour, named by its start in UTC: \[00:30, 01:00) is the slot `00:30`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Slot(DateTime<Utc>);
+
+impl Slot {
+    /// How long a slot lasts.
+    pub const LENGTH: TimeDelta = TimeDelta::minutes(30);
+
+    /// The slot that an instant lies in.
+    pub fn containing(instant: DateTime<Utc>) -> Self {
+        Self(instant.duration_trunc(Self::LENGTH).unwrap_or(instant))
+    }
+
+    /// Its first instant.
+    pub fn start(self) -> DateTime<Utc> {
+        self.0
+    }
+
+    /// The first instant after it.
+    pub fn end(self) -> DateTime<Utc> {
+        self.0 + Self::LENGTH
+    }
+
+    /// Half-hours since 1970: the slot as a number, for locks.
+    pub fn number(self) -> i64 {
+        self.0.timestamp().div_euclid(Self::LENGTH.num_seconds())
+    }
+}
+
+impl fmt::Display for Slot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0.format("%Y-%m-%dT%H:%MZ"))
+    }
+}
+
+impl Serialize for Slot {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl FromStr for Slot {
+    type Err = Error;
+
+    /// RFC 3339, or a plain date and time taken as UTC; on the hour or the half-hour.
+    fn from_str(text: &str) -> Result<Self> {
+        let plain = || {
+            ["%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%MZ"]
+                .iter()
+                .find_map(|format| NaiveDateTime::parse_from_str(text, format).ok())
+                .map(|naive| naive.and_utc())
+        };
+        let instant = DateTime::parse_from_rfc3339(text).ok().map(|t| t.to_utc()).or_else(plain).ok_or_else(|| {
+            Error::argument(format!("slot {text:?} is not a time: write it like 2026-01-31T00:30Z"))
+        })?;
+        let slot = Self::containing(instant);
+        if slot.0 != instant {
+            return Err(Error::argument(format!(
+                "slot {text:?} is not on a half-hour: that instant lies in the slot {slot}"
+            )));
+        }
+        Ok(slot)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slot_is_named_by_its_start() {
+        let t = "2026-04-08T01:59:59.999Z".parse::<DateTime<Utc>>().unwrap();
+        assert_eq!(Slot::containing(t).to_string(), "2026-04-08T01:30Z");
+        assert_eq!(Slot::containing(t).end().to_rfc3339(), "2026-04-08T02:00:00+00:00");
+    }
+
+    #[test]
+    fn a_slot_reads_what_people_write() {
+        for text in ["2026-04-08T01:30Z", "2026-04-08 01:30", "2026-04-08T03:30:00+02:00", "2026-04-08T01:30:00"] {
+            assert_eq!(text.parse::<Slot>().unwrap().to_string(), "2026-04-08T01:30Z", "{text}");
+        }
+    }
+
+    #[test]
+    fn a_slot_off_the_half_hour_is_refused_with_the_right_one() {
+        let error = "2026-04-08T01:31Z".parse::<Slot>().unwrap_err().to_string();
+        assert!(error.contains("2026-04-08T01:30Z"), "{error}");
+        assert!("noon".parse::<Slot>().is_err());
+    }
+
+    #[test]
+    fn awkward_real_ids_are_ids_and_lists_are_not() {
+        for id in ["boringdao-[old]", "_", "bitCNY", "0-5x-long"] {
+            assert_eq!(id.parse::<CoinId>().unwrap().as_str(), id);
+        }
+        for text in ["", "a,b", "a b", "a\n"] {
+            assert!(text.parse::<CoinId>().is_err(), "{text:?}");
+        }
+    }
+}
