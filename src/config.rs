@@ -131,15 +131,29 @@ impl Settings {
     /// # Errors
     /// As [`Settings::load`].
     pub fn resolve(layers: &Layers) -> Result<Self> {
-        let api_key = layers.get("api_key").map(|key| ApiKey(SecretString::from(key.trim())));
-        if api_key.as_ref().is_some_and(|key| key.expose().chars().any(|c| !c.is_ascii_graphic())) {
-            return Err(Error::config("api_key holds white space or characters that no key has: copy the key again"));
+        let api_key = layers
+            .get("api_key")
+            .map(|key| ApiKey(SecretString::from(key.trim())));
+        if api_key
+            .as_ref()
+            .is_some_and(|key| key.expose().chars().any(|c| !c.is_ascii_graphic()))
+        {
+            return Err(Error::config(
+                "api_key holds white space or characters that no key has: copy the key again",
+            ));
         }
-        let default_kind = if api_key.is_some() { PlanKind::Demo } else { PlanKind::Keyless };
+        let default_kind = if api_key.is_some() {
+            PlanKind::Demo
+        } else {
+            PlanKind::Keyless
+        };
         let mut plan = Plan::documented(layers.read("plan")?.unwrap_or(default_kind));
         if api_key.is_none() && matches!(plan.kind, PlanKind::Demo | PlanKind::Paid) {
             let url = plan.default_api_url();
-            if layers.get("api_url").is_none_or(|own| own.trim_end_matches('/') == url) {
+            if layers
+                .get("api_url")
+                .is_none_or(|own| own.trim_end_matches('/') == url)
+            {
                 return Err(Error::config(format!(
                     "the plan {} needs a key: set COINMILL_API_KEY, or COINMILL_PLAN=keyless to go without",
                     plan.kind
@@ -150,12 +164,20 @@ impl Settings {
         plan.credits_per_month = layers.read("credits_per_month")?.or(plan.credits_per_month);
         plan.history_days = layers.read("history_days")?.or(plan.history_days);
 
-        let data_dir = layers.read("data_dir")?.unwrap_or_else(|| PathBuf::from("coinmill-data"));
+        let data_dir = layers
+            .read("data_dir")?
+            .unwrap_or_else(|| PathBuf::from("coinmill-data"));
         let database = |name: &str| layers.read_with(name, DatabaseUrl::parse);
         let default = Thresholds::default();
-        let number = |name: &str, default: f64| layers.read_in(name, 0.0..=f64::MAX).map(|n| n.unwrap_or(default));
+        let number = |name: &str, default: f64| {
+            layers
+                .read_in(name, 0.0..=f64::MAX)
+                .map(|n| n.unwrap_or(default))
+        };
         let settings = Self {
-            api_url: layers.read_with("api_url", base_url)?.map_or_else(|| base_url(plan.default_api_url()), Ok)?,
+            api_url: layers
+                .read_with("api_url", base_url)?
+                .map_or_else(|| base_url(plan.default_api_url()), Ok)?,
             api_key,
             snapshot_url: database("snapshot_url")?
                 .unwrap_or_else(|| DatabaseUrl::Sqlite(data_dir.join("snapshot.db"))),
@@ -163,11 +185,17 @@ impl Settings {
                 .unwrap_or_else(|| DatabaseUrl::Sqlite(data_dir.join("timeseries.db"))),
             snapshot_owner_url: database("snapshot_owner_url")?,
             timeseries_owner_url: database("timeseries_owner_url")?,
-            landing_dir: layers.read("landing_dir")?.unwrap_or_else(|| data_dir.join("landing")),
+            landing_dir: layers
+                .read("landing_dir")?
+                .unwrap_or_else(|| data_dir.join("landing")),
             top: layers.read_in("top", 0..=20_000)?.unwrap_or(250),
             coins: layers.read_with("coins", coin_list)?.unwrap_or_default(),
-            vs_currency: layers.read_with("vs_currency", currency)?.unwrap_or_else(|| "usd".to_owned()),
-            clock: layers.read_with("clock", clock)?.unwrap_or(ClockSetting::System),
+            vs_currency: layers
+                .read_with("vs_currency", currency)?
+                .unwrap_or_else(|| "usd".to_owned()),
+            clock: layers
+                .read_with("clock", clock)?
+                .unwrap_or(ClockSetting::System),
             completeness: layers.read_in("completeness", 0.0..=1.0)?.unwrap_or(0.95),
             timeout: seconds(layers, "timeout", 30.0)?,
             attempts: layers.read_in("attempts", 1..=100)?.unwrap_or(5),
@@ -183,21 +211,27 @@ impl Settings {
             plan,
         };
         if settings.top == 0 && settings.coins.is_empty() {
-            return Err(Error::config("nothing is asked for: set COINMILL_TOP above 0, or name coins in COINMILL_COINS"));
+            return Err(Error::config(
+                "nothing is asked for: set COINMILL_TOP above 0, or name coins in COINMILL_COINS",
+            ));
         }
         Ok(settings)
     }
 }
 
 fn base_url(text: &str) -> Result<Url> {
-    let shape = || Error::argument("write the API's base URL like https://api.coingecko.com/api/v3");
+    let shape =
+        || Error::argument("write the API's base URL like https://api.coingecko.com/api/v3");
     let url = Url::parse(text.trim_end_matches('/')).map_err(|_| shape())?;
-    let usable = matches!(url.scheme(), "http" | "https") && url.has_host() && url.query().is_none();
+    let usable =
+        matches!(url.scheme(), "http" | "https") && url.has_host() && url.query().is_none();
     if !usable {
         return Err(shape());
     }
     if url.password().is_some() || !url.username().is_empty() {
-        return Err(Error::argument("the API's URL must not hold a user or password: a key goes into COINMILL_API_KEY"));
+        return Err(Error::argument(
+            "the API's URL must not hold a user or password: a key goes into COINMILL_API_KEY",
+        ));
     }
     Ok(url)
 }
@@ -217,7 +251,9 @@ fn coin_list(text: &str) -> Result<Vec<CoinId>> {
 fn currency(text: &str) -> Result<String> {
     let code = text.trim().to_ascii_lowercase();
     if code.is_empty() || code.len() > 12 || !code.chars().all(|c| c.is_ascii_alphanumeric()) {
-        return Err(Error::argument("write the currency as its code, such as usd, eur or btc"));
+        return Err(Error::argument(
+            "write the currency as its code, such as usd, eur or btc",
+        ));
     }
     Ok(code)
 }
@@ -228,7 +264,9 @@ fn clock(text: &str) -> Result<ClockSetting> {
         "sim" => Ok(ClockSetting::Sim),
         _ => DateTime::parse_from_rfc3339(text)
             .map(|instant| ClockSetting::Frozen(instant.to_utc()))
-            .map_err(|_| Error::argument("write system, sim, or an instant like 2026-01-31T00:30:00Z")),
+            .map_err(|_| {
+                Error::argument("write system, sim, or an instant like 2026-01-31T00:30:00Z")
+            }),
     }
 }
 

@@ -96,27 +96,41 @@ pub enum Error {
 impl Error {
     /// A bad argument.
     pub fn argument(message: impl Into<String>) -> Self {
-        Self::Argument { message: message.into() }
+        Self::Argument {
+            message: message.into(),
+        }
     }
 
     /// A setting or set-up that has to be corrected.
     pub fn config(message: impl Into<String>) -> Self {
-        Self::Config { message: message.into(), cause: None }
+        Self::Config {
+            message: message.into(),
+            cause: None,
+        }
     }
 
     /// Spent calls.
     pub fn budget(message: impl Into<String>) -> Self {
-        Self::Budget { message: message.into() }
+        Self::Budget {
+            message: message.into(),
+        }
     }
 
     /// Data that cannot be believed.
     pub fn data(message: impl Into<String>) -> Self {
-        Self::Data { message: message.into(), cause: None }
+        Self::Data {
+            message: message.into(),
+            cause: None,
+        }
     }
 
     /// A database or folder that refuses, for good.
     pub fn store(message: impl Into<String>, cause: impl Into<Cause>) -> Self {
-        Self::Store { message: message.into(), retryable: false, cause: Some(cause.into()) }
+        Self::Store {
+            message: message.into(),
+            retryable: false,
+            cause: Some(cause.into()),
+        }
     }
 
     /// The same error with its underlying cause; the variants without one are returned as they are.

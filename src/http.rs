@@ -26,15 +26,29 @@ use crate::error::{Error, Result};
 use limiter::Limiter;
 
 /// How coinmill introduces itself: without a descriptive User-Agent the source answers 403.
-pub const USER_AGENT: &str = concat!("coinmill/", env!("CARGO_PKG_VERSION"), " (market data pipeline)");
+pub const USER_AGENT: &str = concat!(
+    "coinmill/",
+    env!("CARGO_PKG_VERSION"),
+    " (market data pipeline)"
+);
 
 /// The most bytes of one body, decompressed: the largest real one, `/coins/list`, has about 2 MB.
 pub const BODY_LIMIT: usize = 64 << 20;
 
 /// The reply headers worth keeping: they say how old a body is and what it is a part of.
 const USEFUL_HEADERS: [&str; 12] = [
-    "age", "cache-control", "cf-cache-status", "content-type", "date", "etag", "expires", "per-page", "retry-after",
-    "server", "total", "x-request-id",
+    "age",
+    "cache-control",
+    "cf-cache-status",
+    "content-type",
+    "date",
+    "etag",
+    "expires",
+    "per-page",
+    "retry-after",
+    "server",
+    "total",
+    "x-request-id",
 ];
 
 /// What to ask: a path below the base URL, and its query.
@@ -62,7 +76,9 @@ impl Request {
 
 impl fmt::Display for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.path.iter().try_for_each(|segment| write!(f, "/{segment}"))
+        self.path
+            .iter()
+            .try_for_each(|segment| write!(f, "/{segment}"))
     }
 }
 
@@ -84,7 +100,10 @@ pub struct Reply {
 impl Reply {
     /// The source's clock when it answered: its `Date` header.
     pub fn date(&self) -> Option<DateTime<Utc>> {
-        self.headers.get("date").and_then(|text| httpdate::parse_http_date(text).ok()).map(DateTime::from)
+        self.headers
+            .get("date")
+            .and_then(|text| httpdate::parse_http_date(text).ok())
+            .map(DateTime::from)
     }
 }
 
@@ -119,8 +138,9 @@ impl Client {
         let mut headers = HeaderMap::new();
         let key = settings.api_key.as_ref().map(|key| key.expose().to_owned());
         if let Some(key) = &key {
-            let mut value = HeaderValue::from_str(key)
-                .map_err(|_| Error::config("api_key holds characters that no key has: copy the key again"))?;
+            let mut value = HeaderValue::from_str(key).map_err(|_| {
+                Error::config("api_key holds characters that no key has: copy the key again")
+            })?;
             value.set_sensitive(true);
             headers.insert(HeaderName::from_static(settings.plan.key_header()), value);
         }
@@ -149,7 +169,10 @@ impl Client {
 
     /// What has been spent so far.
     pub fn spent(&self) -> Spent {
-        Spent { calls: self.calls.load(Ordering::Relaxed), credits: self.credits.load(Ordering::Relaxed) }
+        Spent {
+            calls: self.calls.load(Ordering::Relaxed),
+            credits: self.credits.load(Ordering::Relaxed),
+        }
     }
 
     /// Asks until there is an answer to believe, within the plan's pace. Every whole reply, refusals included, is
@@ -158,7 +181,11 @@ impl Client {
     /// # Errors
     /// [`Error::Source`] with the source's code and words once the tries are used up or trying again is no use;
     /// whatever `on_reply` returns.
-    pub async fn get(&self, request: &Request, mut on_reply: impl FnMut(&Reply) -> Result<()>) -> Result<Reply> {
+    pub async fn get(
+        &self,
+        request: &Request,
+        mut on_reply: impl FnMut(&Reply) -> Result<()>,
+    ) -> Result<Reply> {
         let mut delays = ExponentialBuilder::default()
             .with_min_delay(Duration::from_millis(500))
             .with_max_delay(self.max_wait)
@@ -176,18 +203,27 @@ impl Client {
                         Some(refused) => refused,
                     }
                 }
-                Err(error) => Refusal { error, retry_after: None },
+                Err(error) => Refusal {
+                    error,
+                    retry_after: None,
+                },
             };
             let Refusal { error, retry_after } = refused;
             if !error.is_retryable() {
                 return Err(error);
             }
-            let Some(delay) = delays.next() else { return Err(given_up(error, tries)) };
+            let Some(delay) = delays.next() else {
+                return Err(given_up(error, tries));
+            };
             let wait = retry_after.map_or(delay, |asked| asked.max(delay));
             if wait > self.max_wait {
                 return Err(given_up(error, tries));
             }
-            tracing::warn!("{error}; trying again in {:.1} s ({tries} of {})", wait.as_secs_f64(), self.attempts);
+            tracing::warn!(
+                "{error}; trying again in {:.1} s ({tries} of {})",
+                wait.as_secs_f64(),
+                self.attempts
+            );
             if retry_after.is_some() {
                 self.limiter.hold(wait);
             }
@@ -199,20 +235,37 @@ impl Client {
         self.limiter.wait().await;
         self.calls.fetch_add(1, Ordering::Relaxed);
         let url = request.url(&self.base);
-        let mut response = self.inner.get(url.clone()).send().await.map_err(|error| unreachable(&self.base, error))?;
+        let mut response = self
+            .inner
+            .get(url.clone())
+            .send()
+            .await
+            .map_err(|error| unreachable(&self.base, error))?;
         let status = response.status().as_u16();
         if status == 200 {
             self.credits.fetch_add(1, Ordering::Relaxed);
         }
         let headers = USEFUL_HEADERS
             .iter()
-            .filter_map(|&name| Some((name.to_owned(), response.headers().get(name)?.to_str().ok()?.to_owned())))
+            .filter_map(|&name| {
+                Some((
+                    name.to_owned(),
+                    response.headers().get(name)?.to_str().ok()?.to_owned(),
+                ))
+            })
             .collect();
         let mut body = BytesMut::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| cut_short(request, error))? {
+        while let Some(chunk) = response
+            .chunk()
+            .await
+            .map_err(|error| cut_short(request, error))?
+        {
             if body.len() + chunk.len() > BODY_LIMIT {
                 return Err(Error::Source {
-                    message: format!("the source's body for {request} is over {} MB: not read", BODY_LIMIT >> 20),
+                    message: format!(
+                        "the source's body for {request} is over {} MB: not read",
+                        BODY_LIMIT >> 20
+                    ),
                     status: Some(status),
                     code: None,
                     retryable: false,
@@ -221,8 +274,19 @@ impl Client {
             }
             body.extend_from_slice(&chunk);
         }
-        let reply = Reply { url: url.into(), status, headers, body: body.freeze(), received_at: self.clock.now() };
-        tracing::debug!("{} {} ({} bytes)", reply.status, reply.url, reply.body.len());
+        let reply = Reply {
+            url: url.into(),
+            status,
+            headers,
+            body: body.freeze(),
+            received_at: self.clock.now(),
+        };
+        tracing::debug!(
+            "{} {} ({} bytes)",
+            reply.status,
+            reply.url,
+            reply.body.len()
+        );
         Ok(reply)
     }
 }
@@ -239,27 +303,57 @@ fn builder() -> reqwest::ClientBuilder {
 
 fn given_up(error: Error, tries: usize) -> Error {
     match error {
-        Error::Source { message, status, code, retryable, cause } if tries > 1 => {
-            Error::Source { message: format!("{message} (tried {tries} times)"), status, code, retryable, cause }
-        }
+        Error::Source {
+            message,
+            status,
+            code,
+            retryable,
+            cause,
+        } if tries > 1 => Error::Source {
+            message: format!("{message} (tried {tries} times)"),
+            status,
+            code,
+            retryable,
+            cause,
+        },
         error => error,
     }
 }
 
 fn unreachable(base: &Url, error: reqwest::Error) -> Error {
-    let what = if error.is_timeout() { "did not answer in time" } else { "cannot be reached" };
+    let what = if error.is_timeout() {
+        "did not answer in time"
+    } else {
+        "cannot be reached"
+    };
     let remedy = "check the network, the proxy variables and COINMILL_API_URL";
-    transport(format!("the source at {} {what}: {remedy}", base.host_str().unwrap_or_default()), error)
+    transport(
+        format!(
+            "the source at {} {what}: {remedy}",
+            base.host_str().unwrap_or_default()
+        ),
+        error,
+    )
 }
 
 fn cut_short(request: &Request, error: reqwest::Error) -> Error {
-    let what = if error.is_timeout() { "stalled" } else { "was cut short" };
+    let what = if error.is_timeout() {
+        "stalled"
+    } else {
+        "was cut short"
+    };
     transport(format!("the source's body for {request} {what}"), error)
 }
 
 fn transport(message: String, error: reqwest::Error) -> Error {
     let error = error.without_url();
-    Error::Source { message, status: None, code: None, retryable: true, cause: Some(error.into()) }
+    Error::Source {
+        message,
+        status: None,
+        code: None,
+        retryable: true,
+        cause: Some(error.into()),
+    }
 }
 
 /// The clock that a setting names. The simulated market is asked for its own; that is no API call.
@@ -281,11 +375,27 @@ pub async fn clock(settings: &Settings) -> Result<Clock> {
             let mut url = settings.api_url.clone();
             url.set_path("/sim/clock");
             let client = builder().timeout(settings.timeout).build();
-            let client = client.map_err(|error| Error::config("the HTTP client cannot be set up").because(error))?;
-            let told = async { client.get(url).send().await?.error_for_status()?.bytes().await }.await;
+            let client = client.map_err(|error| {
+                Error::config("the HTTP client cannot be set up").because(error)
+            })?;
+            let told = async {
+                client
+                    .get(url)
+                    .send()
+                    .await?
+                    .error_for_status()?
+                    .bytes()
+                    .await
+            }
+            .await;
             let told = told.map_err(|error| Error::config(remedy).because(error.without_url()))?;
-            let told: Told = serde_json::from_slice(&told).map_err(|error| Error::config(remedy).because(error))?;
-            Ok(if told.frozen { Clock::Frozen(told.now) } else { Clock::Shifted(told.now - Utc::now()) })
+            let told: Told = serde_json::from_slice(&told)
+                .map_err(|error| Error::config(remedy).because(error))?;
+            Ok(if told.frozen {
+                Clock::Frozen(told.now)
+            } else {
+                Clock::Shifted(told.now - Utc::now())
+            })
         }
     }
 }

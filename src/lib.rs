@@ -4,7 +4,11 @@
 //! `docs/architecture.md` says how the parts fit together.
 
 pub mod clock;
+pub mod coingecko;
 pub mod config;
+pub mod derive;
 pub mod error;
 pub mod http;
+pub mod landing;
 pub mod market;
+pub mod quality;

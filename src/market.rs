@@ -15,6 +15,11 @@ use crate::error::{Error, Result};
 pub struct CoinId(String);
 
 impl CoinId {
+    /// An id from the source, which is taken as it is: what we would refuse from a user may still be a coin.
+    pub fn from_source(id: String) -> Self {
+        Self(id)
+    }
+
     /// The id as text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -187,14 +192,26 @@ impl FromStr for Slot {
     /// RFC 3339, or a plain date and time taken as UTC; on the hour or the half-hour.
     fn from_str(text: &str) -> Result<Self> {
         let plain = || {
-            ["%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%MZ"]
-                .iter()
-                .find_map(|format| NaiveDateTime::parse_from_str(text, format).ok())
-                .map(|naive| naive.and_utc())
+            [
+                "%Y-%m-%dT%H:%M:%S",
+                "%Y-%m-%d %H:%M:%S",
+                "%Y-%m-%dT%H:%M",
+                "%Y-%m-%d %H:%M",
+                "%Y-%m-%dT%H:%MZ",
+            ]
+            .iter()
+            .find_map(|format| NaiveDateTime::parse_from_str(text, format).ok())
+            .map(|naive| naive.and_utc())
         };
-        let instant = DateTime::parse_from_rfc3339(text).ok().map(|t| t.to_utc()).or_else(plain).ok_or_else(|| {
-            Error::argument(format!("slot {text:?} is not a time: write it like 2026-01-31T00:30Z"))
-        })?;
+        let instant = DateTime::parse_from_rfc3339(text)
+            .ok()
+            .map(|t| t.to_utc())
+            .or_else(plain)
+            .ok_or_else(|| {
+                Error::argument(format!(
+                    "slot {text:?} is not a time: write it like 2026-01-31T00:30Z"
+                ))
+            })?;
         let slot = Self::containing(instant);
         if slot.0 != instant {
             return Err(Error::argument(format!(
@@ -213,13 +230,25 @@ mod tests {
     fn a_slot_is_named_by_its_start() {
         let t = "2026-04-08T01:59:59.999Z".parse::<DateTime<Utc>>().unwrap();
         assert_eq!(Slot::containing(t).to_string(), "2026-04-08T01:30Z");
-        assert_eq!(Slot::containing(t).end().to_rfc3339(), "2026-04-08T02:00:00+00:00");
+        assert_eq!(
+            Slot::containing(t).end().to_rfc3339(),
+            "2026-04-08T02:00:00+00:00"
+        );
     }
 
     #[test]
     fn a_slot_reads_what_people_write() {
-        for text in ["2026-04-08T01:30Z", "2026-04-08 01:30", "2026-04-08T03:30:00+02:00", "2026-04-08T01:30:00"] {
-            assert_eq!(text.parse::<Slot>().unwrap().to_string(), "2026-04-08T01:30Z", "{text}");
+        for text in [
+            "2026-04-08T01:30Z",
+            "2026-04-08 01:30",
+            "2026-04-08T03:30:00+02:00",
+            "2026-04-08T01:30:00",
+        ] {
+            assert_eq!(
+                text.parse::<Slot>().unwrap().to_string(),
+                "2026-04-08T01:30Z",
+                "{text}"
+            );
         }
     }
 

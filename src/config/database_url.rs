@@ -29,7 +29,10 @@ impl DatabaseUrl {
     /// # Errors
     /// [`Error::Argument`] when it is none of them; the message never repeats the text, which may hold a password.
     pub fn parse(text: &str) -> Result<Self> {
-        if let Some(path) = text.strip_prefix("sqlite://").or_else(|| text.strip_prefix("sqlite:")) {
+        if let Some(path) = text
+            .strip_prefix("sqlite://")
+            .or_else(|| text.strip_prefix("sqlite:"))
+        {
             let path = path.split('?').next().unwrap_or_default();
             if path.is_empty() || path == ":memory:" {
                 return Err(Error::argument(
@@ -44,13 +47,22 @@ impl DatabaseUrl {
             return Err(Error::argument(shape));
         }
         if shown.password().is_some() {
-            shown.set_password(Some("***")).map_err(|()| Error::argument(shape))?;
+            shown
+                .set_password(Some("***"))
+                .map_err(|()| Error::argument(shape))?;
         }
         let pairs: Vec<(String, String)> = shown
             .query_pairs()
             .map(|(key, value)| {
                 let secret = matches!(&*key, "password" | "sslpassword");
-                (key.into_owned(), if secret { "***".to_owned() } else { value.into_owned() })
+                (
+                    key.into_owned(),
+                    if secret {
+                        "***".to_owned()
+                    } else {
+                        value.into_owned()
+                    },
+                )
             })
             .collect();
         if pairs.is_empty() {
@@ -58,7 +70,10 @@ impl DatabaseUrl {
         } else {
             shown.query_pairs_mut().clear().extend_pairs(pairs);
         }
-        Ok(Self::Postgres { full: SecretString::from(text), shown: shown.into() })
+        Ok(Self::Postgres {
+            full: SecretString::from(text),
+            shown: shown.into(),
+        })
     }
 
     /// The whole URL with its password, for the driver alone; `None` for SQLite.
@@ -99,7 +114,10 @@ mod tests {
 
     #[test]
     fn a_password_is_never_shown() {
-        for url in ["postgresql://me:hunter2@h:1/db", "postgres://h/db?user=me&password=hunter2&sslmode=require"] {
+        for url in [
+            "postgresql://me:hunter2@h:1/db",
+            "postgres://h/db?user=me&password=hunter2&sslmode=require",
+        ] {
             let url = DatabaseUrl::parse(url).unwrap();
             assert!(!format!("{url} {url:?}").contains("hunter2"), "{url}");
             assert!(url.expose().unwrap().contains("hunter2"));
@@ -108,7 +126,12 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_is_not_repeated() {
-        for text in ["mysql://me:hunter2@h/db", "hunter2", "sqlite://", "sqlite::memory:"] {
+        for text in [
+            "mysql://me:hunter2@h/db",
+            "hunter2",
+            "sqlite://",
+            "sqlite::memory:",
+        ] {
             let error = DatabaseUrl::parse(text).unwrap_err().to_string();
             assert!(!error.contains("hunter2"), "{error}");
         }

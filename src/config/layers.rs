@@ -23,38 +23,103 @@ pub struct Setting {
 }
 
 const fn setting(name: &'static str, help: &'static str) -> Setting {
-    Setting { name, help, secret: false }
+    Setting {
+        name,
+        help,
+        secret: false,
+    }
 }
 
 /// Every setting, in the order in which the documentation lists them.
 pub const SETTINGS: &[Setting] = &[
-    setting("config", "the settings file [default: coinmill.toml, where there is one]"),
+    setting(
+        "config",
+        "the settings file [default: coinmill.toml, where there is one]",
+    ),
     setting("api_url", "the API's base URL [default: the plan's]"),
-    Setting { name: "api_key", help: "the API key; COINGECKO_API_KEY is read too", secret: true },
-    setting("plan", "keyless, demo, paid or unlimited [default: demo with a key, else keyless]"),
-    setting("calls_per_minute", "the most calls in a minute [default: the plan's]"),
-    setting("credits_per_month", "the most successful calls in a month [default: the plan's]"),
-    setting("history_days", "how many days back the plan serves [default: the plan's]"),
-    setting("data_dir", "where the default databases and landing are [default: coinmill-data]"),
-    setting("snapshot_url", "the snapshot database [default: sqlite://DATA_DIR/snapshot.db]"),
-    setting("timeseries_url", "the time series database [default: sqlite://DATA_DIR/timeseries.db]"),
-    setting("snapshot_owner_url", "the snapshot database as its owner, for init [default: SNAPSHOT_URL]"),
-    setting("timeseries_owner_url", "the time series database as its owner, for init [default: TIMESERIES_URL]"),
-    setting("landing_dir", "where the received bytes are kept [default: DATA_DIR/landing]"),
+    Setting {
+        name: "api_key",
+        help: "the API key; COINGECKO_API_KEY is read too",
+        secret: true,
+    },
+    setting(
+        "plan",
+        "keyless, demo, paid or unlimited [default: demo with a key, else keyless]",
+    ),
+    setting(
+        "calls_per_minute",
+        "the most calls in a minute [default: the plan's]",
+    ),
+    setting(
+        "credits_per_month",
+        "the most successful calls in a month [default: the plan's]",
+    ),
+    setting(
+        "history_days",
+        "how many days back the plan serves [default: the plan's]",
+    ),
+    setting(
+        "data_dir",
+        "where the default databases and landing are [default: coinmill-data]",
+    ),
+    setting(
+        "snapshot_url",
+        "the snapshot database [default: sqlite://DATA_DIR/snapshot.db]",
+    ),
+    setting(
+        "timeseries_url",
+        "the time series database [default: sqlite://DATA_DIR/timeseries.db]",
+    ),
+    setting(
+        "snapshot_owner_url",
+        "the snapshot database as its owner, for init [default: SNAPSHOT_URL]",
+    ),
+    setting(
+        "timeseries_owner_url",
+        "the time series database as its owner, for init [default: TIMESERIES_URL]",
+    ),
+    setting(
+        "landing_dir",
+        "where the received bytes are kept [default: DATA_DIR/landing]",
+    ),
     setting("top", "how many coins, by market cap [default: 250]"),
-    setting("coins", "coins to ask for by name as well, by id, with commas"),
+    setting(
+        "coins",
+        "coins to ask for by name as well, by id, with commas",
+    ),
     setting("vs_currency", "the currency of prices [default: usd]"),
-    setting("clock", "system, sim (the simulated market's), or an instant [default: system]"),
-    setting("completeness", "the share of the expected below which a run is also an error [default: 0.95]"),
-    setting("timeout", "the longest one call may take, in seconds [default: 30]"),
+    setting(
+        "clock",
+        "system, sim (the simulated market's), or an instant [default: system]",
+    ),
+    setting(
+        "completeness",
+        "the share of the expected below which a run is also an error [default: 0.95]",
+    ),
+    setting(
+        "timeout",
+        "the longest one call may take, in seconds [default: 30]",
+    ),
     setting("attempts", "how often a call is tried [default: 5]"),
-    setting("max_wait", "the longest wait between two tries, in seconds [default: 130]"),
+    setting(
+        "max_wait",
+        "the longest wait between two tries, in seconds [default: 130]",
+    ),
     setting("min_price", "warn below this price [default: 1e-6]"),
     setting("max_price", "warn above this price [default: 1e6]"),
-    setting("min_market_cap", "warn below this market cap [default: 1e6]"),
+    setting(
+        "min_market_cap",
+        "warn below this market cap [default: 1e6]",
+    ),
     setting("min_volume", "warn below this 24 h volume [default: 1e5]"),
-    setting("max_change_24h", "warn above this 24 h change, in percent either way [default: 50]"),
-    setting("stale_after", "warn when a quote is older than this, in seconds [default: 3600]"),
+    setting(
+        "max_change_24h",
+        "warn above this 24 h change, in percent either way [default: 50]",
+    ),
+    setting(
+        "stale_after",
+        "warn when a quote is older than this, in seconds [default: 3600]",
+    ),
 ];
 
 /// The texts of the settings, by where they were written.
@@ -76,35 +141,60 @@ impl Layers {
         let mut environment = BTreeMap::new();
         for setting in SETTINGS {
             // an empty variable is how compose files and shells say "not set"
-            if let Some(value) = env::var(env_name(setting.name)).ok().filter(|value| !value.is_empty()) {
+            if let Some(value) = env::var(env_name(setting.name))
+                .ok()
+                .filter(|value| !value.is_empty())
+            {
                 environment.insert(setting.name.to_owned(), value);
             }
         }
-        if let Some(key) = env::var("COINGECKO_API_KEY").ok().filter(|key| !key.is_empty()) {
+        if let Some(key) = env::var("COINGECKO_API_KEY")
+            .ok()
+            .filter(|key| !key.is_empty())
+        {
             environment.entry("api_key".to_owned()).or_insert(key);
         }
         for name in env::vars_os().filter_map(|(name, _)| name.into_string().ok()) {
             if let Some(near) = name.strip_prefix("COINMILL_").and_then(misspelt) {
-                tracing::warn!("the variable {name} is no setting: did you mean {}?", env_name(near));
+                tracing::warn!(
+                    "the variable {name} is no setting: did you mean {}?",
+                    env_name(near)
+                );
             }
         }
-        let named = arguments.get("config").or_else(|| environment.get("config"));
+        let named = arguments
+            .get("config")
+            .or_else(|| environment.get("config"));
         let file_name = named.cloned().unwrap_or_else(|| "coinmill.toml".to_owned());
         let file = match fs::read_to_string(Path::new(&file_name)) {
             Ok(text) => parse_file(&file_name, &text)?,
-            Err(error) if named.is_none() && error.kind() == std::io::ErrorKind::NotFound => BTreeMap::new(),
+            Err(error) if named.is_none() && error.kind() == std::io::ErrorKind::NotFound => {
+                BTreeMap::new()
+            }
             Err(error) => {
-                return Err(Error::config(format!("the settings file {file_name} cannot be read")).because(error));
+                return Err(
+                    Error::config(format!("the settings file {file_name} cannot be read"))
+                        .because(error),
+                );
             }
         };
-        Self { arguments: BTreeMap::new(), environment, file, file_name }.with_arguments(arguments)
+        Self {
+            arguments: BTreeMap::new(),
+            environment,
+            file,
+            file_name,
+        }
+        .with_arguments(arguments)
     }
 
     /// The same layers under these arguments.
     ///
     /// # Errors
     /// [`Error::Argument`] for a name that is no setting.
-    pub fn with_arguments(mut self, arguments: impl IntoIterator<Item = (String, String)>) -> Result<Self> {
+    pub fn with_arguments(
+        mut self,
+        arguments: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self> {
         for (name, value) in arguments {
             known(&name, "")?;
             self.arguments.insert(name, value);
@@ -114,7 +204,10 @@ impl Layers {
 
     /// The text of a setting, from the first layer that has it.
     pub fn get(&self, name: &str) -> Option<&str> {
-        [&self.arguments, &self.environment, &self.file].into_iter().find_map(|layer| layer.get(name)).map(String::as_str)
+        [&self.arguments, &self.environment, &self.file]
+            .into_iter()
+            .find_map(|layer| layer.get(name))
+            .map(String::as_str)
     }
 
     /// Where the text of a setting was written, for messages.
@@ -129,15 +222,25 @@ impl Layers {
     }
 
     /// A setting read by a function whose error says what would be right.
-    pub(super) fn read_with<T>(&self, name: &str, read: impl FnOnce(&str) -> Result<T>) -> Result<Option<T>> {
-        let Some(text) = self.get(name) else { return Ok(None) };
-        read(text).map(Some).map_err(|error| Error::config(format!("{}: {error}", self.origin(name))))
+    pub(super) fn read_with<T>(
+        &self,
+        name: &str,
+        read: impl FnOnce(&str) -> Result<T>,
+    ) -> Result<Option<T>> {
+        let Some(text) = self.get(name) else {
+            return Ok(None);
+        };
+        read(text)
+            .map(Some)
+            .map_err(|error| Error::config(format!("{}: {error}", self.origin(name))))
     }
 
     /// A setting read by its type's own rules.
     pub(super) fn read<T: FromStr<Err: Display>>(&self, name: &str) -> Result<Option<T>> {
         self.read_with(name, |text| {
-            text.trim().parse().map_err(|error| Error::argument(format!("{text:?} cannot be used: {error}")))
+            text.trim()
+                .parse()
+                .map_err(|error| Error::argument(format!("{text:?} cannot be used: {error}")))
         })
     }
 
@@ -146,12 +249,17 @@ impl Layers {
     where
         T: FromStr<Err: Display> + PartialOrd + Display,
     {
-        let Some(number) = self.read::<T>(name)? else { return Ok(None) };
+        let Some(number) = self.read::<T>(name)? else {
+            return Ok(None);
+        };
         if bounds.contains(&number) {
             return Ok(Some(number));
         }
         let (low, high) = bounds.into_inner();
-        Err(Error::config(format!("{}: {number} is not between {low} and {high}", self.origin(name))))
+        Err(Error::config(format!(
+            "{}: {number} is not between {low} and {high}",
+            self.origin(name)
+        )))
     }
 }
 
@@ -178,26 +286,40 @@ fn known(name: &str, place: &str) -> Result<()> {
         Some(near) => format!("did you mean {near:?}?"),
         None => "`coinmill --help` lists them".to_owned(),
     };
-    Err(Error::argument(format!("{name:?}{place} is not a setting: {hint}")))
+    Err(Error::argument(format!(
+        "{name:?}{place} is not a setting: {hint}"
+    )))
 }
 
 fn parse_file(file_name: &str, text: &str) -> Result<BTreeMap<String, String>> {
     let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
         // the parser's own text shows the line, which may hold a key: only its message and place are said
-        let line = error.span().map_or(0, |span| text.get(..span.start).unwrap_or_default().lines().count().max(1));
-        Error::config(format!("the settings file {file_name} is not TOML: {} (line {line})", error.message()))
+        let line = error.span().map_or(0, |span| {
+            text.get(..span.start)
+                .unwrap_or_default()
+                .lines()
+                .count()
+                .max(1)
+        });
+        Error::config(format!(
+            "the settings file {file_name} is not TOML: {} (line {line})",
+            error.message()
+        ))
     })?;
     let mut settings = BTreeMap::new();
     for (name, value) in table {
-        known(&name, &format!(" in {file_name}")).map_err(|error| Error::config(error.to_string()))?;
+        known(&name, &format!(" in {file_name}"))
+            .map_err(|error| Error::config(error.to_string()))?;
         let text = match value {
             toml::Value::String(text) => text,
             toml::Value::Integer(number) => number.to_string(),
             toml::Value::Float(number) => number.to_string(),
             toml::Value::Datetime(instant) => instant.to_string(),
-            toml::Value::Array(items) if items.iter().all(toml::Value::is_str) => {
-                items.iter().filter_map(toml::Value::as_str).collect::<Vec<_>>().join(",")
-            }
+            toml::Value::Array(items) if items.iter().all(toml::Value::is_str) => items
+                .iter()
+                .filter_map(toml::Value::as_str)
+                .collect::<Vec<_>>()
+                .join(","),
             _ => {
                 return Err(Error::config(format!(
                     "{name} in {file_name} must be a text, a number or a list of texts"
@@ -215,7 +337,9 @@ mod tests {
     use crate::config::{PlanKind, Settings};
 
     fn resolve(arguments: &[(&str, &str)]) -> Result<Settings> {
-        let arguments = arguments.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let arguments = arguments
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         Settings::resolve(&Layers::default().with_arguments(arguments)?)
     }
 
@@ -223,15 +347,29 @@ mod tests {
     fn the_defaults_work_with_nothing_set() {
         let settings = resolve(&[]).unwrap();
         assert_eq!(settings.plan.kind, PlanKind::Keyless);
-        assert_eq!(settings.api_url.as_str(), "https://api.coingecko.com/api/v3");
-        assert_eq!(settings.snapshot_url.to_string(), "sqlite://coinmill-data/snapshot.db");
+        assert_eq!(
+            settings.api_url.as_str(),
+            "https://api.coingecko.com/api/v3"
+        );
+        assert_eq!(
+            settings.snapshot_url.to_string(),
+            "sqlite://coinmill-data/snapshot.db"
+        );
         assert_eq!((settings.top, settings.vs_currency.as_str()), (250, "usd"));
     }
 
     #[test]
     fn a_key_chooses_the_demo_plan_and_paid_chooses_the_paid_host() {
-        assert_eq!(resolve(&[("api_key", "CG-x")]).unwrap().plan.kind, PlanKind::Demo);
-        let paid = resolve(&[("api_key", "CG-x"), ("plan", "paid"), ("credits_per_month", "500000")]).unwrap();
+        assert_eq!(
+            resolve(&[("api_key", "CG-x")]).unwrap().plan.kind,
+            PlanKind::Demo
+        );
+        let paid = resolve(&[
+            ("api_key", "CG-x"),
+            ("plan", "paid"),
+            ("credits_per_month", "500000"),
+        ])
+        .unwrap();
         assert_eq!(paid.api_url.host_str(), Some("pro-api.coingecko.com"));
         assert_eq!(paid.plan.credits_per_month, Some(500_000));
     }
@@ -243,10 +381,18 @@ mod tests {
             ("top", "many", "\"many\" cannot be used"),
             ("top", "999999", "between 0 and 20000"),
             ("completeness", "95", "between 0 and 1"),
-            ("snapshot_url", "mysql://u:hunter2@h/d", "postgresql://user:password@host:5432/name"),
+            (
+                "snapshot_url",
+                "mysql://u:hunter2@h/d",
+                "postgresql://user:password@host:5432/name",
+            ),
             ("coins", "bit coin", "CoinGecko's id"),
             ("clock", "noon", "2026-01-31T00:30:00Z"),
-            ("api_url", "api.coingecko.com", "https://api.coingecko.com/api/v3"),
+            (
+                "api_url",
+                "api.coingecko.com",
+                "https://api.coingecko.com/api/v3",
+            ),
             ("vs_currency", "us dollars", "such as usd"),
             ("plan", "demo", "needs a key"),
             ("api_key", "CG-hunter2 x", "copy the key again"),
@@ -265,19 +411,30 @@ mod tests {
 
     #[test]
     fn a_file_is_read_and_its_mistakes_are_named_without_its_secrets() {
-        let file = parse_file("coinmill.toml", "top = 5\ncoins = ['a', 'b']\nmin_price = 1e-9\n").unwrap();
+        let file = parse_file(
+            "coinmill.toml",
+            "top = 5\ncoins = ['a', 'b']\nmin_price = 1e-9\n",
+        )
+        .unwrap();
         assert_eq!(file.get("coins").map(String::as_str), Some("a,b"));
         assert_eq!(file.get("top").map(String::as_str), Some("5"));
         for text in ["api_key = hunter2", "topp = 5", "top = { a = 1 }"] {
             let error = parse_file("coinmill.toml", text).unwrap_err().chain();
-            assert!(error.contains("coinmill.toml") && !error.contains("hunter2"), "{error}");
+            assert!(
+                error.contains("coinmill.toml") && !error.contains("hunter2"),
+                "{error}"
+            );
         }
     }
 
     #[test]
     fn an_argument_wins_over_the_environment_and_the_environment_over_the_file() {
         let layer = |value: &str| BTreeMap::from([("top".to_owned(), value.to_owned())]);
-        let mut layers = Layers { file: layer("1"), environment: layer("2"), ..Layers::default() };
+        let mut layers = Layers {
+            file: layer("1"),
+            environment: layer("2"),
+            ..Layers::default()
+        };
         assert_eq!(layers.get("top"), Some("2"));
         layers = layers.with_arguments(layer("3")).unwrap();
         assert_eq!(layers.get("top"), Some("3"));
@@ -285,7 +442,11 @@ mod tests {
 
     #[test]
     fn secrets_do_not_print() {
-        let settings = resolve(&[("api_key", "hunter2"), ("snapshot_url", "postgresql://u:hunter2@h/d")]).unwrap();
+        let settings = resolve(&[
+            ("api_key", "hunter2"),
+            ("snapshot_url", "postgresql://u:hunter2@h/d"),
+        ])
+        .unwrap();
         assert!(!format!("{settings:?}").contains("hunter2"));
     }
 }

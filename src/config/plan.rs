@@ -47,9 +47,14 @@ impl FromStr for PlanKind {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        Self::ALL.into_iter().find(|kind| kind.name() == text).ok_or_else(|| {
-            Error::argument(format!("unknown plan {text:?}: use keyless, demo, paid or unlimited"))
-        })
+        Self::ALL
+            .into_iter()
+            .find(|kind| kind.name() == text)
+            .ok_or_else(|| {
+                Error::argument(format!(
+                    "unknown plan {text:?}: use keyless, demo, paid or unlimited"
+                ))
+            })
     }
 }
 
@@ -75,7 +80,12 @@ impl Plan {
             PlanKind::Paid => (NonZeroU32::new(250), Some(100_000), None),
             PlanKind::Unlimited => (None, None, None),
         };
-        Self { kind, calls_per_minute, credits_per_month, history_days }
+        Self {
+            kind,
+            calls_per_minute,
+            credits_per_month,
+            history_days,
+        }
     }
 
     /// The tier's base URL.

@@ -27,22 +27,46 @@ pub fn words(body: &[u8]) -> Option<Words> {
     let found = match serde_json::from_str::<Value>(text) {
         Ok(value) => from_json(&value),
         Err(_) if text.starts_with('<') || text.contains("<title>") => {
-            title(text).map(|message| Words { code: None, message })
+            title(text).map(|message| Words {
+                code: None,
+                message,
+            })
         }
         Err(_) => from_fragment(text).or_else(|| from_plain(text)),
     }?;
-    let message: String = found.message.trim().chars().filter(|c| !c.is_control()).take(LONGEST).collect();
+    let message: String = found
+        .message
+        .trim()
+        .chars()
+        .filter(|c| !c.is_control())
+        .take(LONGEST)
+        .collect();
     (!message.is_empty()).then_some(Words { message, ..found })
 }
 
 fn from_json(value: &Value) -> Option<Words> {
-    let code = ["/status/error_code", "/error/status/error_code", "/error_code", "/error/code", "/status"]
-        .iter()
-        .find_map(|path| value.pointer(path)?.as_i64());
-    let message = ["/status/error_message", "/error/status/error_message", "/error_message", "/error/message", "/error"]
-        .iter()
-        .find_map(|path| value.pointer(path)?.as_str())?;
-    Some(Words { code, message: message.to_owned() })
+    let code = [
+        "/status/error_code",
+        "/error/status/error_code",
+        "/error_code",
+        "/error/code",
+        "/status",
+    ]
+    .iter()
+    .find_map(|path| value.pointer(path)?.as_i64());
+    let message = [
+        "/status/error_message",
+        "/error/status/error_message",
+        "/error_message",
+        "/error/message",
+        "/error",
+    ]
+    .iter()
+    .find_map(|path| value.pointer(path)?.as_str())?;
+    Some(Words {
+        code,
+        message: message.to_owned(),
+    })
 }
 
 /// A JSON refusal that was cut off somewhere, as logs and broken connections leave it.
@@ -68,8 +92,13 @@ fn from_fragment(text: &str) -> Option<Words> {
 }
 
 fn from_plain(text: &str) -> Option<Words> {
-    let code = text.strip_prefix("error code:").and_then(|digits| digits.trim().parse().ok());
-    (!text.is_empty()).then(|| Words { code, message: text.to_owned() })
+    let code = text
+        .strip_prefix("error code:")
+        .and_then(|digits| digits.trim().parse().ok());
+    (!text.is_empty()).then(|| Words {
+        code,
+        message: text.to_owned(),
+    })
 }
 
 fn title(html: &str) -> Option<String> {
@@ -83,23 +112,53 @@ mod tests {
     use super::*;
 
     fn read(body: &str) -> (Option<i64>, String) {
-        words(body.as_bytes()).map(|words| (words.code, words.message)).unwrap()
+        words(body.as_bytes())
+            .map(|words| (words.code, words.message))
+            .unwrap()
     }
 
     #[test]
     fn every_shape_gives_its_code_and_message() {
         for (body, code, message) in [
             (r#"{"error":"coin not found"}"#, None, "coin not found"),
-            (r#"{"status":500,"error":"Internal Server Error"}"#, Some(500), "Internal Server Error"),
-            (r#"{"status":{"error_code":429,"error_message":"slow down"}}"#, Some(429), "slow down"),
-            (r#"{"error":{"status":{"error_code":10012,"error_message":"too far"}}}"#, Some(10012), "too far"),
-            (r#"{"timestamp":"t","error_code":10012,"status":{"error_message":"too many"}}"#, Some(10012), "too many"),
+            (
+                r#"{"status":500,"error":"Internal Server Error"}"#,
+                Some(500),
+                "Internal Server Error",
+            ),
+            (
+                r#"{"status":{"error_code":429,"error_message":"slow down"}}"#,
+                Some(429),
+                "slow down",
+            ),
+            (
+                r#"{"error":{"status":{"error_code":10012,"error_message":"too far"}}}"#,
+                Some(10012),
+                "too far",
+            ),
+            (
+                r#"{"timestamp":"t","error_code":10012,"status":{"error_message":"too many"}}"#,
+                Some(10012),
+                "too many",
+            ),
             (r#"{"error":{"code":7,"message":"no"}}"#, Some(7), "no"),
             ("Throttled", None, "Throttled"),
             ("error code: 1015", Some(1015), "error code: 1015"),
-            ("<html><head><title>504:\n  Gateway time-out</title></head>", None, "504: Gateway time-out"),
-            (r#"{"status":{"error_code":10002,"error_message":"API Key Missing. Please v"#, Some(10002), "API Key Missing. Please v"),
-            (r#"... "error_message": "say \"please\"","#, None, r#"say \"please\""#),
+            (
+                "<html><head><title>504:\n  Gateway time-out</title></head>",
+                None,
+                "504: Gateway time-out",
+            ),
+            (
+                r#"{"status":{"error_code":10002,"error_message":"API Key Missing. Please v"#,
+                Some(10002),
+                "API Key Missing. Please v",
+            ),
+            (
+                r#"... "error_message": "say \"please\"","#,
+                None,
+                r#"say \"please\""#,
+            ),
         ] {
             assert_eq!(read(body), (code, message.to_owned()), "{body}");
         }
@@ -107,7 +166,15 @@ mod tests {
 
     #[test]
     fn what_says_nothing_says_nothing() {
-        for body in ["", "  \n", "[]", "{}", "<html></html>", "null", r#"{"error":""}"#] {
+        for body in [
+            "",
+            "  \n",
+            "[]",
+            "{}",
+            "<html></html>",
+            "null",
+            r#"{"error":""}"#,
+        ] {
             assert_eq!(words(body.as_bytes()), None, "{body}");
         }
     }

@@ -29,7 +29,10 @@ struct State {
 impl Limiter {
     pub(super) fn per_minute(calls: Option<NonZeroU32>) -> Self {
         let calls = calls.map(|calls| usize::try_from(calls.get()).unwrap_or(usize::MAX));
-        Self { calls, state: Mutex::default() }
+        Self {
+            calls,
+            state: Mutex::default(),
+        }
     }
 
     /// Returns when one more call may begin.

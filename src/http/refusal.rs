@@ -29,8 +29,13 @@ pub fn refusal(request: &Request, reply: &Reply, key: Option<&str>) -> Option<Re
         said = said.replace(key, "***");
     }
     let status = reply.status;
-    let number = code.filter(|&code| code != i64::from(status)).map(|code| format!(", code {code}")).unwrap_or_default();
-    let remedy = remedy(status, code, &said).map(|remedy| format!(": {remedy}")).unwrap_or_default();
+    let number = code
+        .filter(|&code| code != i64::from(status))
+        .map(|code| format!(", code {code}"))
+        .unwrap_or_default();
+    let remedy = remedy(status, code, &said)
+        .map(|remedy| format!(": {remedy}"))
+        .unwrap_or_default();
     let error = Error::Source {
         message: format!("the source refused {request} (HTTP {status}{number}): {said}{remedy}"),
         status: Some(status),
@@ -38,7 +43,10 @@ pub fn refusal(request: &Request, reply: &Reply, key: Option<&str>) -> Option<Re
         retryable: retryable(status, code, &said),
         cause: None,
     };
-    Some(Refusal { error, retry_after: retry_after(reply) })
+    Some(Refusal {
+        error,
+        retry_after: retry_after(reply),
+    })
 }
 
 /// True for a body that no endpoint of ours answers with: not JSON at all, or an object that leads with an error.
@@ -49,7 +57,9 @@ fn looks_refused(body: &[u8]) -> bool {
         Some(b'{') => {
             let head = text.get(..200).unwrap_or(text);
             let holds = |name: &[u8]| head.windows(name.len()).any(|window| window == name);
-            [&b"\"error\""[..], b"\"error_code\"", b"\"error_message\""].into_iter().any(holds)
+            [&b"\"error\""[..], b"\"error_code\"", b"\"error_message\""]
+                .into_iter()
+                .any(holds)
         }
         _ => true,
     }
@@ -71,7 +81,9 @@ fn retryable(status: u16, code: Option<i64>, said: &str) -> bool {
 
 fn remedy(status: u16, code: Option<i64>, said: &str) -> Option<&'static str> {
     Some(match (code, status) {
-        (Some(10_002), _) => "the key is missing or wrong: set COINMILL_API_KEY, and COINMILL_PLAN to the key's plan",
+        (Some(10_002), _) => {
+            "the key is missing or wrong: set COINMILL_API_KEY, and COINMILL_PLAN to the key's plan"
+        }
         (Some(10_005), _) => "the plan does not include this",
         (Some(10_010), _) => {
             "the key is a paid one, but it was sent to the public host: set COINMILL_PLAN=paid and leave COINMILL_API_URL unset"
@@ -79,13 +91,23 @@ fn remedy(status: u16, code: Option<i64>, said: &str) -> Option<&'static str> {
         (Some(10_011), _) => {
             "the key is a demo one, but it was sent to the paid host: set COINMILL_PLAN=demo and leave COINMILL_API_URL unset"
         }
-        (Some(10_012), _) if said.contains("time range") => "the plan does not reach so far back: ask for a shorter span",
+        (Some(10_012), _) if said.contains("time range") => {
+            "the plan does not reach so far back: ask for a shorter span"
+        }
         (Some(1020), _) => "Cloudflare blocks this address: try another network, or ask CoinGecko",
-        (Some(429 | 1015), _) | (_, 429) => "too many calls: lower COINMILL_CALLS_PER_MINUTE, or use a key of your own",
+        (Some(429 | 1015), _) | (_, 429) => {
+            "too many calls: lower COINMILL_CALLS_PER_MINUTE, or use a key of your own"
+        }
         (_, 401) => "check COINMILL_API_KEY and COINMILL_PLAN",
-        (_, 403) if said.contains("User-Agent") => "something between here and there removes the User-Agent: check the proxy",
-        (_, 300..=399) => "it redirects, which is not followed since the key would go with it: correct COINMILL_API_URL",
-        (_, 404) if said.contains("coin") => "check the coin's id against /coins/list: ids are not symbols",
+        (_, 403) if said.contains("User-Agent") => {
+            "something between here and there removes the User-Agent: check the proxy"
+        }
+        (_, 300..=399) => {
+            "it redirects, which is not followed since the key would go with it: correct COINMILL_API_URL"
+        }
+        (_, 404) if said.contains("coin") => {
+            "check the coin's id against /coins/list: ids are not symbols"
+        }
         (_, 414) => "the list of coins is too long for one request",
         _ => return None,
     })
@@ -98,7 +120,9 @@ fn retry_after(reply: &Reply) -> Option<Duration> {
         return Some(Duration::from_secs(seconds));
     }
     let until = httpdate::parse_http_date(text).ok()?;
-    let now = reply.date().map_or_else(|| reply.received_at.into(), SystemTime::from);
+    let now = reply
+        .date()
+        .map_or_else(|| reply.received_at.into(), SystemTime::from);
     Some(until.duration_since(now).unwrap_or_default())
 }
 
@@ -114,20 +138,31 @@ mod tests {
         Reply {
             url: String::new(),
             status,
-            headers: headers.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect::<BTreeMap<_, _>>(),
+            headers: headers
+                .iter()
+                .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+                .collect::<BTreeMap<_, _>>(),
             body: body.to_owned().into(),
             received_at: DateTime::UNIX_EPOCH,
         }
     }
 
     fn refused(status: u16, body: &str) -> Option<Refusal> {
-        let request = Request { path: vec!["coins".into(), "markets".into()], query: vec![] };
+        let request = Request {
+            path: vec!["coins".into(), "markets".into()],
+            query: vec![],
+        };
         refusal(&request, &reply(status, &[], body), Some("CG-hunter2"))
     }
 
     #[test]
     fn answers_are_answers() {
-        for body in ["[]", "  [{\"id\":\"error\"}]", "{\"prices\":[],\"market_caps\":[]}", "{\"gecko_says\":\"(V3)\"}"] {
+        for body in [
+            "[]",
+            "  [{\"id\":\"error\"}]",
+            "{\"prices\":[],\"market_caps\":[]}",
+            "{\"gecko_says\":\"(V3)\"}",
+        ] {
             assert!(refused(200, body).is_none(), "{body}");
         }
     }
@@ -146,12 +181,23 @@ mod tests {
 
     #[test]
     fn what_cannot_pass_is_not_tried_again() {
-        for (status, code) in [(401, 10_002), (400, 10_010), (400, 10_011), (401, 10_012), (401, 10_005)] {
+        for (status, code) in [
+            (401, 10_002),
+            (400, 10_010),
+            (400, 10_011),
+            (401, 10_012),
+            (401, 10_005),
+        ] {
             let body = format!(r#"{{"status":{{"error_code":{code},"error_message":"no"}}}}"#);
             let error = refused(status, &body).unwrap().error;
             assert!(!error.is_retryable(), "{error}");
         }
-        assert!(!refused(404, r#"{"error":"coin not found"}"#).unwrap().error.is_retryable());
+        assert!(
+            !refused(404, r#"{"error":"coin not found"}"#)
+                .unwrap()
+                .error
+                .is_retryable()
+        );
         assert!(!refused(302, "").unwrap().error.is_retryable());
     }
 
@@ -164,17 +210,28 @@ mod tests {
 
     #[test]
     fn a_key_that_the_source_repeats_is_starred_out() {
-        let error = refused(401, r#"{"error":"CG-hunter2 is not a key"}"#).unwrap().error;
+        let error = refused(401, r#"{"error":"CG-hunter2 is not a key"}"#)
+            .unwrap()
+            .error;
         assert!(!error.chain().contains("hunter2"), "{error}");
     }
 
     #[test]
     fn retry_after_is_read_in_both_forms() {
         let date = ("date", "Thu, 01 Jan 1970 00:00:10 GMT");
-        assert_eq!(retry_after(&reply(429, &[("retry-after", "119")], "")), Some(Duration::from_secs(119)));
+        assert_eq!(
+            retry_after(&reply(429, &[("retry-after", "119")], "")),
+            Some(Duration::from_secs(119))
+        );
         let until = ("retry-after", "Thu, 01 Jan 1970 00:01:10 GMT");
-        assert_eq!(retry_after(&reply(429, &[until, date], "")), Some(Duration::from_secs(60)));
-        assert_eq!(retry_after(&reply(429, &[("retry-after", "soon")], "")), None);
+        assert_eq!(
+            retry_after(&reply(429, &[until, date], "")),
+            Some(Duration::from_secs(60))
+        );
+        assert_eq!(
+            retry_after(&reply(429, &[("retry-after", "soon")], "")),
+            None
+        );
         assert_eq!(retry_after(&reply(429, &[], "")), None);
     }
 }

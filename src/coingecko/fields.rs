@@ -1,0 +1,113 @@
+//! Reading the fields of one JSON record, each on its own, so that every wrong one can be named.
+//! It knows types, not meanings.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::market::to_millisecond;
+use crate::quality::{Finding, Rule, record};
+
+/// The longest part of a wrong value that is repeated in a reason, in characters.
+const SHOWN: usize = 80;
+
+/// A record's fields as raw JSON, and what was found wrong with those that were read.
+pub(super) struct Fields<'a> {
+    raw: HashMap<String, &'a RawValue>,
+    pub(super) findings: Vec<Finding>,
+}
+
+impl<'a> Fields<'a> {
+    /// The fields of a record; `None` where it is no JSON object.
+    pub(super) fn of(record: &'a RawValue) -> Option<Self> {
+        let raw = serde_json::from_str(record.get()).ok()?;
+        Some(Self {
+            raw,
+            findings: Vec::new(),
+        })
+    }
+
+    fn get(&self, name: &str) -> Option<&'a str> {
+        self.raw
+            .get(name)
+            .map(|raw| raw.get())
+            .filter(|text| *text != "null")
+    }
+
+    pub(super) fn find(&mut self, rule: &'static Rule, field: &'static str, found: &str) {
+        self.findings.push(Finding {
+            rule,
+            field,
+            found: found.chars().take(SHOWN).collect(),
+        });
+    }
+
+    /// A number; null and absent are `None`.
+    pub(super) fn number(&mut self, name: &'static str) -> Option<f64> {
+        let text = self.get(name)?;
+        self.double(name, text)
+    }
+
+    /// The double nearest to a JSON number. Negative zero becomes zero, as SQLite would make it.
+    pub(super) fn double(&mut self, name: &'static str, json: &str) -> Option<f64> {
+        // what begins like a number in valid JSON is one; the standard library rounds every length of digits correctly
+        let number = match json.starts_with(|c: char| c == '-' || c.is_ascii_digit()) {
+            true => json.parse::<f64>().ok(),
+            false => None,
+        };
+        match number {
+            Some(number) if number.is_finite() => return Some(number + 0.0),
+            Some(_) => self.find(&record::NON_FINITE, name, json),
+            None => self.find(&record::WRONG_TYPE, name, json),
+        }
+        None
+    }
+
+    /// A whole number; null and absent are `None`.
+    pub(super) fn integer(&mut self, name: &'static str) -> Option<i64> {
+        let text = self.get(name)?;
+        let number = serde_json::from_str::<i64>(text).ok();
+        if number.is_none() {
+            self.find(&record::WRONG_TYPE, name, text);
+        }
+        number
+    }
+
+    /// A text; null and absent are `None`.
+    pub(super) fn text(&mut self, name: &'static str) -> Option<String> {
+        let text = self.get(name)?;
+        let Ok(value) = serde_json::from_str::<String>(text) else {
+            self.find(&record::WRONG_TYPE, name, text);
+            return None;
+        };
+        if value.chars().any(char::is_control) {
+            self.find(&record::UNSTORABLE_TEXT, name, text);
+            return None;
+        }
+        Some(value)
+    }
+
+    /// An instant to the millisecond; null and absent are `None`.
+    pub(super) fn instant(&mut self, name: &'static str) -> Option<DateTime<Utc>> {
+        let text = self.get(name)?;
+        let instant = serde_json::from_str::<DateTime<Utc>>(text)
+            .ok()
+            .map(to_millisecond);
+        if instant.is_none() {
+            self.find(&record::WRONG_TYPE, name, text);
+        }
+        instant
+    }
+
+    /// A nested object; null and absent are `None`.
+    pub(super) fn object<T: Deserialize<'a>>(&mut self, name: &'static str) -> Option<T> {
+        let text = self.get(name)?;
+        let object = serde_json::from_str(text).ok();
+        if object.is_none() {
+            self.find(&record::WRONG_TYPE, name, text);
+        }
+        object
+    }
+}

@@ -1,0 +1,213 @@
+//! `/coins/markets`: the requests for the top coins and for coins by name, and its body as records.
+//! Whether a record can be believed is judged in `quality`; here it is only read.
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::fields::Fields;
+use crate::error::{Error, Result};
+use crate::http::Request;
+use crate::market::{CoinId, MEASURES, Measure, Quote};
+use crate::quality::{Finding, record};
+
+/// The most rows that the source serves on one page.
+const LONGEST_PAGE: u32 = 250;
+
+/// The longest list of ids in one request, in bytes: a URL of about 8 kB is answered 414.
+const LONGEST_LIST: usize = 4_000;
+
+/// A page of the coins by market cap.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Page {
+    /// Counted from 1.
+    pub number: u32,
+    /// Rows a page.
+    pub rows: u32,
+}
+
+impl Page {
+    /// The ranks that it covers, by its place.
+    pub fn ranks(self) -> (u32, u32) {
+        let last = self.number.saturating_mul(self.rows);
+        (last.saturating_sub(self.rows).saturating_add(1), last)
+    }
+}
+
+/// The fewest pages that hold the top coins, all of one length and as short as that allows.
+pub fn pages(top: u32) -> Vec<Page> {
+    let count = top.div_ceil(LONGEST_PAGE);
+    (1..=count)
+        .map(|number| Page {
+            number,
+            rows: top.div_ceil(count),
+        })
+        .collect()
+}
+
+/// The request for one page.
+pub fn page(vs_currency: &str, page: Page) -> Request {
+    markets(vec![
+        ("vs_currency", vs_currency.to_owned()),
+        ("order", "market_cap_desc".to_owned()),
+        ("per_page", page.rows.to_string()),
+        ("page", page.number.to_string()),
+    ])
+}
+
+/// The requests for coins by name, each with the coins it asks for.
+pub fn by_ids(vs_currency: &str, coins: &[CoinId]) -> Vec<(Request, Vec<CoinId>)> {
+    let mut lists: Vec<Vec<CoinId>> = Vec::new();
+    let mut length = 0;
+    for coin in coins {
+        // a comma becomes %2C, and any byte of an id may become three
+        let cost = 3 * (coin.as_str().len() + 1);
+        let full = lists
+            .last()
+            .is_none_or(|list| list.len() >= LONGEST_PAGE as usize || length + cost > LONGEST_LIST);
+        if full {
+            lists.push(Vec::new());
+            length = 0;
+        }
+        length += cost;
+        if let Some(list) = lists.last_mut() {
+            list.push(coin.clone());
+        }
+    }
+    let request = |list: &[CoinId]| {
+        let ids = list
+            .iter()
+            .map(CoinId::as_str)
+            .collect::<Vec<_>>()
+            .join(",");
+        markets(vec![
+            ("vs_currency", vs_currency.to_owned()),
+            ("ids", ids),
+            ("per_page", LONGEST_PAGE.to_string()),
+            ("page", "1".to_owned()),
+        ])
+    };
+    lists
+        .into_iter()
+        .map(|list| (request(&list), list))
+        .collect()
+}
+
+fn markets(query: Vec<(&'static str, String)>) -> Request {
+    Request {
+        path: vec!["coins".to_owned(), "markets".to_owned()],
+        query,
+    }
+}
+
+/// One record of a body.
+#[derive(Debug)]
+pub struct Record<'a> {
+    /// The record's own bytes.
+    pub raw: &'a str,
+    /// The coin that it names, even where the rest cannot be read.
+    pub id: Option<String>,
+    /// The quote, or every reason why it is none.
+    pub quote: std::result::Result<Quote, Vec<Finding>>,
+}
+
+/// The records of a body of `/coins/markets`, in its order.
+///
+/// # Errors
+/// [`Error::Source`], retryable, when the body is not a JSON array: it was cut, or it is no answer at all.
+pub fn parse(body: &[u8]) -> Result<Vec<Record<'_>>> {
+    let records: Vec<&RawValue> = serde_json::from_slice(body).map_err(|error| Error::Source {
+        message: "the source's body for /coins/markets is not a whole JSON array".to_owned(),
+        status: None,
+        code: None,
+        retryable: true,
+        cause: Some(error.into()),
+    })?;
+    Ok(records.into_iter().map(read).collect())
+}
+
+#[derive(Deserialize)]
+struct Roi {
+    times: Option<Box<RawValue>>,
+    currency: Option<String>,
+    percentage: Option<Box<RawValue>>,
+}
+
+fn read(raw: &RawValue) -> Record<'_> {
+    let Some(mut fields) = Fields::of(raw) else {
+        let finding = Finding {
+            rule: &record::NOT_AN_OBJECT,
+            field: "record",
+            found: String::new(),
+        };
+        return Record {
+            raw: raw.get(),
+            id: None,
+            quote: Err(vec![finding]),
+        };
+    };
+    let id = fields.text("id").filter(|id| !id.is_empty());
+    let quote = quote(&mut fields, id.as_deref());
+    let findings = std::mem::take(&mut fields.findings);
+    Record {
+        raw: raw.get(),
+        id,
+        quote: quote.filter(|_| findings.is_empty()).ok_or(findings),
+    }
+}
+
+fn quote(fields: &mut Fields<'_>, id: Option<&str>) -> Option<Quote> {
+    if id.is_none() && fields.findings.is_empty() {
+        fields.find(&record::MISSING_ID, "id", "");
+    }
+    let known = fields.findings.len();
+    let symbol = fields.text("symbol").filter(|symbol| !symbol.is_empty());
+    if symbol.is_none() && fields.findings.len() == known {
+        fields.find(&record::MISSING_SYMBOL, "symbol", "");
+    }
+    let mut measures = [None; MEASURES];
+    for (place, measure) in measures.iter_mut().zip(Measure::ALL) {
+        if !matches!(measure, Measure::RoiTimes | Measure::RoiPercentage) {
+            *place = fields.number(measure.name());
+        }
+    }
+    let roi: Option<Roi> = fields.object("roi");
+    let roi_currency = roi.as_ref().and_then(|roi| roi.currency.clone());
+    if roi_currency
+        .as_ref()
+        .is_some_and(|text| text.chars().any(char::is_control))
+    {
+        fields.find(&record::UNSTORABLE_TEXT, "roi", "");
+    }
+    for (measure, part) in [
+        (
+            Measure::RoiTimes,
+            roi.as_ref().and_then(|roi| roi.times.as_deref()),
+        ),
+        (
+            Measure::RoiPercentage,
+            roi.as_ref().and_then(|roi| roi.percentage.as_deref()),
+        ),
+    ] {
+        measures[measure as usize] = part.and_then(|json| fields.double("roi", json.get()));
+    }
+    let name = fields.text("name");
+    let market_cap_rank = fields.integer("market_cap_rank");
+    let ath_date = fields.instant("ath_date");
+    let atl_date = fields.instant("atl_date");
+    let observed_at = fields.instant("last_updated");
+    let id = id.map(|id| CoinId::from_source(id.to_owned()));
+    Some(Quote {
+        id: id?,
+        symbol: symbol?,
+        name,
+        market_cap_rank,
+        measures,
+        ath_date,
+        atl_date,
+        roi_currency,
+        observed_at,
+    })
+}
+
+#[cfg(test)]
+mod tests;

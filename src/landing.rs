@@ -1,0 +1,419 @@
+//! The landing: every body as it was received, and what was asked, in dated folders.
+//! Bytes in, bytes out, by hash; what the bytes mean is read elsewhere.
+//!
+//! `YYYY-MM-DD/<run>/NNNN-<what>.zst` holds one body; `manifest.jsonl` beside it holds the run on its first line and then
+//! one line a body: request (never with a key), status, headers, sha256, time. A body is written whole under another
+//! name, then renamed, then listed; so what is listed is whole, and what is not listed does not count.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use chrono::{DateTime, NaiveDate, Utc};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::error::{Error, Result};
+
+const MANIFEST: &str = "manifest.jsonl";
+
+/// The most bytes that a landed body may have once decompressed: more was never written, so it is not ours.
+const BODY_LIMIT: u64 = 64 << 20;
+
+/// Who landed a folder: the first line of its manifest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunHeader {
+    /// The run's id; also the folder's name.
+    pub run: String,
+    /// `snapshot` or `timeseries`.
+    pub kind: String,
+    /// The slot of a snapshot run.
+    pub slot: Option<String>,
+    /// The currency that was asked for.
+    pub vs_currency: String,
+    /// The version of coinmill.
+    pub version: String,
+    /// When the run began.
+    pub started_at: DateTime<Utc>,
+}
+
+/// What is kept about one body: a line of the manifest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Landed {
+    /// The body's file, below the landing folder, with `/` between its parts.
+    pub path: String,
+    /// What was asked: method and URL, without the key.
+    pub request: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// The reply headers worth keeping.
+    pub headers: BTreeMap<String, String>,
+    /// SHA-256 of the body as received (after transfer decompression), in hex.
+    pub sha256: String,
+    /// The body's length in bytes.
+    pub bytes: u64,
+    /// When the last byte had arrived.
+    pub received_at: DateTime<Utc>,
+}
+
+/// A body to land.
+#[derive(Debug, Clone, Copy)]
+pub struct Arrival<'a> {
+    /// The URL that was asked, without the key.
+    pub url: &'a str,
+    /// The HTTP status.
+    pub status: u16,
+    /// The reply headers worth keeping.
+    pub headers: &'a BTreeMap<String, String>,
+    /// The body.
+    pub body: &'a [u8],
+    /// When the last byte had arrived.
+    pub received_at: DateTime<Utc>,
+}
+
+/// SHA-256 in hex.
+pub fn sha256(bytes: &[u8]) -> String {
+    hex::encode(Sha256::digest(bytes))
+}
+
+/// One run's folder, open for landing.
+#[derive(Debug)]
+pub struct RunFolder {
+    root: PathBuf,
+    day: String,
+    run: String,
+    state: Mutex<Written>,
+}
+
+#[derive(Debug)]
+struct Written {
+    manifest: File,
+    bodies: usize,
+    unsynced: Vec<File>,
+    folders_synced: bool,
+}
+
+impl RunFolder {
+    /// Makes the folder of a run and the first line of its manifest, so that a landing that cannot be written is known
+    /// before a call is spent.
+    ///
+    /// # Errors
+    /// [`Error::Store`] when the folder cannot be written.
+    pub fn create(root: &Path, day: NaiveDate, header: &RunHeader) -> Result<Self> {
+        let day = day.to_string();
+        let folder = root.join(&day).join(&header.run);
+        let open = || -> io::Result<File> {
+            fs::create_dir_all(&folder)?;
+            let mut manifest = OpenOptions::new()
+                .create_new(true)
+                .append(true)
+                .open(folder.join(MANIFEST))?;
+            manifest.write_all(&line(header)?)?;
+            Ok(manifest)
+        };
+        let manifest = open().map_err(|error| unwritable(&folder, error))?;
+        let state = Written {
+            manifest,
+            bodies: 0,
+            unsynced: Vec::new(),
+            folders_synced: false,
+        };
+        Ok(Self {
+            root: root.to_owned(),
+            day,
+            run: header.run.clone(),
+            state: Mutex::new(state),
+        })
+    }
+
+    /// Where the folder is.
+    pub fn path(&self) -> PathBuf {
+        self.root.join(&self.day).join(&self.run)
+    }
+
+    /// Lands one body. When this returns, it survives the process; [`RunFolder::sync`] makes it survive the machine.
+    ///
+    /// # Errors
+    /// [`Error::Store`] when it cannot be written.
+    pub fn land(&self, what: &str, arrival: Arrival<'_>) -> Result<Landed> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.bodies += 1;
+        let name = format!("{:04}-{}.zst", state.bodies, slug(what));
+        let landed = Landed {
+            path: format!("{}/{}/{name}", self.day, self.run),
+            request: format!("GET {}", arrival.url),
+            status: arrival.status,
+            headers: arrival.headers.clone(),
+            sha256: sha256(arrival.body),
+            bytes: arrival.body.len() as u64,
+            received_at: arrival.received_at,
+        };
+        let folder = self.path();
+        let mut write = || -> io::Result<()> {
+            let part = folder.join(format!("{name}.part"));
+            let mut file = File::create(&part)?;
+            file.write_all(&zstd::bulk::compress(
+                arrival.body,
+                zstd::DEFAULT_COMPRESSION_LEVEL,
+            )?)?;
+            fs::rename(&part, folder.join(&name))?;
+            state.unsynced.push(file);
+            state.manifest.write_all(&line(&landed)?)
+        };
+        write().map_err(|error| unwritable(&folder, error))?;
+        Ok(landed)
+    }
+
+    /// Forces to the disk what was landed. To be called before a commit, so that no row can outlive its bytes.
+    ///
+    /// # Errors
+    /// [`Error::Store`] when the disk refuses.
+    pub fn sync(&self) -> Result<()> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let folder = self.path();
+        let mut sync = || -> io::Result<()> {
+            for file in state.unsynced.drain(..) {
+                file.sync_data()?;
+            }
+            state.manifest.sync_data()?;
+            File::open(&folder)?.sync_all()?;
+            if !state.folders_synced {
+                File::open(self.root.join(&self.day))?.sync_all()?;
+                File::open(&self.root)?.sync_all()?;
+                state.folders_synced = true;
+            }
+            Ok(())
+        };
+        sync().map_err(|error| unwritable(&folder, error))
+    }
+}
+
+/// The folders of one day: each run's header and the bodies that it listed, in the order of landing. Folders without a
+/// readable header and lines that were cut off are passed over: they were never whole.
+///
+/// # Errors
+/// [`Error::Store`] when the landing folder cannot be read. A day without a folder is empty.
+pub fn runs_of(root: &Path, day: NaiveDate) -> Result<Vec<(RunHeader, Vec<Landed>)>> {
+    let folder = root.join(day.to_string());
+    let entries = match fs::read_dir(&folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(unreadable(&folder, error)),
+    };
+    let mut runs = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(|error| unreadable(&folder, error))?;
+        let Ok(text) = fs::read_to_string(entry.path().join(MANIFEST)) else {
+            continue;
+        };
+        let mut lines = text.lines();
+        let header = lines
+            .next()
+            .and_then(|line| serde_json::from_str::<RunHeader>(line).ok());
+        let Some(header) = header.filter(|header| entry.file_name().to_str() == Some(&header.run))
+        else {
+            continue;
+        };
+        runs.push((
+            header,
+            lines
+                .filter_map(|line| serde_json::from_str(line).ok())
+                .collect(),
+        ));
+    }
+    runs.sort_by(|(a, _), (b, _): &(RunHeader, Vec<Landed>)| {
+        (a.started_at, &a.run).cmp(&(b.started_at, &b.run))
+    });
+    Ok(runs)
+}
+
+/// The bytes of a landed body, checked against its hash.
+///
+/// # Errors
+/// [`Error::Data`] when the file is gone, or is not what was landed.
+pub fn read(root: &Path, landed: &Landed) -> Result<Vec<u8>> {
+    let broken = |why: &str| {
+        Error::data(format!(
+            "the landed body {} {why}: restore the landing folder {}",
+            landed.path,
+            root.display()
+        ))
+    };
+    // a manifest is a file that anyone may have edited: its paths must not lead out of the landing
+    let parts: Vec<&str> = landed.path.split('/').collect();
+    let inside = parts.len() == 3
+        && parts
+            .iter()
+            .all(|part| !matches!(*part, "" | "." | "..") && !part.contains('\\'));
+    if !inside {
+        return Err(broken("is not inside the landing folder"));
+    }
+    let file = File::open(root.join(&landed.path))
+        .map_err(|error| broken("cannot be read").because(error))?;
+    let mut body = Vec::new();
+    zstd::Decoder::new(file)
+        .and_then(|decoder| decoder.take(BODY_LIMIT + 1).read_to_end(&mut body))
+        .map_err(|error| broken("is damaged").because(error))?;
+    if sha256(&body) != landed.sha256 {
+        return Err(broken("does not have the hash that it was landed with"));
+    }
+    Ok(body)
+}
+
+fn line(value: &impl Serialize) -> io::Result<Vec<u8>> {
+    let mut line = serde_json::to_vec(value)?;
+    line.push(b'\n');
+    Ok(line)
+}
+
+/// What was asked, as a part of a file's name: ids are not ours, and must not become paths.
+fn slug(what: &str) -> String {
+    let mut slug = String::new();
+    for c in what.chars().take(60) {
+        if c.is_ascii_alphanumeric() {
+            slug.push(c.to_ascii_lowercase());
+        } else if !slug.is_empty() && !slug.ends_with('-') {
+            slug.push('-');
+        }
+    }
+    slug.trim_end_matches('-').to_owned()
+}
+
+fn unwritable(folder: &Path, error: io::Error) -> Error {
+    let remedy = match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "free some space",
+        _ => "make it writable, or set COINMILL_LANDING_DIR to a folder that is",
+    };
+    Error::Store {
+        message: format!(
+            "the landing folder {} cannot be written: {remedy}",
+            folder.display()
+        ),
+        retryable: matches!(
+            error.kind(),
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+        ),
+        cause: Some(error.into()),
+    }
+}
+
+fn unreadable(folder: &Path, error: io::Error) -> Error {
+    Error::store(
+        format!("the landing folder {} cannot be read", folder.display()),
+        error,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn header(run: &str) -> RunHeader {
+        RunHeader {
+            run: run.to_owned(),
+            kind: "snapshot".to_owned(),
+            slot: Some("1970-01-01T00:00Z".to_owned()),
+            vs_currency: "usd".to_owned(),
+            version: "0".to_owned(),
+            started_at: DateTime::UNIX_EPOCH,
+        }
+    }
+
+    fn arrival<'a>(body: &'a [u8], headers: &'a BTreeMap<String, String>) -> Arrival<'a> {
+        Arrival {
+            url: "http://h/coins/markets?page=1",
+            status: 200,
+            headers,
+            body,
+            received_at: DateTime::UNIX_EPOCH,
+        }
+    }
+
+    fn day() -> NaiveDate {
+        DateTime::UNIX_EPOCH.date_naive()
+    }
+
+    #[test]
+    fn a_body_comes_back_byte_for_byte() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = RunFolder::create(root.path(), day(), &header("r1")).unwrap();
+        let headers = BTreeMap::from([("total".to_owned(), "1".to_owned())]);
+        let body = b"[{\"id\":\"bitcoin\"}]";
+        let landed = folder
+            .land("/coins/../../markets", arrival(body, &headers))
+            .unwrap();
+        folder.sync().unwrap();
+        assert_eq!(landed.path, "1970-01-01/r1/0001-coins-markets.zst");
+        assert_eq!(read(root.path(), &landed).unwrap(), body);
+        assert_eq!(
+            runs_of(root.path(), day()).unwrap(),
+            vec![(header("r1"), vec![landed])]
+        );
+    }
+
+    #[test]
+    fn what_was_cut_off_does_not_count() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = RunFolder::create(root.path(), day(), &header("r1")).unwrap();
+        let headers = BTreeMap::new();
+        let landed = folder.land("a", arrival(b"[]", &headers)).unwrap();
+        fs::write(folder.path().join("0002-b.zst.part"), b"half").unwrap();
+        let manifest = folder.path().join(MANIFEST);
+        let torn = fs::read_to_string(&manifest).unwrap() + "{\"path\":\"1970-01-01/r1/00";
+        fs::write(&manifest, torn).unwrap();
+        fs::create_dir(root.path().join("1970-01-01/empty")).unwrap();
+        assert_eq!(runs_of(root.path(), day()).unwrap()[0].1, vec![landed]);
+    }
+
+    #[test]
+    fn a_damaged_or_missing_body_is_refused() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = RunFolder::create(root.path(), day(), &header("r1")).unwrap();
+        let headers = BTreeMap::new();
+        let landed = folder.land("a", arrival(b"[]", &headers)).unwrap();
+        let other = Landed {
+            sha256: sha256(b"{}"),
+            ..landed.clone()
+        };
+        assert!(
+            read(root.path(), &other)
+                .unwrap_err()
+                .to_string()
+                .contains("hash")
+        );
+        fs::write(root.path().join(&landed.path), b"junk").unwrap();
+        assert!(
+            read(root.path(), &landed)
+                .unwrap_err()
+                .to_string()
+                .contains("damaged")
+        );
+        for path in ["../../etc/passwd", "a/../b", "/etc/passwd", "a/b/c/d"] {
+            let hostile = Landed {
+                path: path.to_owned(),
+                ..landed.clone()
+            };
+            assert!(
+                read(root.path(), &hostile)
+                    .unwrap_err()
+                    .to_string()
+                    .contains("inside"),
+                "{path}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_landing_that_cannot_be_written_names_the_setting() {
+        let root = tempfile::tempdir().unwrap();
+        let file = root.path().join("a-file");
+        fs::write(&file, b"").unwrap();
+        let error = RunFolder::create(&file, day(), &header("r1")).unwrap_err();
+        assert!(
+            error.to_string().contains("COINMILL_LANDING_DIR"),
+            "{error}"
+        );
+    }
+}

@@ -1,0 +1,153 @@
+//! Judging quotes: rules as data, a verdict and a reason for each, and a report with a score.
+//! It refuses only what can never be true; what is merely strange is kept and said. Nothing is repaired here.
+
+mod rules;
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+pub use rules::{FUTURE_TOLERANCE, QUOTE_RULES, RECORD_RULES, record};
+
+use crate::config::Thresholds;
+use crate::market::Quote;
+
+/// What follows from a broken rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// The record can never be true: it goes to quarantine.
+    Reject,
+    /// The record is strange: it is stored as it is, and the warning beside it.
+    Warn,
+}
+
+/// What a record is judged against.
+#[derive(Debug, Clone, Copy)]
+pub struct Context {
+    /// When the source answered: the reply's `Date`, or our own clock where it had none.
+    pub answered_at: DateTime<Utc>,
+    /// The bounds of the warnings.
+    pub thresholds: Thresholds,
+}
+
+/// A rule that quotes are held against.
+#[derive(Debug, Clone, Copy)]
+pub struct Rule {
+    /// Its name in reports, in quarantine and beside stored quotes.
+    pub name: &'static str,
+    /// What follows when it is broken.
+    pub verdict: Verdict,
+    /// Why, for people.
+    pub reason: &'static str,
+    /// What the rule rests on.
+    pub source: &'static str,
+}
+
+/// One broken rule.
+#[derive(Debug, Clone)]
+pub struct Finding {
+    /// The rule.
+    pub rule: &'static Rule,
+    /// The field that breaks it.
+    pub field: &'static str,
+    /// What stood there.
+    pub found: String,
+}
+
+impl Finding {
+    /// The reason with the field and what stood in it.
+    pub fn reason(&self) -> String {
+        if self.found.is_empty() {
+            return format!("{}: {}", self.field, self.rule.reason);
+        }
+        format!("{}: {}: {}", self.field, self.rule.reason, self.found)
+    }
+}
+
+/// Holds a quote against every rule.
+pub fn judge(quote: &Quote, context: &Context) -> Vec<Finding> {
+    QUOTE_RULES
+        .iter()
+        .filter_map(|(rule, check)| {
+            check(quote, context).map(|(field, found)| Finding { rule, field, found })
+        })
+        .collect()
+}
+
+/// True where any of the findings sends the record to quarantine.
+pub fn rejects(findings: &[Finding]) -> bool {
+    findings
+        .iter()
+        .any(|finding| finding.rule.verdict == Verdict::Reject)
+}
+
+/// The quality of what one run received.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Quality {
+    /// Records that broke each rejecting rule.
+    pub rejections: BTreeMap<&'static str, u64>,
+    /// Accepted quotes that broke each warning rule.
+    pub warnings: BTreeMap<&'static str, u64>,
+}
+
+impl Quality {
+    /// Counts the findings of one record: of a refused one the rejections, of an accepted one the warnings.
+    pub fn count(&mut self, findings: &[Finding]) {
+        let refused = rejects(findings);
+        for finding in findings {
+            match finding.rule.verdict {
+                Verdict::Reject => *self.rejections.entry(finding.rule.name).or_default() += 1,
+                Verdict::Warn if !refused => {
+                    *self.warnings.entry(finding.rule.name).or_default() += 1
+                }
+                Verdict::Warn => {}
+            }
+        }
+    }
+
+    /// The score, in \[0, 1\]: `completeness · (1 - warnings / (accepted · rules))`.
+    ///
+    /// `completeness` is `min(1, accepted / expected)`; `warnings` counts each broken warning rule of each accepted
+    /// quote; `rules` is the number of warning rules. So 1 is complete and unremarkable, a missing or refused record costs
+    /// its share, and a quote that breaks every warning rule counts for nothing. `None` where nothing was expected.
+    pub fn score(&self, expected: u64, accepted: u64) -> Option<f64> {
+        let rules = QUOTE_RULES
+            .iter()
+            .filter(|(rule, _)| rule.verdict == Verdict::Warn)
+            .count();
+        if expected == 0 {
+            return None;
+        }
+        if accepted == 0 {
+            return Some(0.0);
+        }
+        let warnings: u64 = self.warnings.values().sum();
+        let completeness = (ratio(accepted) / ratio(expected)).min(1.0);
+        Some(completeness * (1.0 - ratio(warnings) / (ratio(accepted) * ratio(rules as u64))))
+    }
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "counts of coins are far below 2^53"
+)]
+fn ratio(count: u64) -> f64 {
+    count as f64
+}
+
+/// The name of the rules in force: a hash of their names, verdicts and thresholds, for the ledger.
+pub fn rule_set(thresholds: &Thresholds) -> String {
+    let names: Vec<_> = RECORD_RULES
+        .into_iter()
+        .chain(QUOTE_RULES.iter().map(|(rule, _)| rule))
+        .map(|rule| (rule.name, rule.verdict))
+        .collect();
+    let text = serde_json::json!([names, thresholds]).to_string();
+    hex::encode(Sha256::digest(text)).chars().take(12).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,242 @@
+//! The rules: what is refused, what is warned about, and what each rests on.
+//! Each is a line of data with a small pure check; counting and scoring are the parent's.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::{Context, Rule, Verdict};
+use crate::market::{Measure, Quote};
+
+const MEASURED: &str = "113,500 recorded rows of 2023 to 2026: never seen";
+const SEEN: &str = "113,500 recorded rows of 2023 to 2026: seen, and real";
+const FORMAT: &str = "CoinGecko's OpenAPI of /coins/markets";
+
+/// How far a stamp may lie after the reply's own `Date`.
+pub const FUTURE_TOLERANCE: TimeDelta = TimeDelta::minutes(10);
+
+/// 2009-01-01T00:00:00Z, two days before Bitcoin's first block.
+const FIRST_STAMP: i64 = 1_230_768_000;
+
+/// The rules that a record can break before it is a quote.
+pub mod record {
+    use super::{FORMAT, Rule, Verdict};
+
+    const fn reject(name: &'static str, reason: &'static str) -> Rule {
+        Rule {
+            name,
+            verdict: Verdict::Reject,
+            reason,
+            source: FORMAT,
+        }
+    }
+
+    /// Not a JSON object.
+    pub static NOT_AN_OBJECT: Rule = reject("not_an_object", "the record is not a JSON object");
+    /// No coin to store it under.
+    pub static MISSING_ID: Rule = reject("missing_id", "a quote without its coin");
+    /// No symbol.
+    pub static MISSING_SYMBOL: Rule = reject("missing_symbol", "a quote without its symbol");
+    /// A text where a number must be, and the like.
+    pub static WRONG_TYPE: Rule = reject("wrong_type", "not of the documented type");
+    /// A number beyond what a double holds.
+    pub static NON_FINITE: Rule = reject("non_finite", "a number beyond all bounds");
+    /// A text with a NUL, which PostgreSQL cannot hold.
+    pub static UNSTORABLE_TEXT: Rule = reject("unstorable_text", "a text with a control character");
+}
+
+/// Every rule of [`record`].
+pub static RECORD_RULES: [&Rule; 6] = [
+    &record::NOT_AN_OBJECT,
+    &record::MISSING_ID,
+    &record::MISSING_SYMBOL,
+    &record::WRONG_TYPE,
+    &record::NON_FINITE,
+    &record::UNSTORABLE_TEXT,
+];
+
+/// A check: the field that breaks the rule and what stood there.
+type Check = fn(&Quote, &Context) -> Option<(&'static str, String)>;
+
+const fn reject(name: &'static str, reason: &'static str) -> Rule {
+    Rule {
+        name,
+        verdict: Verdict::Reject,
+        reason,
+        source: MEASURED,
+    }
+}
+
+const fn warn(name: &'static str, reason: &'static str) -> Rule {
+    Rule {
+        name,
+        verdict: Verdict::Warn,
+        reason,
+        source: SEEN,
+    }
+}
+
+/// The rules that a quote is held against, refusals first.
+pub static QUOTE_RULES: [(Rule, Check); 19] = [
+    (reject("negative_price", "a price below 0"), |q, _| {
+        below_zero(q, Measure::CurrentPrice)
+    }),
+    (
+        reject("negative_market_cap", "a market cap below 0"),
+        |q, _| below_zero(q, Measure::MarketCap),
+    ),
+    (reject("negative_volume", "a volume below 0"), |q, _| {
+        below_zero(q, Measure::TotalVolume)
+    }),
+    (
+        reject(
+            "future_stamp",
+            "more than 10 minutes after the reply itself",
+        ),
+        |q, c| stamp(q, |observed| observed > c.answered_at + FUTURE_TOLERANCE),
+    ),
+    (
+        reject("ancient_stamp", "before 2009, when there were no coins"),
+        |q, _| stamp(q, |observed| observed.timestamp() < FIRST_STAMP),
+    ),
+    (warn("null_price", "no price"), |q, _| {
+        is_null(q, Measure::CurrentPrice)
+    }),
+    (warn("zero_price", "a price of 0"), |q, _| {
+        measure(q, Measure::CurrentPrice, |price| price == 0.0)
+    }),
+    (
+        warn("price_out_of_bounds", "a price outside the set bounds"),
+        |q, c| {
+            let bounds = c.thresholds.min_price..=c.thresholds.max_price;
+            measure(q, Measure::CurrentPrice, |price| {
+                price > 0.0 && !bounds.contains(&price)
+            })
+        },
+    ),
+    (
+        warn("low_market_cap", "a market cap below the set bound"),
+        |q, c| {
+            measure(q, Measure::MarketCap, |cap| {
+                cap < c.thresholds.min_market_cap
+            })
+        },
+    ),
+    (
+        warn("low_volume", "a 24 h volume below the set bound"),
+        |q, c| {
+            measure(q, Measure::TotalVolume, |volume| {
+                volume < c.thresholds.min_volume
+            })
+        },
+    ),
+    (
+        warn("large_change_24h", "a 24 h change above the set bound"),
+        |q, c| {
+            measure(q, Measure::PriceChangePercentage24h, |change| {
+                change.abs() > c.thresholds.max_change_24h
+            })
+        },
+    ),
+    (
+        warn("outside_24h_range", "a price outside its own 24 h range"),
+        |q, _| {
+            let (low, high) = (q.measure(Measure::Low24h), q.measure(Measure::High24h));
+            measure(q, Measure::CurrentPrice, |price| {
+                low.is_some_and(|low| price < low) || high.is_some_and(|high| price > high)
+            })
+        },
+    ),
+    (
+        warn("stale_quote", "a stamp older than the set bound"),
+        |q, c| {
+            stamp(q, |observed| {
+                let age = c.answered_at - observed;
+                age.as_seconds_f64() > c.thresholds.stale_after
+            })
+        },
+    ),
+    (warn("missing_stamp", "no last_updated"), |q, _| {
+        q.observed_at
+            .is_none()
+            .then(|| ("last_updated", "null".to_owned()))
+    }),
+    (
+        warn(
+            "circulating_above_total",
+            "more coins in circulation than exist",
+        ),
+        |q, _| above(q, Measure::CirculatingSupply, Measure::TotalSupply),
+    ),
+    (
+        warn("supply_above_max", "more coins than there can ever be"),
+        |q, _| {
+            above(q, Measure::CirculatingSupply, Measure::MaxSupply)
+                .or_else(|| above(q, Measure::TotalSupply, Measure::MaxSupply))
+        },
+    ),
+    (
+        warn(
+            "valuation_below_cap",
+            "a fully diluted valuation below the cap",
+        ),
+        |q, _| above(q, Measure::MarketCap, Measure::FullyDilutedValuation),
+    ),
+    (
+        warn("above_ath", "a price above its own all-time high"),
+        |q, _| above(q, Measure::CurrentPrice, Measure::Ath),
+    ),
+    (
+        warn("negative_measure", "below 0, where only changes may be"),
+        |q, _| {
+            [
+                Measure::FullyDilutedValuation,
+                Measure::High24h,
+                Measure::Low24h,
+                Measure::CirculatingSupply,
+                Measure::TotalSupply,
+                Measure::MaxSupply,
+                Measure::Ath,
+                Measure::Atl,
+            ]
+            .into_iter()
+            .find_map(|field| below_zero(q, field))
+        },
+    ),
+];
+
+fn measure(
+    quote: &Quote,
+    measure: Measure,
+    breaks: impl FnOnce(f64) -> bool,
+) -> Option<(&'static str, String)> {
+    let value = quote.measure(measure)?;
+    breaks(value).then(|| (measure.name(), value.to_string()))
+}
+
+fn below_zero(quote: &Quote, field: Measure) -> Option<(&'static str, String)> {
+    measure(quote, field, |value| value < 0.0)
+}
+
+fn is_null(quote: &Quote, field: Measure) -> Option<(&'static str, String)> {
+    quote
+        .measure(field)
+        .is_none()
+        .then(|| (field.name(), "null".to_owned()))
+}
+
+fn above(quote: &Quote, field: Measure, bound: Measure) -> Option<(&'static str, String)> {
+    let bound = quote.measure(bound)?;
+    measure(quote, field, |value| value > bound)
+}
+
+fn stamp(
+    quote: &Quote,
+    breaks: impl FnOnce(DateTime<Utc>) -> bool,
+) -> Option<(&'static str, String)> {
+    let observed = quote.observed_at?;
+    breaks(observed).then(|| {
+        (
+            "last_updated",
+            observed.to_rfc3339_opts(chrono::SecondsFormat::Millis, true),
+        )
+    })
+}
