@@ -3,12 +3,17 @@
 //!
 //! `docs/architecture.md` says how the parts fit together.
 
+pub mod cli;
 pub mod clock;
 pub mod coingecko;
 pub mod config;
+pub mod content;
 pub mod derive;
 pub mod error;
 pub mod http;
 pub mod landing;
 pub mod market;
+pub mod pipeline;
 pub mod quality;
+pub mod sim;
+pub mod store;

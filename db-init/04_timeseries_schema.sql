@@ -1,0 +1,7 @@
+-- The schema of the timeseries database, owned by the role that migrates it. `public` is closed: nobody creates there.
+\connect timeseries
+create schema if not exists timeseries authorization coinmill_owner;
+revoke create on schema public from public;
+alter role coinmill_owner in database timeseries set search_path = timeseries;
+alter role coinmill_writer in database timeseries set search_path = timeseries;
+alter role coinmill_reader in database timeseries set search_path = timeseries;

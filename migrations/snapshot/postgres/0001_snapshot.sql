@@ -1,0 +1,196 @@
+-- The snapshot database.
+
+-- What holds for the whole database, written once by `coinmill init`: its currency.
+create table setting (
+  name text not null constraint setting_key primary key,
+  value text not null
+);
+
+-- The ledger: one row an execution. A run is written before its first call, so that one that dies leaves its trace.
+create table run (
+  id text not null constraint run_key primary key,
+  kind text not null,
+  slot timestamptz,
+  state text not null constraint run_state check (state in ('running', 'complete', 'partial', 'failed', 'abandoned')),
+  started_at timestamptz not null,
+  finished_at timestamptz,
+  expected bigint,
+  received bigint,
+  accepted bigint,
+  rejected bigint,
+  stored bigint,
+  calls bigint,
+  score double precision,
+  content_hash text,
+  version text not null,
+  rule_set text not null,
+  source text not null,
+  error text,
+  report text
+);
+create index run_started on run (started_at);
+create index run_unfinished on run (kind, slot) where state = 'running';
+
+-- One row for each landed body that a commit used. Ids are counted on inside the commit under the writer's lock, so a
+-- higher id was known later, and a maximum id is a moment of knowledge. (A sequence would be counted on outside it.)
+create table landing (
+  id bigint constraint landing_key primary key,
+  run text not null constraint landing_run references run (id),
+  path text not null,
+  request text not null,
+  status bigint not null,
+  sha256 text not null,
+  bytes bigint not null,
+  received_at timestamptz not null,
+  constraint landing_once unique (run, path)
+);
+
+create table coin (
+  key bigint constraint coin_key primary key,
+  id text not null constraint coin_id unique
+);
+
+-- Symbols and names change and are shared, so they are no keys: a row whenever they differ from the row before.
+create table coin_name (
+  coin bigint not null constraint coin_name_coin references coin (key),
+  landing bigint not null constraint coin_name_landing references landing (id),
+  seen_at timestamptz not null,
+  symbol text not null,
+  name text,
+  constraint coin_name_key primary key (coin, landing)
+);
+
+-- A slot's own account. The only table here that changes: a partial slot becomes complete.
+create table snapshot (
+  slot timestamptz not null constraint snapshot_key primary key,
+  -- how many coins by market cap were asked for; expected is less where the source has fewer
+  top bigint not null,
+  expected bigint not null,
+  received bigint not null,
+  state text not null constraint snapshot_state check (state in ('complete', 'partial')),
+  content_hash text not null
+);
+
+-- One coin in one slot: the source's numbers as they came, then what is derived from them.
+create table quote (
+  slot timestamptz not null,
+  coin bigint not null constraint quote_coin references coin (key),
+  market_cap_rank bigint,
+  current_price double precision,
+  market_cap double precision,
+  fully_diluted_valuation double precision,
+  total_volume double precision,
+  high_24h double precision,
+  low_24h double precision,
+  price_change_24h double precision,
+  price_change_percentage_24h double precision,
+  market_cap_change_24h double precision,
+  market_cap_change_percentage_24h double precision,
+  circulating_supply double precision,
+  total_supply double precision,
+  max_supply double precision,
+  ath double precision,
+  ath_change_percentage double precision,
+  atl double precision,
+  atl_change_percentage double precision,
+  roi_times double precision,
+  roi_percentage double precision,
+  ath_date timestamptz,
+  atl_date timestamptz,
+  roi_currency text,
+  observed_at timestamptz,
+  market_cap_category text,
+  dominance_pct double precision,
+  volume_to_cap double precision,
+  ath_distance_pct double precision,
+  range_volatility_24h_pct double precision,
+  liquidity_category text,
+  trend_category text,
+  warnings text,
+  landing bigint not null constraint quote_landing references landing (id),
+  constraint quote_key primary key (slot, coin),
+  -- what can never be true of a real row
+  constraint quote_price check (current_price >= 0),
+  constraint quote_market_cap check (market_cap >= 0),
+  constraint quote_volume check (total_volume >= 0)
+);
+-- a coin's history, the other way through the key
+create index quote_coin_slot on quote (coin, slot);
+
+-- Records that were refused, each with its rule, its reason and its own bytes. The body and the place in it are the key:
+-- reading the same bytes again refuses nothing twice.
+create table quarantine (
+  id bigint constraint quarantine_key primary key,
+  landing bigint not null constraint quarantine_landing references landing (id),
+  body text not null,
+  record bigint not null,
+  coin text,
+  rule text not null,
+  reason text not null,
+  raw text not null,
+  constraint quarantine_once unique (body, record)
+);
+
+-- Calls that the source charged, by month (UTC). Shared by every process: calls are reserved here before they are made.
+create table budget (
+  month text not null constraint budget_key primary key,
+  credits bigint not null
+);
+
+-- Every stored quote, with the coin's symbol and name as they were then.
+create view v_price_history as
+select
+  c.id as coin_id,
+  (select n.symbol from coin_name n where n.coin = q.coin and n.landing <= q.landing order by n.landing desc limit 1) as symbol,
+  (select n.name from coin_name n where n.coin = q.coin and n.landing <= q.landing order by n.landing desc limit 1) as name,
+  q.slot as snapshot_time,
+  q.market_cap_rank,
+  q.current_price,
+  q.market_cap,
+  q.total_volume,
+  q.high_24h,
+  q.low_24h,
+  q.price_change_24h,
+  q.price_change_percentage_24h as price_change_pct_24h,
+  q.circulating_supply,
+  q.ath,
+  q.market_cap_category,
+  q.dominance_pct,
+  q.volume_to_cap,
+  q.ath_distance_pct,
+  q.range_volatility_24h_pct,
+  q.liquidity_category,
+  q.trend_category,
+  q.warnings,
+  q.observed_at as last_updated
+from quote q
+join coin c on c.key = q.coin;
+
+-- The newest quote of each coin, which may be older than the newest snapshot: `snapshot_time` says.
+create view v_latest_prices as
+select
+  c.id as coin_id,
+  (select n.symbol from coin_name n where n.coin = q.coin and n.landing <= q.landing order by n.landing desc limit 1) as symbol,
+  (select n.name from coin_name n where n.coin = q.coin and n.landing <= q.landing order by n.landing desc limit 1) as name,
+  q.slot as snapshot_time,
+  q.market_cap_rank,
+  q.current_price,
+  q.market_cap,
+  q.total_volume,
+  q.high_24h,
+  q.low_24h,
+  q.price_change_24h,
+  q.price_change_percentage_24h as price_change_pct_24h,
+  q.circulating_supply,
+  q.ath,
+  q.market_cap_category,
+  q.dominance_pct,
+  q.volume_to_cap,
+  q.ath_distance_pct,
+  q.range_volatility_24h_pct,
+  q.liquidity_category,
+  q.trend_category,
+  q.warnings,
+  q.observed_at as last_updated
+from coin c
+join quote q on q.coin = c.key and q.slot = (select max(l.slot) from quote l where l.coin = c.key);

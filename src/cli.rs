@@ -1,0 +1,173 @@
+//! The command line: arguments in, tables or JSON out, one exit code.
+//! It decides nothing about data; it calls the pipeline and shows what came of it.
+
+mod args;
+mod demo;
+mod progress;
+mod show;
+mod simulate;
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::Parser;
+use serde::Serialize;
+use tracing_subscriber::EnvFilter;
+
+use crate::config::Settings;
+use crate::error::{Error, Result};
+use crate::pipeline::{self, RunState};
+use args::{Arguments, Command, Run};
+
+/// Nothing is missing.
+const COMPLETE: u8 = 0;
+/// It failed.
+const FAILED: u8 = 1;
+/// It was asked for wrongly.
+const USAGE: u8 = 2;
+/// Something is missing; what came is stored.
+const PARTIAL: u8 = 3;
+
+/// Runs the `coinmill` command. Exit codes: 0 complete, 1 failed, 2 usage, 3 partial.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    ExitCode::from(run(arguments))
+}
+
+/// Runs the `coinmill` command and returns its exit code; see [`main`].
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
+    let arguments = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // help and version come this way too, with code 0
+            let _unprintable = error.print();
+            return u8::try_from(error.exit_code()).unwrap_or(USAGE);
+        }
+    };
+    log_to_stderr(arguments.verbose);
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => return complain(&Error::store("the system gives no threads", error), FAILED),
+    };
+    let outcome = runtime.block_on(async {
+        tokio::select! {
+            outcome = dispatch(arguments) => outcome,
+            _ = tokio::signal::ctrl_c() => Ok(130),
+        }
+    });
+    outcome.unwrap_or_else(|error| match &error {
+        Error::Argument { .. } => complain(&error, USAGE),
+        _ => complain(&error, FAILED),
+    })
+}
+
+async fn dispatch(Arguments { command, json, .. }: Arguments) -> Result<u8> {
+    match command {
+        Command::Init { settings } => {
+            let Some(settings) = usable(settings.load()) else {
+                return Ok(USAGE);
+            };
+            pipeline::init(&settings).await?;
+            let ready = show::Ready::of(&settings);
+            print(json, &ready, || ready.text())?;
+            Ok(COMPLETE)
+        }
+        Command::Run {
+            what: Run::Snapshot { slot, settings },
+        } => {
+            let Some(settings) = usable(settings.load()) else {
+                return Ok(USAGE);
+            };
+            let slot = slot.map(|slot| slot.parse()).transpose()?;
+            snapshot(&settings, slot, json).await
+        }
+        Command::Runs { limit, settings } => {
+            let Some(settings) = usable(settings.load()) else {
+                return Ok(USAGE);
+            };
+            let runs = pipeline::runs(&settings, limit).await?;
+            print(json, &runs, || show::runs(&runs))?;
+            Ok(COMPLETE)
+        }
+        Command::Status { settings } => {
+            let Some(settings) = usable(settings.load()) else {
+                return Ok(USAGE);
+            };
+            let status = pipeline::status(&settings).await?;
+            print(json, &status, || show::status(&status))?;
+            Ok(COMPLETE)
+        }
+        Command::Sim(options) => simulate::serve(options, json).await,
+        Command::Demo { dir } => demo::demo(&dir, json).await,
+    }
+}
+
+async fn snapshot(
+    settings: &Settings,
+    slot: Option<crate::market::Slot>,
+    json: bool,
+) -> Result<u8> {
+    let bar = progress::Bar::new();
+    let outcome = pipeline::run_snapshot(settings, slot, &|progress| bar.show(progress)).await;
+    bar.clear();
+    match outcome {
+        Ok(report) => {
+            print(json, &report, || show::report(&report))?;
+            Ok(if report.state == RunState::Complete {
+                COMPLETE
+            } else {
+                PARTIAL
+            })
+        }
+        Err(Error::Incomplete { message, report }) => {
+            print(json, &report, String::new)?;
+            Ok(complain(&Error::data(message), PARTIAL))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Settings that cannot be used are a matter of usage.
+fn usable(settings: Result<Settings>) -> Option<Settings> {
+    settings.map_err(|error| complain(&error, USAGE)).ok()
+}
+
+fn complain(error: &Error, code: u8) -> u8 {
+    let _unprintable = writeln!(io::stderr(), "coinmill: {}", error.chain());
+    code
+}
+
+/// Prints for people or for machines. A reader that went away is no error.
+fn print(json: bool, value: &impl Serialize, text: impl FnOnce() -> String) -> Result<()> {
+    let text = if json {
+        serde_json::to_string(value)
+            .map_err(|error| Error::data("the result cannot be written as JSON").because(error))?
+    } else {
+        text()
+    };
+    if !text.is_empty() {
+        let _reader_gone = writeln!(io::stdout(), "{}", text.trim_end());
+    }
+    Ok(())
+}
+
+/// Logs go to stderr: warnings, with `-v` more, or whatever `COINMILL_LOG` asks for.
+fn log_to_stderr(verbose: u8) {
+    let default = match verbose {
+        0 => "warn",
+        1 => "coinmill=info,warn",
+        _ => "coinmill=debug,info",
+    };
+    let filter =
+        EnvFilter::try_from_env("COINMILL_LOG").unwrap_or_else(|_| EnvFilter::new(default));
+    let logger = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_target(false);
+    // a second command in one process keeps the first one's logger
+    let _already_set = logger.try_init();
+}

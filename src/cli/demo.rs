@@ -1,0 +1,53 @@
+//! `coinmill demo`: a simulated market, a run against it, and what came of it; offline, into SQLite.
+//! It takes no settings from outside, so that it never touches a real database or a real API.
+
+use std::path::Path;
+
+use crate::config::{Layers, Settings};
+use crate::error::Result;
+use crate::pipeline::{self, RunState};
+use crate::sim::{Sim, SimOptions};
+
+/// How many prices it shows.
+const SHOWN: usize = 10;
+
+/// Runs the demo in a folder of its own.
+pub(super) async fn demo(dir: &Path, json: bool) -> Result<u8> {
+    let sim = Sim::start(SimOptions::default()).await?;
+    let settings = settings(dir, &sim)?;
+    let report = pipeline::run_snapshot(&settings, None, &|_| ()).await?;
+    let mut quotes = pipeline::latest_quotes(&settings).await?;
+    sim.stop().await;
+    quotes.truncate(SHOWN);
+    super::print(json, &report, || {
+        format!(
+            "A simulated market of CoinGecko's shape; no network is used.\n\n{}\n{}\n\n\
+             database  {}\nlanding   {}\n\n\
+             Look around:  sqlite3 {file} 'select * from v_latest_prices limit 5'\n\
+             \x20             coinmill runs --data-dir {dir}      coinmill status --data-dir {dir}\n\
+             Again:        coinmill demo      (within the half-hour it spends no call and stores nothing twice)\n\
+             For real:     coinmill run snapshot",
+            super::show::report(&report),
+            super::show::prices(&quotes, &settings.vs_currency),
+            settings.snapshot_url,
+            settings.landing_dir.display(),
+            file = settings.snapshot_url.file().unwrap_or(dir).display(),
+            dir = dir.display(),
+        )
+    })?;
+    Ok(if report.state == RunState::Complete {
+        super::COMPLETE
+    } else {
+        super::PARTIAL
+    })
+}
+
+fn settings(dir: &Path, sim: &Sim) -> Result<Settings> {
+    let text = |value: &str| value.to_owned();
+    Settings::resolve(&Layers::default().with_arguments([
+        (text("api_url"), sim.url()),
+        (text("plan"), text("unlimited")),
+        (text("clock"), text("sim")),
+        (text("data_dir"), dir.display().to_string()),
+    ])?)
+}

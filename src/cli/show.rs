@@ -1,0 +1,281 @@
+//! Results as text for people.
+//! Machines get the same values as JSON, without passing here.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use chrono::{DateTime, Utc};
+use comfy_table::presets::NOTHING;
+use comfy_table::{CellAlignment, Table};
+use serde::Serialize;
+
+use crate::config::Settings;
+use crate::market::{Measure, Quote};
+use crate::pipeline::{Report, Status};
+use crate::store::RunRow;
+
+/// What `init` says.
+#[derive(Debug, Serialize)]
+pub(super) struct Ready {
+    snapshot: String,
+    vs_currency: String,
+}
+
+impl Ready {
+    pub(super) fn of(settings: &Settings) -> Self {
+        let snapshot = settings
+            .snapshot_owner_url
+            .as_ref()
+            .unwrap_or(&settings.snapshot_url)
+            .to_string();
+        Self {
+            snapshot,
+            vs_currency: settings.vs_currency.clone(),
+        }
+    }
+
+    pub(super) fn text(&self) -> String {
+        format!("ready: {}, prices in {}", self.snapshot, self.vs_currency)
+    }
+}
+
+/// What came of a run.
+pub(super) fn report(report: &Report) -> String {
+    let mut text = format!("snapshot {}  {}\n", report.slot, report.state);
+    if report.stored == 0
+        && report.calls == 0
+        && report.error.is_none()
+        && report.missing.is_empty()
+    {
+        let _infallible = writeln!(
+            text,
+            "  all {} coins were stored already: nothing stored twice, no call spent",
+            report.accepted
+        );
+        return text;
+    }
+    let mut line = |name: &str, value: String| {
+        let _infallible = writeln!(text, "  {name:<9} {value}");
+    };
+    let refused = if report.rejected == 0 {
+        String::new()
+    } else {
+        format!(
+            ", {} refused{}",
+            report.rejected,
+            counts(&report.rejections)
+        )
+    };
+    line(
+        "coins",
+        format!(
+            "{} of {} expected, {} new{refused}",
+            report.accepted, report.expected, report.stored
+        ),
+    );
+    for missing in &report.missing {
+        line("missing", missing.clone());
+    }
+    if let Some(score) = report.score {
+        line("quality", format!("{score:.4}{}", counts(&report.warnings)));
+    }
+    let reused = if report.reused == 0 {
+        String::new()
+    } else {
+        format!(", {} landed before", report.reused)
+    };
+    line("calls", format!("{}{reused}", report.calls));
+    if let Some(error) = &report.error {
+        line("stopped", error.clone());
+    }
+    if let Some(hash) = &report.content_hash {
+        line("content", hash.clone());
+    }
+    if let Some(landing) = &report.landing {
+        line("landing", landing.clone());
+    }
+    let timings = report.timings;
+    let (fetch, judge, commit) = (timings.fetch_s, timings.judge_s, timings.commit_s);
+    line(
+        "seconds",
+        format!(
+            "{:.2} (fetch {fetch:.2}, judge {judge:.2}, commit {commit:.2})",
+            fetch + judge + commit
+        ),
+    );
+    text
+}
+
+fn counts(counts: &BTreeMap<&'static str, u64>) -> String {
+    if counts.is_empty() {
+        return String::new();
+    }
+    let list: Vec<String> = counts
+        .iter()
+        .map(|(name, count)| format!("{name} {count}"))
+        .collect();
+    format!(" ({})", list.join(", "))
+}
+
+/// The first quotes of a slot.
+pub(super) fn prices(quotes: &[Quote], vs_currency: &str) -> String {
+    let mut table = plain(&[
+        "rank",
+        "coin",
+        "symbol",
+        &format!("price ({vs_currency})"),
+        "24 h %",
+        "market cap",
+        "updated",
+    ]);
+    for quote in quotes {
+        table.add_row([
+            quote
+                .market_cap_rank
+                .map_or_else(dash, |rank| rank.to_string()),
+            quote.id.to_string(),
+            quote.symbol.clone(),
+            quote
+                .measure(Measure::CurrentPrice)
+                .map_or_else(dash, |price| price.to_string()),
+            quote
+                .measure(Measure::PriceChangePercentage24h)
+                .map_or_else(dash, |change| format!("{change:+.2}")),
+            quote
+                .measure(Measure::MarketCap)
+                .map_or_else(dash, thousands),
+            quote
+                .observed_at
+                .map_or_else(dash, |at| at.format("%H:%M:%S").to_string()),
+        ]);
+    }
+    right(&mut table, &[0, 3, 4, 5]);
+    table.to_string()
+}
+
+/// The ledger.
+pub(super) fn runs(runs: &[RunRow]) -> String {
+    if runs.is_empty() {
+        return "no runs yet: `coinmill run snapshot` makes the first".to_owned();
+    }
+    let mut table = plain(&[
+        "began", "slot", "state", "coins", "new", "refused", "calls", "score", "run",
+    ]);
+    for run in runs {
+        let number = |number: Option<u64>| number.map_or_else(dash, |number| number.to_string());
+        let coins = match (run.accepted, run.expected) {
+            (Some(accepted), Some(expected)) => format!("{accepted} of {expected}"),
+            _ => dash(),
+        };
+        table.add_row([
+            run.started_at.format("%Y-%m-%d %H:%M:%S").to_string(),
+            run.slot
+                .map_or_else(dash, |slot| slot.format("%m-%d %H:%M").to_string()),
+            run.state.clone(),
+            coins,
+            number(run.stored),
+            number(run.rejected),
+            number(run.calls),
+            run.score.map_or_else(dash, |score| format!("{score:.4}")),
+            run.id.clone(),
+        ]);
+        if let Some(error) = &run.error {
+            table.add_row([String::new(), String::new(), error.clone()]);
+        }
+    }
+    right(&mut table, &[3, 4, 5, 6, 7]);
+    table.to_string()
+}
+
+/// What the databases hold.
+pub(super) fn status(status: &Status) -> String {
+    let held = &status.snapshot;
+    let when = |at: Option<DateTime<Utc>>| {
+        at.map_or_else(dash, |at| at.format("%Y-%m-%dT%H:%MZ").to_string())
+    };
+    let mut table = plain(&[]);
+    let snapshots = format!(
+        "{} ({} complete), {} to {}",
+        held.snapshots,
+        held.complete,
+        when(held.first_slot),
+        when(held.newest_slot)
+    );
+    let credits = match status.credits_per_month {
+        Some(limit) => format!(
+            "{} of {limit} calls spent in {}",
+            status.credits, status.month
+        ),
+        None => "no monthly limit".to_owned(),
+    };
+    for (name, value) in [
+        ("database", status.snapshot_url.clone()),
+        ("snapshots", snapshots),
+        (
+            "quotes",
+            format!(
+                "{} of {} coins, {} refused",
+                held.quotes, held.coins, held.quarantined
+            ),
+        ),
+        (
+            "current",
+            format!("slot {}: {}", status.slot, status.slot_state),
+        ),
+        ("plan", format!("{}: {credits}", status.plan)),
+        ("landing", status.landing_dir.clone()),
+    ] {
+        table.add_row([name.to_owned(), value]);
+    }
+    table.to_string()
+}
+
+fn plain(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_style(NOTHING);
+    if !header.is_empty() {
+        table.set_header(header);
+    }
+    table
+}
+
+fn right(table: &mut Table, columns: &[usize]) {
+    for &column in columns {
+        if let Some(column) = table.column_mut(column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+}
+
+fn dash() -> String {
+    "-".to_owned()
+}
+
+fn thousands(number: f64) -> String {
+    let digits = format!("{number:.0}");
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) && !text.ends_with('-') {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_numbers_are_grouped() {
+        for (number, text) in [
+            (0.0, "0"),
+            (999.0, "999"),
+            (1000.0, "1,000"),
+            (1_431_781_265_416.4, "1,431,781,265,416"),
+        ] {
+            assert_eq!(thousands(number), text);
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! `coinmill sim`: the market server on the command line.
+//! The server itself is `sim`; here its options are read and its address is told.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use chrono::{DateTime, Utc};
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+
+use crate::error::{Error, Result};
+use crate::sim::{ClockSetting, Fault, Host, Market, Sim, SimOptions, SimPlan};
+
+/// Which host the server plays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Plays {
+    Keyless,
+    Demo,
+    Paid,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The clock moves by POST /sim/clock {\"set\": INSTANT, \"freeze\": BOOL, \"advance\": SECONDS}; GET /sim tells its state.
+Faults: STATUS, html, limit200, throttled, 1015, stall, cut, truncate, shift, vanish:id=COIN, body:status=N,text=…
+with times=N (0 for ever), after=N, path=PART, retry_after=SECONDS.")]
+pub(super) struct SimArguments {
+    /// The port; 0 takes a free one
+    #[arg(long, default_value_t = 8480)]
+    port: u16,
+    /// The market's seed: the same seed and clock give the same replies
+    #[arg(long, default_value_t = 1, conflicts_with = "recorded")]
+    seed: u64,
+    /// How many coins the market has
+    #[arg(long, default_value_t = 1000, conflicts_with = "recorded")]
+    coins: usize,
+    /// Serve a folder of recordings instead (markets/YYYY-MM-DD.json, chart/*.json with .meta.json)
+    #[arg(long, value_name = "FOLDER")]
+    recorded: Option<PathBuf>,
+    /// Start the clock here instead of now; the recorded market starts at its first recording
+    #[arg(long, value_name = "INSTANT")]
+    clock: Option<DateTime<Utc>>,
+    /// Hold the clock still
+    #[arg(long, requires = "clock")]
+    freeze: bool,
+    /// The host that it plays
+    #[arg(long, value_enum, default_value = "keyless")]
+    host: Plays,
+    /// The API key that it takes (demo and paid)
+    #[arg(long, required_if_eq_any = [("host", "demo"), ("host", "paid")])]
+    key: Option<String>,
+    /// Answer 429 above so many calls a minute
+    #[arg(long)]
+    calls_per_minute: Option<u32>,
+    /// What goes wrong, such as 429:times=2,retry_after=1; may be given again
+    #[arg(long = "fault", value_name = "FAULT")]
+    faults: Vec<String>,
+}
+
+impl SimArguments {
+    fn options(self) -> Result<SimOptions> {
+        let faults: Vec<Fault> = self
+            .faults
+            .iter()
+            .map(|fault| fault.parse())
+            .collect::<Result<_>>()?;
+        let clock = match self.clock {
+            None => ClockSetting::System,
+            Some(at) if self.freeze => ClockSetting::Frozen(at),
+            Some(at) => ClockSetting::StartingAt(at),
+        };
+        let host = match self.host {
+            Plays::Keyless => Host::Keyless,
+            Plays::Demo => Host::Demo,
+            Plays::Paid => Host::Paid,
+        };
+        Ok(SimOptions {
+            bind: SocketAddr::from(([127, 0, 0, 1], self.port)),
+            market: match self.recorded {
+                Some(folder) => Market::Recorded { folder },
+                None => Market::Seeded {
+                    seed: self.seed,
+                    coins: self.coins,
+                },
+            },
+            clock,
+            plan: SimPlan {
+                host,
+                key: self.key,
+                calls_per_minute: self.calls_per_minute,
+            },
+            faults,
+        })
+    }
+}
+
+/// The first line for machines.
+#[derive(Serialize)]
+struct Address {
+    url: String,
+    control_url: String,
+    now: DateTime<Utc>,
+}
+
+/// Serves until it is interrupted.
+pub(super) async fn serve(arguments: SimArguments, json: bool) -> Result<u8> {
+    let sim = Sim::start(arguments.options()?).await?;
+    let address = Address {
+        url: sim.url(),
+        control_url: sim.control_url(),
+        now: sim.now(),
+    };
+    super::print(json, &address, || {
+        format!(
+            "coinmill sim at {url}, its clock at {now}\n\
+             in another terminal:\n\
+             \x20 export COINMILL_API_URL={url} COINMILL_PLAN=unlimited COINMILL_CLOCK=sim\n\
+             \x20 coinmill run snapshot",
+            url = address.url,
+            now = address.now.format("%Y-%m-%dT%H:%M:%SZ"),
+        )
+    })?;
+    sim.finished()
+        .await
+        .map_err(|error| Error::config("the simulated market ended").because(error))?;
+    Ok(super::COMPLETE)
+}

@@ -1,0 +1,59 @@
+//! The content hash: one number for what a slot holds, equal wherever the same quotes are stored.
+//! It covers the accepted fields of the source under their natural keys; nothing derived, no keys or times of ours.
+
+use chrono::{DateTime, Utc};
+use sha2::{Digest, Sha256};
+
+use crate::market::{Quote, Slot};
+
+/// SHA-256, in hex, over a slot's quotes in the order of their ids.
+///
+/// Each field is written as a tag and its value: 0 null; 1 text (length, UTF-8); 2 double (its bits); 3 integer;
+/// 4 instant (milliseconds since 1970). Numbers are big-endian. The first field is the slot.
+pub fn snapshot_hash<'a>(slot: Slot, quotes: impl IntoIterator<Item = &'a Quote>) -> String {
+    let mut quotes: Vec<&Quote> = quotes.into_iter().collect();
+    quotes.sort_by(|a, b| a.id.cmp(&b.id));
+    let mut hash = Sha256::new();
+    instant(&mut hash, Some(slot.start()));
+    for quote in quotes {
+        text(&mut hash, Some(quote.id.as_str()));
+        text(&mut hash, Some(&quote.symbol));
+        text(&mut hash, quote.name.as_deref());
+        field(&mut hash, 3, quote.market_cap_rank.map(i64::to_be_bytes));
+        for measure in quote.measures {
+            field(
+                &mut hash,
+                2,
+                measure.map(|number| number.to_bits().to_be_bytes()),
+            );
+        }
+        instant(&mut hash, quote.ath_date);
+        instant(&mut hash, quote.atl_date);
+        text(&mut hash, quote.roi_currency.as_deref());
+        instant(&mut hash, quote.observed_at);
+    }
+    hex::encode(hash.finalize())
+}
+
+fn field(hash: &mut Sha256, tag: u8, bytes: Option<[u8; 8]>) {
+    match bytes {
+        Some(bytes) => {
+            hash.update([tag]);
+            hash.update(bytes);
+        }
+        None => hash.update([0]),
+    }
+}
+
+fn instant(hash: &mut Sha256, instant: Option<DateTime<Utc>>) {
+    field(
+        hash,
+        4,
+        instant.map(|instant| instant.timestamp_millis().to_be_bytes()),
+    );
+}
+
+fn text(hash: &mut Sha256, text: Option<&str>) {
+    field(hash, 1, text.map(|text| (text.len() as u64).to_be_bytes()));
+    hash.update(text.unwrap_or_default());
+}

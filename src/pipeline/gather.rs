@@ -1,0 +1,192 @@
+//! From bodies to what a snapshot stores: each coin once, judged, with the body that it came from.
+//! Pure: bodies in, rows out. The first record of a coin counts; later ones are repetitions.
+
+use std::collections::HashSet;
+
+use crate::coingecko;
+use crate::config::Thresholds;
+use crate::derive::derive;
+use crate::error::Result;
+use crate::landing::Landed;
+use crate::market::{CoinId, Measure, Quote};
+use crate::quality::{Context, Finding, Quality, Verdict, judge, rejects};
+use crate::store::{QuoteRow, RefusedRow};
+
+/// A body that parsed as a page of quotes, and what it was asked for.
+pub(super) struct Body {
+    pub(super) landed: Landed,
+    pub(super) bytes: Vec<u8>,
+    /// The record from which on the page reaches beyond the top that was asked for.
+    pub(super) surplus_from: usize,
+}
+
+/// What the bodies of a slot hold.
+#[derive(Default)]
+pub(super) struct Gathered {
+    pub(super) accepted: Vec<Accepted>,
+    pub(super) refused: Vec<RefusedRow>,
+    pub(super) quality: Quality,
+    pub(super) repeated: u64,
+    /// Coins already stored, or accepted.
+    taken: HashSet<CoinId>,
+    bodies: usize,
+}
+
+/// A quote to store, before the sums over all of them are known.
+pub(super) struct Accepted {
+    pub(super) quote: Quote,
+    warnings: Vec<&'static str>,
+    body: usize,
+}
+
+impl Gathered {
+    /// Begins with the coins that the slot holds already.
+    pub(super) fn holding(stored: impl IntoIterator<Item = CoinId>) -> Self {
+        Self {
+            taken: stored.into_iter().collect(),
+            ..Self::default()
+        }
+    }
+
+    /// Judges one body and returns the coins of its records, in order.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Source`] when the body is no page of quotes.
+    pub(super) fn add(
+        &mut self,
+        body: &Body,
+        named: &HashSet<CoinId>,
+        thresholds: Thresholds,
+    ) -> Result<Vec<Option<CoinId>>> {
+        let index = self.bodies;
+        let answered_at = date(&body.landed);
+        let context = Context {
+            answered_at,
+            thresholds,
+        };
+        let records = coingecko::parse(&body.bytes)?;
+        self.bodies += 1;
+        let mut coins = Vec::with_capacity(records.len());
+        let mut here = HashSet::new();
+        for (place, record) in records.into_iter().enumerate() {
+            let coin = record.id.map(CoinId::from_source);
+            if place >= body.surplus_from && coin.as_ref().is_none_or(|coin| !named.contains(coin))
+            {
+                continue;
+            }
+            coins.push(coin.clone());
+            if let Some(coin) = &coin
+                && (self.taken.contains(coin) || !here.insert(coin.clone()))
+            {
+                self.repeated += 1;
+                continue;
+            }
+            let (quote, findings) = match record.quote {
+                Ok(quote) => {
+                    let findings = judge(&quote, &context);
+                    (Some(quote), findings)
+                }
+                Err(findings) => (None, findings),
+            };
+            self.quality.count(&findings);
+            match quote.filter(|_| !rejects(&findings)) {
+                Some(quote) => {
+                    self.taken.insert(quote.id.clone());
+                    let warnings = findings.iter().map(|finding| finding.rule.name).collect();
+                    self.accepted.push(Accepted {
+                        quote,
+                        warnings,
+                        body: index,
+                    });
+                }
+                None => self
+                    .refused
+                    .push(refused(index, place, coin, record.raw, &findings)),
+            }
+        }
+        Ok(coins)
+    }
+
+    /// Drops the smallest of the accepted coins until no more than so many are left; coins asked for by name stay. More
+    /// come than were asked for when pages are read again.
+    pub(super) fn keep_largest(&mut self, count: usize, named: &HashSet<CoinId>) {
+        let cap = |row: &Accepted| row.quote.measure(Measure::MarketCap).unwrap_or(-1.0);
+        while self
+            .accepted
+            .iter()
+            .filter(|row| !named.contains(&row.quote.id))
+            .count()
+            > count
+        {
+            let candidates = self
+                .accepted
+                .iter()
+                .enumerate()
+                .filter(|(_, row)| !named.contains(&row.quote.id));
+            let Some((smallest, _)) = candidates.min_by(|(_, a), (_, b)| cap(a).total_cmp(&cap(b)))
+            else {
+                return;
+            };
+            self.accepted.remove(smallest);
+        }
+    }
+
+    /// The rows to store. `stored_cap` is the market cap of what the slot holds already.
+    pub(super) fn rows(self, stored_cap: f64) -> (Vec<QuoteRow>, Vec<RefusedRow>) {
+        let total = stored_cap + total_cap(self.accepted.iter().map(|row| &row.quote));
+        let row = |Accepted {
+                       quote,
+                       warnings,
+                       body,
+                   }| QuoteRow {
+            derived: derive(&quote, total),
+            quote,
+            warnings,
+            body,
+        };
+        (self.accepted.into_iter().map(row).collect(), self.refused)
+    }
+}
+
+/// The sum of the market caps.
+pub(super) fn total_cap<'a>(quotes: impl Iterator<Item = &'a Quote>) -> f64 {
+    quotes
+        .filter_map(|quote| quote.measure(Measure::MarketCap))
+        .sum()
+}
+
+/// When a body was sent: by the source's clock, or else by ours when it had arrived.
+pub(super) fn date(landed: &Landed) -> chrono::DateTime<chrono::Utc> {
+    let told = landed
+        .headers
+        .get("date")
+        .and_then(|text| httpdate::parse_http_date(text).ok());
+    told.map_or(landed.received_at, Into::into)
+}
+
+fn refused(
+    body: usize,
+    place: usize,
+    coin: Option<CoinId>,
+    raw: &str,
+    findings: &[Finding],
+) -> RefusedRow {
+    let rejections: Vec<&Finding> = findings
+        .iter()
+        .filter(|finding| finding.rule.verdict == Verdict::Reject)
+        .collect();
+    RefusedRow {
+        body,
+        record: place as u64,
+        coin: coin.map(|coin| coin.as_str().replace('\0', "\u{fffd}")),
+        rule: rejections
+            .first()
+            .map_or("unknown", |finding| finding.rule.name),
+        reason: rejections
+            .iter()
+            .map(|finding| finding.reason())
+            .collect::<Vec<_>>()
+            .join("; "),
+        raw: raw.to_owned(),
+    }
+}

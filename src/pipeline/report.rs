@@ -1,0 +1,180 @@
+//! What came of a run: the same facts for the ledger, the command line, Python and machines.
+//! It only holds them; printing is the face's work.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use crate::error::Error;
+use crate::market::Slot;
+use crate::store::RunEnd;
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RunState {
+    /// Nothing is missing.
+    Complete,
+    /// What was received is stored; `missing` names the rest.
+    Partial,
+    /// Nothing was stored.
+    Failed,
+}
+
+impl RunState {
+    /// The name in the ledger.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Complete => "complete",
+            Self::Partial => "partial",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+impl fmt::Display for RunState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Where the time went, in seconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct Timings {
+    /// Reading the landing and calling the source, waits included.
+    pub fetch_s: f64,
+    /// Parsing, judging and deriving.
+    pub judge_s: f64,
+    /// The commit, with forcing the landing to the disk.
+    pub commit_s: f64,
+}
+
+/// What came of a run.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Report {
+    /// The run's id.
+    pub run: String,
+    /// `snapshot`.
+    pub kind: &'static str,
+    /// The slot.
+    pub slot: Slot,
+    /// How it ended.
+    pub state: RunState,
+    /// Coins expected: the top N or as many as there are, and those asked for by name.
+    pub expected: u64,
+    /// Records received for them, refused ones included, over all runs of the slot.
+    pub received: u64,
+    /// Quotes that the slot now holds.
+    pub accepted: u64,
+    /// Records refused, now in quarantine.
+    pub rejected: u64,
+    /// Quotes that this run added.
+    pub stored: u64,
+    /// Records of coins that had been received before: ranks move while pages are read.
+    pub repeated: u64,
+    /// What is missing, by name.
+    pub missing: Vec<String>,
+    /// Calls sent, tries included.
+    pub calls: u64,
+    /// Bodies taken from the landing instead of being asked for again.
+    pub reused: u64,
+    /// The quality score, in \[0, 1\]; see [`crate::quality::Quality::score`].
+    pub score: Option<f64>,
+    /// Accepted quotes that break each warning rule.
+    pub warnings: BTreeMap<&'static str, u64>,
+    /// Records that break each rejecting rule.
+    pub rejections: BTreeMap<&'static str, u64>,
+    /// The content hash of what the slot now holds.
+    pub content_hash: Option<String>,
+    /// The folder of the bodies that this run landed.
+    pub landing: Option<String>,
+    /// When it began.
+    pub started_at: DateTime<Utc>,
+    /// When it ended.
+    pub finished_at: DateTime<Utc>,
+    /// Where the time went.
+    pub timings: Timings,
+    /// What kept it from being complete, in words.
+    pub error: Option<String>,
+}
+
+impl Report {
+    /// The ledger's row for it.
+    pub(super) fn to_run_end(&self) -> RunEnd {
+        RunEnd {
+            state: self.state.name(),
+            finished_at: self.finished_at,
+            expected: Some(self.expected),
+            received: Some(self.received),
+            accepted: Some(self.accepted),
+            rejected: Some(self.rejected),
+            stored: Some(self.stored),
+            calls: Some(self.calls),
+            score: self.score,
+            content_hash: self.content_hash.clone(),
+            error: self.error.clone(),
+            report: serde_json::to_string(self).ok(),
+        }
+    }
+
+    /// The share of the expected coins that the slot holds, in \[0, 1\]; 1 where nothing is expected.
+    pub fn completeness(&self) -> f64 {
+        if self.expected == 0 {
+            return 1.0;
+        }
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "counts of coins are far below 2^53"
+        )]
+        let share = self.accepted as f64 / self.expected as f64;
+        share.min(1.0)
+    }
+
+    /// The report itself, or an error carrying it where the slot holds less than the set completeness.
+    ///
+    /// # Errors
+    /// [`Error::Incomplete`].
+    pub(super) fn or_incomplete(self, completeness: f64) -> Result<Self, Error> {
+        if self.completeness() >= completeness {
+            return Ok(self);
+        }
+        let rest = if self.missing.is_empty() {
+            String::new()
+        } else {
+            format!(", missing {}", self.missing.join("; "))
+        };
+        let cause = self
+            .error
+            .as_ref()
+            .map(|error| format!(" ({error})"))
+            .unwrap_or_default();
+        Err(Error::Incomplete {
+            message: format!(
+                "slot {} holds {} of {} coins{rest}{cause}: what came is stored; run it again while the slot lasts, and only \
+                 the rest is asked for",
+                self.slot, self.accepted, self.expected
+            ),
+            report: Box::new(serde_json::to_value(&self).unwrap_or_default()),
+        })
+    }
+}
+
+/// The ledger's row for a run that stored nothing.
+pub(super) fn failed(error: &Error, calls: u64, finished_at: DateTime<Utc>) -> RunEnd {
+    RunEnd {
+        state: RunState::Failed.name(),
+        finished_at,
+        expected: None,
+        received: None,
+        accepted: None,
+        rejected: None,
+        stored: Some(0),
+        calls: Some(calls),
+        score: None,
+        content_hash: None,
+        error: Some(error.chain()),
+        report: None,
+    }
+}

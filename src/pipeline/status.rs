@@ -1,0 +1,100 @@
+//! What stands: the databases made ready, what they hold, and the runs that filled them.
+//! Nothing here asks the source.
+
+use chrono::Utc;
+use serde::Serialize;
+
+use crate::config::Settings;
+use crate::error::Result;
+use crate::http;
+use crate::market::{Quote, Slot};
+use crate::store::{Holdings, RunRow, SnapshotStore};
+
+/// Makes or migrates the databases, as their owner where one is named. Repeating it changes nothing.
+///
+/// # Errors
+/// [`crate::error::Error::Config`] and [`crate::error::Error::Store`], as the database gives them.
+pub async fn init(settings: &Settings) -> Result<()> {
+    let url = settings
+        .snapshot_owner_url
+        .as_ref()
+        .unwrap_or(&settings.snapshot_url);
+    SnapshotStore::init(url, &settings.vs_currency).await
+}
+
+/// The newest runs, newest first.
+///
+/// # Errors
+/// As [`init`].
+pub async fn runs(settings: &Settings, limit: u32) -> Result<Vec<RunRow>> {
+    let mut store =
+        SnapshotStore::open_existing(&settings.snapshot_url, &settings.vs_currency).await?;
+    let runs = store.runs(limit).await?;
+    store.close().await?;
+    Ok(runs)
+}
+
+/// The quotes of the newest slot, by market cap, the largest first.
+///
+/// # Errors
+/// As [`init`].
+pub async fn latest_quotes(settings: &Settings) -> Result<Vec<Quote>> {
+    let mut store =
+        SnapshotStore::open_existing(&settings.snapshot_url, &settings.vs_currency).await?;
+    let quotes = match store.newest_slot().await? {
+        Some(slot) => store.quotes(slot).await?,
+        None => Vec::new(),
+    };
+    store.close().await?;
+    Ok(quotes)
+}
+
+/// What stands.
+#[derive(Debug, Clone, Serialize)]
+pub struct Status {
+    /// The snapshot database, without its password.
+    pub snapshot_url: String,
+    /// What it holds.
+    pub snapshot: Holdings,
+    /// The current slot.
+    pub slot: Slot,
+    /// `complete`, `partial` or `not fetched yet`.
+    pub slot_state: String,
+    /// The plan.
+    pub plan: &'static str,
+    /// The current month (UTC), such as `2026-01`.
+    pub month: String,
+    /// Calls charged or reserved this month.
+    pub credits: u64,
+    /// The plan's calls a month; null is no limit.
+    pub credits_per_month: Option<u64>,
+    /// Where received bytes are kept.
+    pub landing_dir: String,
+}
+
+/// Looks at what stands.
+///
+/// # Errors
+/// As [`init`].
+pub async fn status(settings: &Settings) -> Result<Status> {
+    let now = http::clock(settings)
+        .await
+        .map_or_else(|_| Utc::now(), crate::clock::Clock::now);
+    let slot = Slot::containing(now);
+    let mut store =
+        SnapshotStore::open_existing(&settings.snapshot_url, &settings.vs_currency).await?;
+    let state = store.slot_state(slot).await?;
+    let status = Status {
+        snapshot_url: settings.snapshot_url.to_string(),
+        snapshot: store.holdings().await?,
+        slot,
+        slot_state: state.map_or_else(|| "not fetched yet".to_owned(), |state| state.state),
+        plan: settings.plan.kind.name(),
+        month: now.format("%Y-%m").to_string(),
+        credits: store.credits(now).await?,
+        credits_per_month: settings.plan.credits_per_month,
+        landing_dir: settings.landing_dir.display().to_string(),
+    };
+    store.close().await?;
+    Ok(status)
+}

@@ -1,0 +1,235 @@
+//! Which page to ask for next, until the top coins are all there. Pure.
+//!
+//! Ranks move while pages are read: a coin that rises over a page's edge behind our back is missed, and the one that it
+//! pushed down comes twice. So a coin that comes twice tells which earlier page to read again.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use crate::coingecko::Page;
+use crate::market::CoinId;
+
+/// The state of reading the top coins.
+#[derive(Debug)]
+pub(super) struct Sweep {
+    top: u64,
+    pages: Vec<Page>,
+    /// The page on which each coin was first seen, by number; none for coins known otherwise.
+    seen: HashMap<CoinId, Option<u32>>,
+    /// Records without a coin, which count as received all the same.
+    nameless: u64,
+    answered: HashSet<u32>,
+    suspect: BTreeSet<u32>,
+    rereads_left: usize,
+    total: Option<u64>,
+}
+
+impl Sweep {
+    pub(super) fn new(top: u32, pages: Vec<Page>) -> Self {
+        Self {
+            top: u64::from(top),
+            rereads_left: pages.len(),
+            pages,
+            seen: HashMap::new(),
+            nameless: 0,
+            answered: HashSet::new(),
+            suspect: BTreeSet::new(),
+            total: None,
+        }
+    }
+
+    /// Takes note of coins that are there already, from wherever they came.
+    pub(super) fn know(&mut self, coins: impl IntoIterator<Item = CoinId>) {
+        for coin in coins {
+            self.seen.entry(coin).or_insert(None);
+        }
+    }
+
+    /// Takes note of a page's records, in order; a record whose coin cannot be told is `None`.
+    pub(super) fn note(
+        &mut self,
+        page: Option<Page>,
+        total: Option<u64>,
+        coins: impl IntoIterator<Item = Option<CoinId>>,
+    ) {
+        self.total = self.total.max(total);
+        let number = page.map(|page| page.number);
+        let first_reading = number.is_some_and(|number| self.answered.insert(number));
+        if let Some(number) = number {
+            self.suspect.remove(&number);
+        }
+        for coin in coins {
+            let Some(coin) = coin else {
+                self.nameless += 1;
+                continue;
+            };
+            match self.seen.get(&coin).copied().flatten() {
+                // it was pushed down from the page where we saw it, so another one rose into that page
+                Some(earlier) if first_reading && number.is_some_and(|number| number > earlier) => {
+                    self.suspect.insert(earlier);
+                }
+                _ => {
+                    self.seen.entry(coin).or_insert(number);
+                }
+            }
+        }
+    }
+
+    /// The next page to ask for, or `None` where asking more would not help.
+    pub(super) fn next(&mut self) -> Option<Page> {
+        let reach = self.expected();
+        let unanswered = |page: &&Page| {
+            !self.answered.contains(&page.number) && u64::from(page.ranks().0) <= reach
+        };
+        if let Some(page) = self.pages.iter().find(unanswered) {
+            return Some(*page);
+        }
+        if self.received() >= reach || self.rereads_left == 0 {
+            return None;
+        }
+        let number = *self.suspect.first()?;
+        self.rereads_left -= 1;
+        self.pages
+            .iter()
+            .find(|page| page.number == number)
+            .copied()
+    }
+
+    /// How many of the top coins there are to receive.
+    pub(super) fn expected(&self) -> u64 {
+        self.total.map_or(self.top, |total| self.top.min(total))
+    }
+
+    /// How many different ones have been received.
+    pub(super) fn received(&self) -> u64 {
+        self.seen.len() as u64 + self.nameless
+    }
+
+    /// True for a coin that is among those received for the top.
+    pub(super) fn holds(&self, coin: &CoinId) -> bool {
+        self.seen.contains_key(coin)
+    }
+
+    /// The pages that were not answered, and how many coins slipped through between those that were.
+    pub(super) fn missing(&self) -> Vec<String> {
+        let reach = self.expected();
+        let unanswered: Vec<&Page> = self
+            .pages
+            .iter()
+            .filter(|page| {
+                !self.answered.contains(&page.number) && u64::from(page.ranks().0) <= reach
+            })
+            .collect();
+        let short = reach.saturating_sub(self.received());
+        if unanswered.is_empty() && short > 0 {
+            let coins = if short == 1 {
+                "1 coin that is".to_owned()
+            } else {
+                format!("{short} coins that are")
+            };
+            return vec![format!(
+                "{coins} on no page (ranks moved, or the source's count is off)"
+            )];
+        }
+        let name = |page: &Page| {
+            let (first, last) = page.ranks();
+            format!(
+                "ranks {first} to {} (page {} of {})",
+                u64::from(last).min(reach),
+                page.number,
+                self.pages.len()
+            )
+        };
+        if short == 0 {
+            Vec::new()
+        } else {
+            unanswered.into_iter().map(name).collect()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::coingecko::pages;
+
+    fn coin(number: u32) -> Option<CoinId> {
+        Some(CoinId::from_source(format!("coin-{number}")))
+    }
+
+    fn sweep(top: u32) -> Sweep {
+        Sweep::new(top, pages(top))
+    }
+
+    #[test]
+    fn a_quiet_market_takes_each_page_once() {
+        let mut sweep = sweep(500);
+        for (number, coins) in [(1, 1..251), (2, 251..501)] {
+            let page = sweep.next().unwrap();
+            assert_eq!(page.number, number);
+            sweep.note(Some(page), Some(9000), coins.map(coin));
+        }
+        assert_eq!(sweep.next(), None);
+        assert_eq!(
+            (sweep.received(), sweep.expected(), sweep.missing()),
+            (500, 500, vec![])
+        );
+    }
+
+    #[test]
+    fn a_coin_that_comes_twice_sends_us_back_to_where_it_was() {
+        let mut sweep = sweep(500);
+        let first = sweep.next().unwrap();
+        sweep.note(Some(first), Some(500), (1..251).map(coin));
+        // 251 rose to the first page behind our back, and pushed 250 down to the second
+        let second = sweep.next().unwrap();
+        sweep.note(
+            Some(second),
+            Some(500),
+            std::iter::once(250).chain(252..501).map(coin),
+        );
+        assert_eq!(sweep.received(), 499);
+        assert_eq!(sweep.next(), Some(first));
+        sweep.note(Some(first), Some(500), (1..250).chain([251]).map(coin));
+        assert_eq!((sweep.received(), sweep.next()), (500, None));
+    }
+
+    #[test]
+    fn a_small_market_ends_the_sweep_early() {
+        let mut sweep = sweep(1000);
+        let page = sweep.next().unwrap();
+        sweep.note(Some(page), Some(100), (0..100).map(coin));
+        assert_eq!(
+            (sweep.next(), sweep.expected(), sweep.received()),
+            (None, 100, 100)
+        );
+    }
+
+    #[test]
+    fn what_was_not_answered_is_named_by_its_ranks() {
+        let mut sweep = sweep(400);
+        let page = sweep.next().unwrap();
+        sweep.note(Some(page), Some(390), (0..200).map(coin));
+        assert_eq!(sweep.missing(), ["ranks 201 to 390 (page 2 of 2)"]);
+    }
+
+    #[test]
+    fn a_market_that_keeps_coins_back_is_not_asked_for_ever() {
+        let mut sweep = sweep(500);
+        let mut asked = 0;
+        while let Some(page) = sweep.next() {
+            asked += 1;
+            sweep.note(Some(page), Some(500), (0..250).map(coin));
+            assert!(asked < 10);
+        }
+        assert_eq!(sweep.missing().len(), 1);
+    }
+
+    #[test]
+    fn coins_that_the_slot_holds_already_count() {
+        let mut sweep = sweep(250);
+        sweep.know((0..250).filter_map(coin));
+        let page = sweep.next().unwrap();
+        sweep.note(Some(page), Some(250), (0..250).map(coin));
+        assert_eq!((sweep.received(), sweep.next()), (250, None));
+    }
+}

@@ -1,0 +1,234 @@
+//! Decides which fault meets a call, and counts how often each has.
+//! It sends nothing: the decision is data that `routes` carries out.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::bodies;
+use super::fault::{Fault, FaultKind, RetryAfter};
+use super::reply::{Delivery, HTML, JSON, PLAIN, Reply};
+
+/// What is to be done to a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Answer with this instead of the market's reply.
+    Answer {
+        /// The HTTP status.
+        status: u16,
+        /// The content type.
+        content_type: &'static str,
+        /// The body.
+        body: String,
+        /// The `Retry-After` header.
+        retry_after: Option<RetryAfter>,
+    },
+    /// Send the market's reply in this way.
+    Deliver(Delivery),
+    /// End the market's reply in its middle.
+    Truncate,
+    /// Let the first coin of the page and the last of the page before change places, then answer.
+    Shift,
+    /// Answer without this coin.
+    Vanish(String),
+}
+
+impl Action {
+    /// The reply to give instead of the market's, where the action is one.
+    pub fn answer(&self, now: DateTime<Utc>) -> Option<Reply> {
+        let Self::Answer {
+            status,
+            content_type,
+            body,
+            retry_after,
+        } = self
+        else {
+            return None;
+        };
+        let reply = Reply::new(*status, content_type, body.clone());
+        Some(match retry_after {
+            Some(RetryAfter::Seconds(wait)) => reply.with("retry-after", wait.to_string()),
+            Some(RetryAfter::Date(wait)) => {
+                let until = now
+                    .checked_add_signed(TimeDelta::seconds(i64::from(*wait)))
+                    .unwrap_or(now);
+                reply.with("retry-after", http_date(until))
+            }
+            None => reply,
+        })
+    }
+}
+
+/// An instant as HTTP headers write it (RFC 9110, 5.6.7).
+pub fn http_date(at: DateTime<Utc>) -> String {
+    at.format("%a, %d %b %Y %H:%M:%S GMT").to_string()
+}
+
+/// The faults that are set, with what each has done.
+#[derive(Debug, Default)]
+pub struct Faults {
+    set: Vec<Pending>,
+}
+
+#[derive(Debug)]
+struct Pending {
+    fault: Fault,
+    seen: u32,
+    met: u32,
+}
+
+impl Faults {
+    /// Adds a fault after those that are there.
+    pub fn add(&mut self, fault: Fault) {
+        self.set.push(Pending {
+            fault,
+            seen: 0,
+            met: 0,
+        });
+    }
+
+    /// Forgets them all.
+    pub fn clear(&mut self) {
+        self.set.clear();
+    }
+
+    /// Those that may still meet a call, oldest first.
+    pub fn pending(&self) -> impl Iterator<Item = &Fault> {
+        self.set
+            .iter()
+            .filter(|pending| pending.is_live())
+            .map(|pending| &pending.fault)
+    }
+
+    /// What happens to a call of this path and query: the oldest fault that is due, or nothing.
+    ///
+    /// Every fault that the call matches has seen it, also where another one acts.
+    pub fn decide(&mut self, path: &str) -> Option<Action> {
+        let mut action = None;
+        for pending in self.set.iter_mut().filter(|pending| pending.is_live()) {
+            if !matches(&pending.fault, path) {
+                continue;
+            }
+            pending.seen = pending.seen.saturating_add(1);
+            if action.is_none() && pending.seen > pending.fault.after {
+                pending.met = pending.met.saturating_add(1);
+                action = Some(act(&pending.fault));
+            }
+        }
+        action
+    }
+}
+
+impl Pending {
+    fn is_live(&self) -> bool {
+        self.fault.times == 0 || self.met < self.fault.times
+    }
+}
+
+fn matches(fault: &Fault, path: &str) -> bool {
+    // No rank moves before the first page: there is no page before it.
+    path.contains(&fault.path) && (fault.kind != FaultKind::Shift || page_of(path) > 1)
+}
+
+fn page_of(path: &str) -> u64 {
+    let query = path.split_once('?').map_or("", |(_, query)| query);
+    query
+        .split('&')
+        .find_map(|part| part.strip_prefix("page="))
+        .and_then(|page| page.parse().ok())
+        .unwrap_or(1)
+}
+
+fn act(fault: &Fault) -> Action {
+    let answer = |status: u16, content_type: &'static str, body: String| Action::Answer {
+        status,
+        content_type,
+        body,
+        retry_after: fault.retry_after,
+    };
+    match &fault.kind {
+        FaultKind::Status(code) => answer(*code, JSON, bodies::of_status(*code)),
+        FaultKind::Throttled => answer(429, PLAIN, bodies::THROTTLED.into()),
+        FaultKind::Cloudflare1015 => answer(429, PLAIN, bodies::CLOUDFLARE_1015.into()),
+        FaultKind::Html(code) => answer(*code, HTML, bodies::page(*code)),
+        FaultKind::Limit200 => answer(200, JSON, bodies::RATE_LIMIT.into()),
+        FaultKind::Stall => Action::Deliver(Delivery::Stall),
+        FaultKind::Cut => Action::Deliver(Delivery::Cut),
+        FaultKind::Truncate => Action::Truncate,
+        FaultKind::Shift => Action::Shift,
+        FaultKind::Vanish(id) => Action::Vanish(id.clone()),
+        FaultKind::Body { status, text } => {
+            let content_type = match text.trim_start().chars().next() {
+                Some('{' | '[') => JSON,
+                Some('<') => HTML,
+                _ => PLAIN,
+            };
+            answer(*status, content_type, text.clone())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn faults(texts: &[&str]) -> Faults {
+        let mut faults = Faults::default();
+        for text in texts {
+            faults.add(text.parse().unwrap());
+        }
+        faults
+    }
+
+    #[test]
+    fn a_fault_waits_acts_so_often_and_is_done() {
+        let mut faults = faults(&["503:after=1,times=2,path=/coins/markets"]);
+        assert_eq!(faults.decide("/ping"), None);
+        assert_eq!(faults.decide("/coins/markets?page=1"), None);
+        assert!(matches!(
+            faults.decide("/coins/markets?page=2"),
+            Some(Action::Answer { status: 503, .. })
+        ));
+        assert!(faults.decide("/coins/markets?page=2").is_some());
+        assert_eq!(faults.pending().count(), 0);
+        assert_eq!(faults.decide("/coins/markets?page=2"), None);
+    }
+
+    #[test]
+    fn faults_act_in_their_order_and_zero_times_is_for_ever() {
+        let mut faults = faults(&["429", "cut:times=0"]);
+        assert!(matches!(
+            faults.decide("/ping"),
+            Some(Action::Answer { status: 429, .. })
+        ));
+        for _ in 0..5 {
+            assert_eq!(faults.decide("/ping"), Some(Action::Deliver(Delivery::Cut)));
+        }
+        faults.clear();
+        assert_eq!(faults.decide("/ping"), None);
+    }
+
+    #[test]
+    fn ranks_move_only_before_a_later_page() {
+        let mut faults = faults(&["shift"]);
+        assert_eq!(
+            faults.decide("/coins/markets?vs_currency=usd&page=1&per_page=50"),
+            None
+        );
+        assert_eq!(
+            faults.decide("/coins/markets?vs_currency=usd&per_page=50&page=2"),
+            Some(Action::Shift)
+        );
+    }
+
+    #[test]
+    fn a_refusal_names_its_wait_in_seconds_or_as_a_date() {
+        let now = DateTime::UNIX_EPOCH;
+        let mut faults = faults(&["429:retry_after=7", "429:retry_after_date=30", "429"]);
+        let mut next = || faults.decide("/ping").unwrap().answer(now).unwrap().headers;
+        assert_eq!(next(), [("retry-after", "7".to_owned())]);
+        assert_eq!(
+            next(),
+            [("retry-after", "Thu, 01 Jan 1970 00:00:30 GMT".to_owned())]
+        );
+        assert_eq!(next(), []);
+    }
+}

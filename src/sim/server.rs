@@ -1,0 +1,102 @@
+//! Serves the market and its control calls over HTTP until it is told to stop.
+//! What is answered is decided in `routes` and `control`.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::State as Held;
+use axum::http::header::USER_AGENT;
+use axum::http::{HeaderMap, Method, Response, Uri};
+use axum::serve::ListenerExt;
+use tokio::net::TcpListener;
+
+use super::bodies;
+use super::control;
+use super::lock::lock;
+use super::plan::Keys;
+use super::reply::Reply;
+use super::routes::{self, Asked};
+use super::state::State;
+use super::wire::{response, stopped};
+
+/// The root of the market's endpoints.
+pub const ROOT: &str = "/api/v3";
+
+/// Serves until the state's `stop` turns true.
+///
+/// # Errors
+/// The error of the listening socket.
+pub async fn serve(listener: TcpListener, state: Arc<State>) -> std::io::Result<()> {
+    let stop = state.stop.clone();
+    let app = Router::new().fallback(handle).with_state(state);
+    // Two small writes in a row would otherwise wait for the client's acknowledgement.
+    let listener = listener.tap_io(|stream| {
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!("a connection keeps its delay: {error}");
+        }
+    });
+    axum::serve(listener, app)
+        .with_graceful_shutdown(stopped(stop))
+        .await
+}
+
+async fn handle(
+    Held(state): Held<Arc<State>>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response<Body> {
+    let now = state.clock.now();
+    let reply = if let Some(path) = below(uri.path(), "/sim") {
+        control::answer(&state, method.as_str(), path, &body)
+    } else {
+        market(&state, &method, &uri, &headers)
+    };
+    // A control call may have moved the clock, and its reply is dated after that.
+    let now = if uri.path().starts_with(ROOT) {
+        now
+    } else {
+        state.clock.now()
+    };
+    response(reply, now, state.stop.clone())
+}
+
+fn market(state: &State, method: &Method, uri: &Uri, headers: &HeaderMap) -> Reply {
+    let Some(path) = below(uri.path(), ROOT) else {
+        return Reply::refused(404, bodies::NOT_FOUND);
+    };
+    let query = uri.query().unwrap_or("");
+    let header = |name: &str| {
+        headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .map(str::to_owned)
+    };
+    let asked = Asked {
+        method: method.as_str(),
+        path,
+        query,
+        has_user_agent: headers
+            .get(USER_AGENT)
+            .is_some_and(|agent| !agent.as_bytes().trim_ascii().is_empty()),
+        keys: Keys {
+            demo: header("x-cg-demo-api-key"),
+            pro: header("x-cg-pro-api-key"),
+        },
+    };
+    let reply = routes::answer(state, &asked, state.clock.now());
+    let target = if query.is_empty() {
+        path.to_owned()
+    } else {
+        format!("{path}?{query}")
+    };
+    lock(&state.calls).push(method.as_str(), &target, reply.status);
+    reply
+}
+
+fn below<'a>(path: &'a str, root: &str) -> Option<&'a str> {
+    path.strip_prefix(root)
+        .filter(|rest| rest.is_empty() || rest.starts_with('/'))
+}

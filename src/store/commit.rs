@@ -1,0 +1,344 @@
+//! The commit of a snapshot: rows, quarantine, names, slot and ledger in one transaction.
+//! What to commit is decided before; here it becomes durable, or nothing of it does.
+
+use std::collections::{HashMap, HashSet};
+
+use super::connection::{Connection, Sql};
+use super::ledger::{self, RunEnd, needed};
+use super::quotes;
+use super::value::Value;
+use crate::content::snapshot_hash;
+use crate::derive::Derived;
+use crate::error::Result;
+use crate::landing::Landed;
+use crate::market::{CoinId, Measure, Quote, Slot};
+
+/// A quote to store.
+#[derive(Debug, Clone)]
+pub struct QuoteRow {
+    /// The quote.
+    pub quote: Quote,
+    /// What is derived from it.
+    pub derived: Derived,
+    /// The names of the warning rules that it breaks.
+    pub warnings: Vec<&'static str>,
+    /// Which of the commit's bodies it came from.
+    pub body: usize,
+}
+
+/// A record to put into quarantine.
+#[derive(Debug, Clone)]
+pub struct RefusedRow {
+    /// Which of the commit's bodies it came from.
+    pub body: usize,
+    /// Its place in the body, from 0.
+    pub record: u64,
+    /// The coin that it names, where it names one.
+    pub coin: Option<String>,
+    /// The rule that it breaks.
+    pub rule: &'static str,
+    /// Why, with what stood there.
+    pub reason: String,
+    /// Its own bytes.
+    pub raw: String,
+}
+
+/// Everything that a snapshot run stores.
+#[derive(Debug, Clone)]
+pub struct SnapshotCommit {
+    /// The run.
+    pub run: String,
+    /// The slot.
+    pub slot: Slot,
+    /// How many coins by market cap were asked for.
+    pub top: u32,
+    /// Coins expected: as many of those as there are, and those asked for by name.
+    pub expected: u64,
+    /// Records received for them over all runs of the slot, refused ones included.
+    pub received: u64,
+    /// True where nothing is missing.
+    pub complete: bool,
+    /// The bodies that the rows came from.
+    pub bodies: Vec<Landed>,
+    /// Quotes of coins that the slot does not hold yet, each coin once.
+    pub quotes: Vec<QuoteRow>,
+    /// Records refused.
+    pub refused: Vec<RefusedRow>,
+}
+
+/// Stores it, and lets `end` make the ledger's row from the slot's content hash. Returns that hash.
+pub(crate) async fn commit_snapshot(
+    connection: &mut Connection,
+    commit: &SnapshotCommit,
+    end: impl FnOnce(&str) -> RunEnd,
+) -> Result<String> {
+    connection
+        .commit(async |connection| {
+            let landings = insert_landings(connection, commit).await?;
+            let keys = insert_coins(connection, &commit.quotes).await?;
+            insert_names(connection, commit, &keys, &landings).await?;
+            insert_quotes(connection, commit, &keys, &landings).await?;
+            insert_refused(connection, commit, &landings).await?;
+            let hash = snapshot_hash(
+                commit.slot,
+                &quotes::quotes_of(connection, commit.slot).await?,
+            );
+            upsert_slot(connection, commit, &hash).await?;
+            ledger::end(connection, &commit.run, &end(&hash)).await?;
+            Ok(hash)
+        })
+        .await
+}
+
+/// The highest number of a column, to count on from. The writer's lock keeps others from doing the same.
+async fn highest(connection: &mut Connection, sql: &'static str) -> Result<i64> {
+    let rows = connection.fetch(sql, vec![]).await?;
+    Ok(rows
+        .first()
+        .map(|row| row.int(0))
+        .transpose()?
+        .flatten()
+        .unwrap_or_default())
+}
+
+async fn insert_landings(connection: &mut Connection, commit: &SnapshotCommit) -> Result<Vec<i64>> {
+    let before = highest(connection, "select max(id) from landing").await?;
+    let ids: Vec<i64> = (before + 1..).take(commit.bodies.len()).collect();
+    let rows: Vec<Vec<Value>> = ids
+        .iter()
+        .zip(&commit.bodies)
+        .map(|(&id, body)| {
+            vec![
+                id.into(),
+                commit.run.as_str().into(),
+                body.path.as_str().into(),
+                body.request.as_str().into(),
+                body.status.into(),
+                body.sha256.as_str().into(),
+                body.bytes.into(),
+                body.received_at.into(),
+            ]
+        })
+        .collect();
+    let columns = [
+        "id",
+        "run",
+        "path",
+        "request",
+        "status",
+        "sha256",
+        "bytes",
+        "received_at",
+    ];
+    connection.insert("landing", &columns, &rows).await?;
+    Ok(ids)
+}
+
+const IN_LIST: Sql = Sql {
+    postgres: "select key, id from coin where id in (select json_array_elements_text($1::json))",
+    sqlite: "select key, id from coin where id in (select value from json_each($1))",
+};
+
+async fn insert_coins(
+    connection: &mut Connection,
+    rows: &[QuoteRow],
+) -> Result<HashMap<CoinId, i64>> {
+    let ids: Vec<&CoinId> = rows.iter().map(|row| &row.quote.id).collect();
+    let known = connection
+        .fetch(IN_LIST, vec![serde_json::json!(ids).to_string().into()])
+        .await?;
+    let mut keys = HashMap::with_capacity(ids.len());
+    for row in &known {
+        keys.insert(
+            CoinId::from_source(needed(row.text(1)?, "coin.id")?),
+            needed(row.int(0)?, "coin.key")?,
+        );
+    }
+    let mut next = highest(connection, "select max(key) from coin").await?;
+    let mut new: Vec<Vec<Value>> = Vec::new();
+    for id in ids {
+        if !keys.contains_key(id) {
+            next += 1;
+            keys.insert(id.clone(), next);
+            new.push(vec![next.into(), id.as_str().into()]);
+        }
+    }
+    connection.insert("coin", &["key", "id"], &new).await?;
+    Ok(keys)
+}
+
+const NAMES: Sql = Sql {
+    postgres: "select n.coin, n.symbol, n.name from coin_name n where n.coin in \
+               (select json_array_elements_text($1::json)::bigint) \
+               and n.landing = (select max(m.landing) from coin_name m where m.coin = n.coin)",
+    sqlite: "select n.coin, n.symbol, n.name from coin_name n where n.coin in (select value from json_each($1)) \
+             and n.landing = (select max(m.landing) from coin_name m where m.coin = n.coin)",
+};
+
+async fn insert_names(
+    connection: &mut Connection,
+    SnapshotCommit {
+        quotes: rows,
+        bodies,
+        ..
+    }: &SnapshotCommit,
+    keys: &HashMap<CoinId, i64>,
+    landings: &[i64],
+) -> Result<()> {
+    let coins: Vec<i64> = rows
+        .iter()
+        .filter_map(|row| keys.get(&row.quote.id).copied())
+        .collect();
+    let mut known = HashMap::new();
+    for row in connection
+        .fetch(NAMES, vec![serde_json::json!(coins).to_string().into()])
+        .await?
+    {
+        let names = (needed(row.text(1)?, "coin_name.symbol")?, row.text(2)?);
+        known.insert(needed(row.int(0)?, "coin_name.coin")?, names);
+    }
+    let mut new = Vec::new();
+    for row in rows {
+        let (Some(&coin), Some(&landing)) = (keys.get(&row.quote.id), landings.get(row.body))
+        else {
+            continue;
+        };
+        let (symbol, name) = (&row.quote.symbol, &row.quote.name);
+        if known
+            .get(&coin)
+            .is_none_or(|(s, n)| s != symbol || n != name)
+        {
+            let seen_at = bodies.get(row.body).map(|body| body.received_at).into();
+            new.push(vec![
+                coin.into(),
+                landing.into(),
+                seen_at,
+                symbol.as_str().into(),
+                name.clone().into(),
+            ]);
+        }
+    }
+    connection
+        .insert(
+            "coin_name",
+            &["coin", "landing", "seen_at", "symbol", "name"],
+            &new,
+        )
+        .await
+}
+
+async fn insert_quotes(
+    connection: &mut Connection,
+    commit: &SnapshotCommit,
+    keys: &HashMap<CoinId, i64>,
+    landings: &[i64],
+) -> Result<()> {
+    let mut columns = vec!["slot", "coin", "market_cap_rank"];
+    columns.extend(Measure::ALL.iter().map(|measure| measure.name()));
+    columns.extend([
+        "ath_date",
+        "atl_date",
+        "roi_currency",
+        "observed_at",
+        "market_cap_category",
+        "dominance_pct",
+    ]);
+    columns.extend([
+        "volume_to_cap",
+        "ath_distance_pct",
+        "range_volatility_24h_pct",
+        "liquidity_category",
+    ]);
+    columns.extend(["trend_category", "warnings", "landing"]);
+    let mut rows = Vec::with_capacity(commit.quotes.len());
+    for QuoteRow {
+        quote,
+        derived,
+        warnings,
+        body,
+    } in &commit.quotes
+    {
+        let coin = needed(keys.get(&quote.id).copied(), "coin.key")?;
+        let landing = needed(landings.get(*body).copied(), "landing.id")?;
+        let mut row: Vec<Value> = vec![
+            commit.slot.start().into(),
+            coin.into(),
+            quote.market_cap_rank.into(),
+        ];
+        row.extend(quote.measures.map(Value::from));
+        row.extend([
+            quote.ath_date.into(),
+            quote.atl_date.into(),
+            quote.roi_currency.clone().into(),
+            quote.observed_at.into(),
+            derived.market_cap_category.into(),
+            derived.dominance_pct.into(),
+            derived.volume_to_cap.into(),
+            derived.ath_distance_pct.into(),
+            derived.range_volatility_24h_pct.into(),
+            derived.liquidity_category.into(),
+            derived.trend_category.into(),
+            Some(warnings.join(","))
+                .filter(|names| !names.is_empty())
+                .into(),
+            landing.into(),
+        ]);
+        rows.push(row);
+    }
+    connection.insert("quote", &columns, &rows).await
+}
+
+async fn insert_refused(
+    connection: &mut Connection,
+    commit: &SnapshotCommit,
+    landings: &[i64],
+) -> Result<()> {
+    let known: HashSet<(String, u64)> = quotes::refused_of(connection, commit.slot).await?;
+    let mut next = highest(connection, "select max(id) from quarantine").await?;
+    let mut rows = Vec::new();
+    for refused in &commit.refused {
+        let body = needed(commit.bodies.get(refused.body), "landing.path")?;
+        if known.contains(&(body.path.clone(), refused.record)) {
+            continue;
+        }
+        next += 1;
+        rows.push(vec![
+            next.into(),
+            needed(landings.get(refused.body).copied(), "landing.id")?.into(),
+            body.path.as_str().into(),
+            refused.record.into(),
+            refused.coin.clone().into(),
+            refused.rule.into(),
+            refused.reason.as_str().into(),
+            refused.raw.as_str().into(),
+        ]);
+    }
+    let columns = [
+        "id", "landing", "body", "record", "coin", "rule", "reason", "raw",
+    ];
+    connection.insert("quarantine", &columns, &rows).await
+}
+
+async fn upsert_slot(
+    connection: &mut Connection,
+    commit: &SnapshotCommit,
+    hash: &str,
+) -> Result<()> {
+    let sql = "insert into snapshot (slot, top, expected, received, state, content_hash) values ($1, $2, $3, $4, $5, $6) \
+               on conflict (slot) do update set top = excluded.top, expected = excluded.expected, \
+               received = excluded.received, state = excluded.state, content_hash = excluded.content_hash";
+    let state = if commit.complete {
+        "complete"
+    } else {
+        "partial"
+    };
+    let values = vec![
+        commit.slot.start().into(),
+        commit.top.into(),
+        commit.expected.into(),
+        commit.received.into(),
+        state.into(),
+        hash.into(),
+    ];
+    connection.execute(sql, values).await.map(drop)
+}

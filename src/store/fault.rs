@@ -1,0 +1,134 @@
+//! What a database says, as this crate's error: each cause with its remedy, and whether trying again can help.
+//! The only place that reads the drivers' error codes.
+
+use sqlx::error::DatabaseError;
+
+use crate::error::Error;
+
+/// Which database speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// PostgreSQL
+    Postgres,
+    /// SQLite
+    Sqlite,
+}
+
+/// The error of a driver. `place` is the database, as it may be shown.
+pub(crate) fn fault(kind: Kind, place: &str, error: sqlx::Error) -> Error {
+    let place = if place.is_empty() {
+        "the database"
+    } else {
+        place
+    };
+    let (retryable, message) = match &error {
+        sqlx::Error::Database(said) => match kind {
+            Kind::Postgres => postgres(place, said.as_ref()),
+            Kind::Sqlite => sqlite(place, said.as_ref()),
+        },
+        sqlx::Error::Io(_) => (
+            true,
+            format!("{place} cannot be reached: start it, or correct its URL"),
+        ),
+        sqlx::Error::Tls(_) => (
+            false,
+            format!(
+                "{place} refused a secure connection: check sslmode and sslrootcert in its URL"
+            ),
+        ),
+        sqlx::Error::WorkerCrashed => (true, format!("{place} stopped answering")),
+        sqlx::Error::Configuration(_) => (
+            false,
+            format!("the URL of {place} cannot be used: correct it"),
+        ),
+        _ => (
+            false,
+            format!("{place} answered what coinmill does not understand"),
+        ),
+    };
+    Error::Store {
+        message,
+        retryable,
+        cause: Some(error.into()),
+    }
+}
+
+/// By SQLSTATE: <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
+fn postgres(place: &str, said: &dyn DatabaseError) -> (bool, String) {
+    let code = said.code().unwrap_or_default();
+    match code.as_ref() {
+        "28P01" | "28000" => (
+            false,
+            format!("{place} refused the user or the password: correct its URL"),
+        ),
+        "3D000" => (
+            false,
+            format!("{place} does not exist: create it (db-init/ does), or correct its URL"),
+        ),
+        "3F000" | "42P01" => (
+            false,
+            format!("{place} has no coinmill tables that this role can see: run `coinmill init`"),
+        ),
+        "42501" => (
+            false,
+            format!(
+                "this role may not do that in {place}: `coinmill init` needs the owner (COINMILL_SNAPSHOT_OWNER_URL, \
+                     COINMILL_TIMESERIES_OWNER_URL), a run the writer"
+            ),
+        ),
+        "53100" => (
+            true,
+            format!("the disk of {place} is full: free some space"),
+        ),
+        "53300" => (
+            true,
+            format!("{place} has no connection left: close some, or raise max_connections"),
+        ),
+        // connections, lost races, resources, shut-downs, the server's own trouble
+        _ if ["08", "40", "53", "55", "57", "58"]
+            .iter()
+            .any(|class| code.starts_with(class)) =>
+        {
+            (true, format!("{place} could not go on"))
+        }
+        _ => (false, format!("{place} refused")),
+    }
+}
+
+/// By primary result code: <https://www.sqlite.org/rescode.html>.
+fn sqlite(place: &str, said: &dyn DatabaseError) -> (bool, String) {
+    let code = said
+        .code()
+        .and_then(|code| code.parse::<u32>().ok())
+        .unwrap_or_default()
+        & 0xff;
+    match code {
+        5 | 6 => (
+            true,
+            format!("{place} is locked by another process: let it finish"),
+        ),
+        8 => (
+            false,
+            format!(
+                "{place} is read-only: make the file and its folder writable, or choose another"
+            ),
+        ),
+        11 | 26 => (
+            false,
+            format!(
+                "{place} is damaged, or no SQLite database: move the file away and restore it from a copy (the landing \
+                     folder still has every body)"
+            ),
+        ),
+        13 => (
+            true,
+            format!("the disk of {place} is full: free some space"),
+        ),
+        14 => (
+            false,
+            format!("{place} cannot be opened: check that the folder exists and is writable"),
+        ),
+        10 => (true, format!("the disk of {place} failed")),
+        _ => (false, format!("{place} refused")),
+    }
+}

@@ -1,0 +1,253 @@
+//! The ledger: a row for every run, from before its first call to its end; and the month's credits.
+//! These are short commits of their own, so that they survive whatever happens to the run's data.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use super::connection::Connection;
+use super::value::{Row, Value};
+use crate::error::{Error, Result};
+use crate::market::Slot;
+
+/// What is written about a run before it does anything.
+#[derive(Debug, Clone)]
+pub struct RunStart {
+    /// The run's id.
+    pub id: String,
+    /// `snapshot` or `timeseries`.
+    pub kind: &'static str,
+    /// The slot of a snapshot run.
+    pub slot: Option<Slot>,
+    /// When it began.
+    pub started_at: DateTime<Utc>,
+    /// The rules in force.
+    pub rule_set: String,
+    /// The API that it asks.
+    pub source: String,
+}
+
+/// What is written about a run at its end.
+#[derive(Debug, Clone)]
+pub struct RunEnd {
+    /// `complete`, `partial` or `failed`.
+    pub state: &'static str,
+    /// When it ended.
+    pub finished_at: DateTime<Utc>,
+    /// Coins asked for.
+    pub expected: Option<u64>,
+    /// Records received for them, refused ones included.
+    pub received: Option<u64>,
+    /// Quotes that the slot now holds.
+    pub accepted: Option<u64>,
+    /// Records that this run refused.
+    pub rejected: Option<u64>,
+    /// Quotes that this run added.
+    pub stored: Option<u64>,
+    /// Calls sent.
+    pub calls: Option<u64>,
+    /// The quality score.
+    pub score: Option<f64>,
+    /// The content hash of what is stored.
+    pub content_hash: Option<String>,
+    /// What went wrong, for people.
+    pub error: Option<String>,
+    /// The whole report, as JSON.
+    pub report: Option<String>,
+}
+
+/// A row of the ledger.
+#[derive(Debug, Clone, Serialize)]
+pub struct RunRow {
+    /// The run's id.
+    pub id: String,
+    /// `snapshot` or `timeseries`.
+    pub kind: String,
+    /// The slot of a snapshot run.
+    pub slot: Option<DateTime<Utc>>,
+    /// `running`, `complete`, `partial`, `failed` or `abandoned`.
+    pub state: String,
+    /// When it began.
+    pub started_at: DateTime<Utc>,
+    /// When it ended.
+    pub finished_at: Option<DateTime<Utc>>,
+    /// Coins asked for.
+    pub expected: Option<u64>,
+    /// Records received for them.
+    pub received: Option<u64>,
+    /// Quotes that the slot held after it.
+    pub accepted: Option<u64>,
+    /// Records that it refused.
+    pub rejected: Option<u64>,
+    /// Quotes that it added.
+    pub stored: Option<u64>,
+    /// Calls sent.
+    pub calls: Option<u64>,
+    /// The quality score.
+    pub score: Option<f64>,
+    /// The content hash of what was stored.
+    pub content_hash: Option<String>,
+    /// The version of coinmill.
+    pub version: String,
+    /// The rules in force.
+    pub rule_set: String,
+    /// The API that it asked.
+    pub source: String,
+    /// What went wrong.
+    pub error: Option<String>,
+}
+
+/// Writes that a run has begun.
+pub(crate) async fn begin(connection: &mut Connection, run: &RunStart) -> Result<()> {
+    let sql = "insert into run (id, kind, slot, state, started_at, version, rule_set, source) \
+               values ($1, $2, $3, 'running', $4, $5, $6, $7)";
+    let values = vec![
+        run.id.as_str().into(),
+        run.kind.into(),
+        run.slot.map(Slot::start).into(),
+        run.started_at.into(),
+        env!("CARGO_PKG_VERSION").into(),
+        run.rule_set.as_str().into(),
+        run.source.as_str().into(),
+    ];
+    connection.execute(sql, values).await.map(drop)
+}
+
+/// Writes how a run ended.
+pub(crate) async fn end(connection: &mut Connection, id: &str, end: &RunEnd) -> Result<()> {
+    let sql = "update run set state = $2, finished_at = $3, expected = $4, received = $5, accepted = $6, rejected = $7, \
+               stored = $8, calls = $9, score = $10, content_hash = $11, error = $12, report = $13 where id = $1";
+    let values = vec![
+        id.into(),
+        end.state.into(),
+        end.finished_at.into(),
+        end.expected.into(),
+        end.received.into(),
+        end.accepted.into(),
+        end.rejected.into(),
+        end.stored.into(),
+        end.calls.into(),
+        end.score.into(),
+        end.content_hash.clone().into(),
+        end.error.clone().into(),
+        end.report.clone().into(),
+    ];
+    connection.execute(sql, values).await.map(drop)
+}
+
+/// The runs that say they are running, other than this one: id and slot.
+pub(crate) async fn running(
+    connection: &mut Connection,
+    kind: &str,
+    except: &str,
+) -> Result<Vec<(String, Option<Slot>)>> {
+    let sql = "select id, slot from run where state = 'running' and kind = $1 and id <> $2";
+    let rows = connection
+        .fetch(sql, vec![kind.into(), except.into()])
+        .await?;
+    rows.iter()
+        .map(|row| {
+            Ok((
+                needed(row.text(0)?, "run.id")?,
+                row.time(1)?.map(Slot::containing),
+            ))
+        })
+        .collect()
+}
+
+/// Writes that a run died: its lock was free, so nobody is at work on it.
+pub(crate) async fn abandon(
+    connection: &mut Connection,
+    id: &str,
+    at: DateTime<Utc>,
+) -> Result<()> {
+    let sql =
+        "update run set state = 'abandoned', finished_at = $2 where id = $1 and state = 'running'";
+    connection
+        .execute(sql, vec![id.into(), at.into()])
+        .await
+        .map(drop)
+}
+
+/// The newest runs, newest first.
+pub(crate) async fn runs(connection: &mut Connection, limit: u32) -> Result<Vec<RunRow>> {
+    let sql = "select id, kind, slot, state, started_at, finished_at, expected, received, accepted, rejected, stored, calls, \
+               score, content_hash, version, rule_set, source, error from run order by started_at desc, id desc limit $1";
+    let rows = connection.fetch(sql, vec![limit.into()]).await?;
+    rows.iter().map(run_row).collect()
+}
+
+fn run_row(row: &Row) -> Result<RunRow> {
+    Ok(RunRow {
+        id: needed(row.text(0)?, "run.id")?,
+        kind: needed(row.text(1)?, "run.kind")?,
+        slot: row.time(2)?,
+        state: needed(row.text(3)?, "run.state")?,
+        started_at: needed(row.time(4)?, "run.started_at")?,
+        finished_at: row.time(5)?,
+        expected: row.count(6)?,
+        received: row.count(7)?,
+        accepted: row.count(8)?,
+        rejected: row.count(9)?,
+        stored: row.count(10)?,
+        calls: row.count(11)?,
+        score: row.float(12)?,
+        content_hash: row.text(13)?,
+        version: needed(row.text(14)?, "run.version")?,
+        rule_set: needed(row.text(15)?, "run.rule_set")?,
+        source: needed(row.text(16)?, "run.source")?,
+        error: row.text(17)?,
+    })
+}
+
+/// Credits charged or reserved in a month, such as `2026-01`.
+pub(crate) async fn credits(connection: &mut Connection, month: &str) -> Result<u64> {
+    let rows = connection
+        .fetch(
+            "select credits from budget where month = $1",
+            vec![month.into()],
+        )
+        .await?;
+    Ok(rows
+        .first()
+        .map(|row| row.count(0))
+        .transpose()?
+        .flatten()
+        .unwrap_or_default())
+}
+
+/// Reserves credits before the calls are made; false where the month has fewer left. One statement, so that two
+/// processes cannot both have the last one.
+pub(crate) async fn reserve(
+    connection: &mut Connection,
+    month: &str,
+    credits: u64,
+    limit: u64,
+) -> Result<bool> {
+    let sql = "insert into budget (month, credits) select $1, $2 where $2 <= $3 \
+               on conflict (month) do update set credits = budget.credits + excluded.credits \
+               where budget.credits + excluded.credits <= $3";
+    let values: Vec<Value> = vec![month.into(), credits.into(), limit.into()];
+    Ok(connection.execute(sql, values).await? == 1)
+}
+
+/// Gives back what was reserved and not charged.
+pub(crate) async fn give_back(
+    connection: &mut Connection,
+    month: &str,
+    credits: u64,
+) -> Result<()> {
+    let sql = "update budget set credits = credits - $2 where month = $1";
+    connection
+        .execute(sql, vec![month.into(), credits.into()])
+        .await
+        .map(drop)
+}
+
+/// A value that the schema says is there.
+pub(crate) fn needed<T>(value: Option<T>, column: &str) -> Result<T> {
+    value.ok_or_else(|| {
+        Error::data(format!(
+            "{column} is null, which its schema forbids: the database is damaged"
+        ))
+    })
+}

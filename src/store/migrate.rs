@@ -1,0 +1,189 @@
+//! The schemas: versioned migrations, and whether a database is ready for this program.
+//! The tables themselves are in `migrations/`; applied migrations never change.
+
+use std::borrow::Cow;
+
+use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
+use sqlx::{AssertSqlSafe, SqlSafeStr};
+
+use super::connection::{Connection, Sql};
+use super::fault::{Kind, fault};
+use crate::error::{Error, Result};
+
+/// One database's schema in both dialects.
+#[derive(Debug)]
+pub(crate) struct Schema {
+    /// Its name on PostgreSQL.
+    pub(crate) name: &'static str,
+    migrations: &'static [(i64, &'static str, Sql)],
+    grants: &'static str,
+}
+
+/// The snapshot database.
+pub(crate) static SNAPSHOT: Schema = Schema {
+    name: "snapshot",
+    migrations: &[(
+        1,
+        "snapshot",
+        Sql {
+            postgres: include_str!("../../migrations/snapshot/postgres/0001_snapshot.sql"),
+            sqlite: include_str!("../../migrations/snapshot/sqlite/0001_snapshot.sql"),
+        },
+    )],
+    grants: include_str!("../../migrations/snapshot/postgres/grants.sql"),
+};
+
+/// What a database says of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Readiness {
+    Ready,
+    /// Made by an older program, or not made at all.
+    Behind(Option<i64>),
+}
+
+impl Schema {
+    fn newest(&self) -> i64 {
+        self.migrations
+            .iter()
+            .map(|(version, ..)| *version)
+            .max()
+            .unwrap_or_default()
+    }
+
+    fn migrator(&self, kind: Kind) -> Migrator {
+        let migration = |&(version, description, sql): &(i64, &'static str, Sql)| {
+            let text = match kind {
+                Kind::Postgres => sql.postgres,
+                Kind::Sqlite => sql.sqlite,
+            };
+            Migration::new(
+                version,
+                Cow::Borrowed(description),
+                MigrationType::Simple,
+                text.into_sql_str(),
+                false,
+            )
+        };
+        Migrator::with_migrations(self.migrations.iter().map(migration).collect())
+    }
+
+    async fn readiness(&self, connection: &mut Connection) -> Result<Readiness> {
+        let there = Sql {
+            postgres: "select 1::bigint where to_regclass('_sqlx_migrations') is not null",
+            sqlite: "select 1 from sqlite_master where name = '_sqlx_migrations'",
+        };
+        if connection.fetch(there, vec![]).await?.is_empty() {
+            return Ok(Readiness::Behind(None));
+        }
+        let rows = connection
+            .fetch(
+                "select max(version) from _sqlx_migrations where success",
+                vec![],
+            )
+            .await?;
+        let version = rows.first().map(|row| row.int(0)).transpose()?.flatten();
+        let newest = self.newest();
+        match version {
+            Some(version) if version > newest => Err(Error::config(format!(
+                "the schema of {} is version {version}, and this coinmill knows {newest}: upgrade coinmill",
+                connection.place()
+            ))),
+            Some(version) if version == newest => Ok(Readiness::Ready),
+            version => Ok(Readiness::Behind(version)),
+        }
+    }
+
+    /// Makes or migrates the schema and writes its currency. Repeating it changes nothing.
+    ///
+    /// # Errors
+    /// [`Error::Config`] when the database is newer than the program or holds another currency; [`Error::Store`].
+    pub(crate) async fn init(&self, connection: &mut Connection, vs_currency: &str) -> Result<()> {
+        if let Some(postgres) = connection.postgres() {
+            // `create schema if not exists` asks for the right to create even where the schema is there
+            let sql = AssertSqlSafe(format!(
+                "do $$ begin if to_regnamespace('{0}') is null then create schema {0}; end if; end $$",
+                self.name
+            ));
+            let made = sqlx::Executor::execute(postgres, sqlx::raw_sql(sql)).await;
+            made.map_err(|error| fault(Kind::Postgres, connection.place(), error))?;
+        }
+        if self.readiness(connection).await? != Readiness::Ready {
+            self.migrate(connection).await?;
+            tracing::info!(
+                "{} is at schema version {}",
+                connection.place(),
+                self.newest()
+            );
+        }
+        if connection.kind() == Kind::Postgres {
+            connection.script(self.grants).await?;
+        }
+        let insert = "insert into setting (name, value) values ('vs_currency', $1) on conflict (name) do nothing";
+        connection.execute(insert, vec![vs_currency.into()]).await?;
+        check_currency(connection, vs_currency).await
+    }
+
+    async fn migrate(&self, connection: &mut Connection) -> Result<()> {
+        let (kind, place) = (connection.kind(), connection.place().to_owned());
+        let migrator = self.migrator(kind);
+        let migrated = if let Some(postgres) = connection.postgres() {
+            migrator.run_direct(None, postgres, false).await
+        } else if let Some(sqlite) = connection.sqlite() {
+            migrator.run_direct(None, sqlite, false).await
+        } else {
+            Ok(())
+        };
+        migrated.map_err(|error| match error {
+            MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => fault(kind, &place, error),
+            MigrateError::VersionMismatch(_) | MigrateError::VersionMissing(_) => Error::config(format!(
+                "the schema of {place} was made by another build of coinmill: use that build, or a new database"
+            ))
+            .because(error),
+            error => Error::store(format!("{place} cannot be migrated"), error),
+        })
+    }
+
+    /// Makes sure that a run can use the database: SQLite files are made or migrated on the spot, PostgreSQL never.
+    ///
+    /// # Errors
+    /// [`Error::Config`] naming `coinmill init`, or what else would help.
+    pub(crate) async fn check(&self, connection: &mut Connection, vs_currency: &str) -> Result<()> {
+        match self.readiness(connection).await? {
+            Readiness::Ready => check_currency(connection, vs_currency).await,
+            Readiness::Behind(_) if connection.kind() == Kind::Sqlite => {
+                self.init(connection, vs_currency).await
+            }
+            Readiness::Behind(None) => Err(Error::config(format!(
+                "{} has no coinmill tables that this role can see: run `coinmill init`",
+                connection.place()
+            ))),
+            Readiness::Behind(Some(version)) => Err(Error::config(format!(
+                "the schema of {} is version {version}, and this coinmill needs {}: run `coinmill init`",
+                connection.place(),
+                self.newest()
+            ))),
+        }
+    }
+}
+
+async fn check_currency(connection: &mut Connection, vs_currency: &str) -> Result<()> {
+    let rows = connection
+        .fetch(
+            "select value from setting where name = 'vs_currency'",
+            vec![],
+        )
+        .await?;
+    let held = rows.first().map(|row| row.text(0)).transpose()?.flatten();
+    match held {
+        Some(held) if held == vs_currency => Ok(()),
+        Some(held) => Err(Error::config(format!(
+            "{} holds prices in {held}, not in {vs_currency}, and a pair of databases holds one currency: set \
+             COINMILL_VS_CURRENCY={held}, or name other databases",
+            connection.place()
+        ))),
+        None => Err(Error::config(format!(
+            "{} does not say its currency: run `coinmill init`",
+            connection.place()
+        ))),
+    }
+}

@@ -1,0 +1,170 @@
+//! Reading quotes back: a slot's, with each coin's symbol and name as they were known then.
+//! Writing them is the commit's work.
+
+use std::collections::HashSet;
+
+use chrono::{DateTime, Utc};
+
+use super::connection::Connection;
+use super::ledger::needed;
+use super::value::Row;
+use crate::error::Result;
+use crate::market::{CoinId, MEASURES, Quote, Slot};
+
+/// A slot's own account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SlotState {
+    /// How many coins by market cap were asked for.
+    pub top: u64,
+    /// Coins expected.
+    pub expected: u64,
+    /// Records received for them, refused ones included.
+    pub received: u64,
+    /// `complete` or `partial`.
+    pub state: String,
+    /// The content hash of its quotes.
+    pub content_hash: String,
+}
+
+impl SlotState {
+    /// True where nothing is missing.
+    pub fn is_complete(&self) -> bool {
+        self.state == "complete"
+    }
+}
+
+/// What is known of a slot, or `None` where nothing was ever committed.
+pub(crate) async fn slot_state(
+    connection: &mut Connection,
+    slot: Slot,
+) -> Result<Option<SlotState>> {
+    let sql = "select top, expected, received, state, content_hash from snapshot where slot = $1";
+    let rows = connection.fetch(sql, vec![slot.start().into()]).await?;
+    let Some(row) = rows.first() else {
+        return Ok(None);
+    };
+    Ok(Some(SlotState {
+        top: needed(row.count(0)?, "snapshot.top")?,
+        expected: needed(row.count(1)?, "snapshot.expected")?,
+        received: needed(row.count(2)?, "snapshot.received")?,
+        state: needed(row.text(3)?, "snapshot.state")?,
+        content_hash: needed(row.text(4)?, "snapshot.content_hash")?,
+    }))
+}
+
+/// The newest slot that holds anything.
+pub(crate) async fn newest_slot(connection: &mut Connection) -> Result<Option<Slot>> {
+    let rows = connection
+        .fetch("select max(slot) from snapshot", vec![])
+        .await?;
+    Ok(rows
+        .first()
+        .map(|row| row.time(0))
+        .transpose()?
+        .flatten()
+        .map(Slot::containing))
+}
+
+/// The records refused for a slot, as body and place.
+pub(crate) async fn refused_of(
+    connection: &mut Connection,
+    slot: Slot,
+) -> Result<HashSet<(String, u64)>> {
+    let sql = "select z.body, z.record from quarantine z join landing l on l.id = z.landing join run r on r.id = l.run \
+               where r.kind = 'snapshot' and r.slot = $1";
+    let rows = connection.fetch(sql, vec![slot.start().into()]).await?;
+    let read = |row: &Row| {
+        Ok((
+            needed(row.text(0)?, "quarantine.body")?,
+            needed(row.count(1)?, "quarantine.record")?,
+        ))
+    };
+    rows.iter().map(read).collect()
+}
+
+/// A slot's quotes, by market cap, the largest first.
+pub(crate) async fn quotes_of(connection: &mut Connection, slot: Slot) -> Result<Vec<Quote>> {
+    let rows = connection.fetch(SELECT, vec![slot.start().into()]).await?;
+    rows.iter().map(quote).collect()
+}
+
+const SELECT: &str = "select c.id, \
+    (select n.symbol from coin_name n where n.coin = q.coin and n.landing <= q.landing order by n.landing desc limit 1), \
+    (select n.name from coin_name n where n.coin = q.coin and n.landing <= q.landing order by n.landing desc limit 1), \
+    market_cap_rank, ath_date, atl_date, roi_currency, observed_at, \
+    current_price, market_cap, fully_diluted_valuation, total_volume, high_24h, low_24h, price_change_24h, \
+    price_change_percentage_24h, market_cap_change_24h, market_cap_change_percentage_24h, circulating_supply, total_supply, \
+    max_supply, ath, ath_change_percentage, atl, atl_change_percentage, roi_times, roi_percentage \
+    from quote q join coin c on c.key = q.coin where q.slot = $1 order by market_cap desc nulls last, c.id";
+
+/// The columns before the measures.
+const BEFORE_MEASURES: usize = 8;
+
+fn quote(row: &Row) -> Result<Quote> {
+    let mut measures = [None; MEASURES];
+    for (index, measure) in measures.iter_mut().enumerate() {
+        *measure = row.float(BEFORE_MEASURES + index)?;
+    }
+    Ok(Quote {
+        id: CoinId::from_source(needed(row.text(0)?, "coin.id")?),
+        symbol: needed(row.text(1)?, "coin_name.symbol")?,
+        name: row.text(2)?,
+        market_cap_rank: row.int(3)?,
+        ath_date: row.time(4)?,
+        atl_date: row.time(5)?,
+        roi_currency: row.text(6)?,
+        observed_at: row.time(7)?,
+        measures,
+    })
+}
+
+/// What a snapshot database holds, in short.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct Holdings {
+    /// Slots with anything in them.
+    pub snapshots: u64,
+    /// Slots with nothing missing.
+    pub complete: u64,
+    /// Quotes.
+    pub quotes: u64,
+    /// Coins ever seen.
+    pub coins: u64,
+    /// Records refused.
+    pub quarantined: u64,
+    /// The first slot.
+    pub first_slot: Option<DateTime<Utc>>,
+    /// The newest slot.
+    pub newest_slot: Option<DateTime<Utc>>,
+}
+
+/// Counts what the database holds.
+pub(crate) async fn holdings(connection: &mut Connection) -> Result<Holdings> {
+    let sql = "select (select count(*) from snapshot), (select count(*) from snapshot where state = 'complete'), \
+               (select count(*) from quote), (select count(*) from coin), (select count(*) from quarantine), \
+               (select min(slot) from snapshot), (select max(slot) from snapshot)";
+    let rows = connection.fetch(sql, vec![]).await?;
+    let row = needed(rows.first(), "count")?;
+    let count = |column| Ok::<u64, crate::error::Error>(row.count(column)?.unwrap_or_default());
+    Ok(Holdings {
+        snapshots: count(0)?,
+        complete: count(1)?,
+        quotes: count(2)?,
+        coins: count(3)?,
+        quarantined: count(4)?,
+        first_slot: row.time(5)?,
+        newest_slot: row.time(6)?,
+    })
+}
+
+/// The names of the measures are written out in [`SELECT`]; a test holds the two against each other.
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::market::Measure;
+
+    #[test]
+    fn the_query_reads_every_measure_in_order() {
+        let names: Vec<&str> = Measure::ALL.iter().map(|measure| measure.name()).collect();
+        assert!(SELECT.contains(&format!("observed_at, {}", names.join(", "))));
+    }
+}
