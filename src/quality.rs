@@ -108,6 +108,16 @@ impl Quality {
         }
     }
 
+    /// Counts the warnings of quotes that are stored already, by the names beside them. Names of rules that are no longer in
+    /// force are passed over.
+    pub fn count_stored(&mut self, names: &str) {
+        for name in names.split(',') {
+            if let Some((rule, _)) = QUOTE_RULES.iter().find(|(rule, _)| rule.name == name) {
+                *self.warnings.entry(rule.name).or_default() += 1;
+            }
+        }
+    }
+
     /// The score, in \[0, 1\]: `completeness · (1 - warnings / (accepted · rules))`.
     ///
     /// `completeness` is `min(1, accepted / expected)`; `warnings` counts each broken warning rule of each accepted

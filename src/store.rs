@@ -192,6 +192,14 @@ impl SnapshotStore {
         quotes::quotes_of(&mut self.connection, slot).await
     }
 
+    /// The warnings of a slot's quotes: the names of the rules that each breaks, with commas.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn warnings(&mut self, slot: Slot) -> Result<Vec<String>> {
+        quotes::warnings_of(&mut self.connection, slot).await
+    }
+
     /// The newest runs, newest first.
     ///
     /// # Errors

@@ -270,10 +270,13 @@ fn env_name(name: &str) -> String {
 /// The setting that an unknown variable's name is a slip of, if it is near enough to be one.
 fn misspelt(suffix: &str) -> Option<&'static str> {
     let suffix = suffix.to_ascii_lowercase();
+    if SETTINGS.iter().any(|setting| setting.name == suffix) {
+        return None;
+    }
     SETTINGS
         .iter()
         .map(|setting| (setting.name, strsim::jaro_winkler(setting.name, &suffix)))
-        .filter(|&(_, likeness)| likeness > 0.9 && likeness < 1.0)
+        .filter(|&(_, likeness)| likeness > 0.9)
         .max_by(|a, b| a.1.total_cmp(&b.1))
         .map(|(name, _)| name)
 }

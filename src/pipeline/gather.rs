@@ -40,10 +40,11 @@ pub(super) struct Accepted {
 }
 
 impl Gathered {
-    /// Begins with the coins that the slot holds already.
-    pub(super) fn holding(stored: impl IntoIterator<Item = CoinId>) -> Self {
+    /// Begins with the coins that the slot holds already, and their warnings.
+    pub(super) fn holding(stored: impl IntoIterator<Item = CoinId>, quality: Quality) -> Self {
         Self {
             taken: stored.into_iter().collect(),
+            quality,
             ..Self::default()
         }
     }

@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::http::{self, Client, Request};
 use crate::landing::{self, Arrival, Landed, RunFolder, RunHeader};
 use crate::market::{CoinId, Quote, Slot};
-use crate::quality::rule_set;
+use crate::quality::{Quality, rule_set};
 use crate::store::{RunStart, SlotState, SnapshotCommit, SnapshotStore};
 
 /// How long after its end a slot may still be answered for, by a run that began in time.
@@ -132,14 +132,18 @@ impl Run<'_> {
         } else {
             Vec::new()
         };
+        let mut quality = Quality::default();
+        for names in store.warnings(self.slot).await? {
+            quality.count_stored(&names);
+        }
         if let Some(state) = state.as_ref().filter(|state| self.is_done(state, &stored)) {
-            let report = self.already_complete(state, &stored);
+            let report = self.already_complete(state, &stored, quality);
             store.end_run(&self.start.id, &report.to_run_end()).await?;
             return Ok(report);
         }
         let pages = coingecko::pages(self.settings.top);
         let mut received = Received {
-            gathered: Gathered::holding(stored.iter().map(|quote| quote.id.clone())),
+            gathered: Gathered::holding(stored.iter().map(|quote| quote.id.clone()), quality),
             sweep: Sweep::new(self.settings.top, pages.clone()),
             answered: HashSet::new(),
             named: HashSet::new(),
@@ -190,11 +194,13 @@ impl Run<'_> {
             && self.settings.coins.iter().all(holds)
     }
 
-    fn already_complete(&self, state: &SlotState, stored: &[Quote]) -> Report {
+    fn already_complete(&self, state: &SlotState, stored: &[Quote], quality: Quality) -> Report {
         Report {
             expected: state.expected,
             received: state.received,
             accepted: stored.len() as u64,
+            score: quality.score(state.expected, stored.len() as u64),
+            warnings: quality.warnings,
             content_hash: Some(state.content_hash.clone()),
             ..self.report(RunState::Complete)
         }

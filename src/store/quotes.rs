@@ -88,6 +88,13 @@ pub(crate) async fn quotes_of(connection: &mut Connection, slot: Slot) -> Result
     rows.iter().map(quote).collect()
 }
 
+/// The warnings of a slot's quotes: the names of the rules that each breaks, with commas.
+pub(crate) async fn warnings_of(connection: &mut Connection, slot: Slot) -> Result<Vec<String>> {
+    let sql = "select warnings from quote where slot = $1 and warnings is not null";
+    let rows = connection.fetch(sql, vec![slot.start().into()]).await?;
+    rows.iter().map(|row| needed(row.text(0)?, "quote.warnings")).collect()
+}
+
 const SELECT: &str = "select c.id, \
     (select n.symbol from coin_name n where n.coin = q.coin and n.landing <= q.landing order by n.landing desc limit 1), \
     (select n.name from coin_name n where n.coin = q.coin and n.landing <= q.landing order by n.landing desc limit 1), \
