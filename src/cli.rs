@@ -19,6 +19,8 @@ use crate::config::Settings;
 use crate::error::{Error, Result};
 use crate::pipeline::{self, RunState};
 use args::{Arguments, Command, Run};
+#[cfg(feature = "python")]
+pub(crate) use demo::run_demo;
 
 /// Nothing is missing.
 const COMPLETE: u8 = 0;

@@ -17,3 +17,6 @@ pub mod pipeline;
 pub mod quality;
 pub mod sim;
 pub mod store;
+
+#[cfg(feature = "python")]
+mod python;

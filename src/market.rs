@@ -135,6 +135,10 @@ pub struct Quote {
 
 impl Quote {
     /// One of the quote's numbers; `None` where the source had null or nothing.
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "the array has one place for each measure"
+    )]
     pub fn measure(&self, measure: Measure) -> Option<f64> {
         self.measures[measure as usize]
     }

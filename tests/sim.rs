@@ -2,8 +2,10 @@
 //! The figures themselves are tested beside their code.
 
 #![allow(
-    clippy::unwrap_used,
     clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    clippy::unwrap_used,
     reason = "a test that cannot go on should say where"
 )]
 

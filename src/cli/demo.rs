@@ -5,26 +5,48 @@ use std::path::Path;
 
 use crate::config::{Layers, Settings};
 use crate::error::Result;
-use crate::pipeline::{self, RunState};
+use crate::market::Quote;
+use crate::pipeline::{self, Report, RunState};
 use crate::sim::{Sim, SimOptions};
 
 /// How many prices it shows.
 const SHOWN: usize = 10;
 
-/// Runs the demo in a folder of its own.
-pub(super) async fn demo(dir: &Path, json: bool) -> Result<u8> {
+/// What the demo made.
+pub(crate) struct Shown {
+    pub(crate) report: Report,
+    quotes: Vec<Quote>,
+    settings: Settings,
+}
+
+/// Starts a market, runs a snapshot against it, and reads the first quotes back.
+pub(crate) async fn run_demo(dir: &Path) -> Result<Shown> {
     let sim = Sim::start(SimOptions::default()).await?;
     let settings = settings(dir, &sim)?;
     let report = pipeline::run_snapshot(&settings, None, &|_| ()).await?;
     let mut quotes = pipeline::latest_quotes(&settings).await?;
     sim.stop().await;
     quotes.truncate(SHOWN);
+    Ok(Shown {
+        report,
+        quotes,
+        settings,
+    })
+}
+
+/// Runs the demo and shows what came of it.
+pub(super) async fn demo(dir: &Path, json: bool) -> Result<u8> {
+    let Shown {
+        report,
+        quotes,
+        settings,
+    } = run_demo(dir).await?;
     super::print(json, &report, || {
         format!(
             "A simulated market of CoinGecko's shape; no network is used.\n\n{}\n{}\n\n\
              database  {}\nlanding   {}\n\n\
-             Look around:  sqlite3 {file} 'select * from v_latest_prices limit 5'\n\
-             \x20             coinmill runs --data-dir {dir}      coinmill status --data-dir {dir}\n\
+             Look around:  coinmill status --data-dir {dir}      coinmill runs --data-dir {dir}\n\
+             \x20             sqlite3 {file} 'select * from v_latest_prices limit 5'\n\
              Again:        coinmill demo      (within the half-hour it spends no call and stores nothing twice)\n\
              For real:     coinmill run snapshot",
             super::show::report(&report),

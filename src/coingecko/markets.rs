@@ -164,31 +164,25 @@ fn quote(fields: &mut Fields<'_>, id: Option<&str>) -> Option<Quote> {
     if symbol.is_none() && fields.findings.len() == known {
         fields.find(&record::MISSING_SYMBOL, "symbol", "");
     }
-    let mut measures = [None; MEASURES];
-    for (place, measure) in measures.iter_mut().zip(Measure::ALL) {
-        if !matches!(measure, Measure::RoiTimes | Measure::RoiPercentage) {
-            *place = fields.number(measure.name());
-        }
-    }
     let roi: Option<Roi> = fields.object("roi");
-    let roi_currency = roi.as_ref().and_then(|roi| roi.currency.clone());
+    let roi = roi.as_ref();
+    let roi_currency = roi.and_then(|roi| roi.currency.clone());
     if roi_currency
         .as_ref()
         .is_some_and(|text| text.chars().any(char::is_control))
     {
         fields.find(&record::UNSTORABLE_TEXT, "roi", "");
     }
-    for (measure, part) in [
-        (
-            Measure::RoiTimes,
-            roi.as_ref().and_then(|roi| roi.times.as_deref()),
-        ),
-        (
-            Measure::RoiPercentage,
-            roi.as_ref().and_then(|roi| roi.percentage.as_deref()),
-        ),
-    ] {
-        measures[measure as usize] = part.and_then(|json| fields.double("roi", json.get()));
+    let mut part = |raw: Option<&RawValue>| fields.double("roi", raw?.get());
+    let roi_times = part(roi.and_then(|roi| roi.times.as_deref()));
+    let roi_percentage = part(roi.and_then(|roi| roi.percentage.as_deref()));
+    let mut measures = [None; MEASURES];
+    for (place, measure) in measures.iter_mut().zip(Measure::ALL) {
+        *place = match measure {
+            Measure::RoiTimes => roi_times,
+            Measure::RoiPercentage => roi_percentage,
+            _ => fields.number(measure.name()),
+        };
     }
     let name = fields.text("name");
     let market_cap_rank = fields.integer("market_cap_rank");

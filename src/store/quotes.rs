@@ -92,7 +92,9 @@ pub(crate) async fn quotes_of(connection: &mut Connection, slot: Slot) -> Result
 pub(crate) async fn warnings_of(connection: &mut Connection, slot: Slot) -> Result<Vec<String>> {
     let sql = "select warnings from quote where slot = $1 and warnings is not null";
     let rows = connection.fetch(sql, vec![slot.start().into()]).await?;
-    rows.iter().map(|row| needed(row.text(0)?, "quote.warnings")).collect()
+    rows.iter()
+        .map(|row| needed(row.text(0)?, "quote.warnings"))
+        .collect()
 }
 
 const SELECT: &str = "select c.id, \

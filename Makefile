@@ -1,0 +1,40 @@
+# make demo, make test: all there is to know. CI and a person run the same targets.
+PYTHON ?= python3
+BIN := .venv/bin
+NEXTEST := $(shell command -v cargo-nextest)
+CARGO_TEST := $(if $(NEXTEST),cargo nextest run --no-fail-fast,cargo test --no-fail-fast --all-targets)
+
+.PHONY: all setup demo lint test bench clean
+all: lint test
+
+setup: $(BIN)/coinmill  ## the environment, and the package in it
+
+$(BIN)/tools: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install -q --disable-pip-version-check uv
+	$(BIN)/uv pip install -q -p $(BIN)/python --group dev
+	@touch $@
+
+# cargo knows what has changed; make only has to ask it
+$(BIN)/coinmill: $(BIN)/tools FORCE
+	@$(BIN)/maturin develop --uv
+	@touch $@
+FORCE:
+
+demo: setup  ## a market, a run and what came of it; no network
+	@$(BIN)/coinmill demo
+
+lint: setup
+	cargo fmt --check
+	cargo clippy --quiet --all-targets -- -D warnings
+	cargo clippy --quiet --features python -- -D warnings
+	$(BIN)/ruff format --check python tests
+	$(BIN)/ruff check --quiet python tests
+	$(BIN)/mypy
+	$(BIN)/python -m mypy.stubtest --concise --allowlist tests/stubtest.txt coinmill
+
+test: setup  ## everything, against a PostgreSQL cluster of its own
+	$(BIN)/python tests/postgres.py sh -c '$(CARGO_TEST) && cargo test --quiet --doc && $(BIN)/python -m pytest'
+
+clean:
+	rm -rf .venv target coinmill-demo

@@ -1,0 +1,42 @@
+"""CoinGecko's market data, complete or saying what is missing, stored once, traceable to the bytes it came from.
+
+>>> import coinmill
+>>> mill = coinmill.Mill(top=100)         # settings; opens nothing yet
+>>> report = mill.run_snapshot()          # the current half-hour, into ./coinmill-data/snapshot.db
+>>> report["state"], report["stored"]
+
+Settings come from keywords, then ``COINMILL_*`` variables, then ``coinmill.toml``, then defaults that work with nothing
+set. ``coinmill run snapshot --help`` lists them.
+"""
+
+from coinmill._core import (
+    BudgetError,
+    CoinmillError,
+    ConfigError,
+    DataError,
+    HeldError,
+    IncompleteError,
+    Mill,
+    PastSlotError,
+    Sim,
+    SourceError,
+    StoreError,
+    __version__,
+    demo,
+)
+
+__all__ = [
+    "BudgetError",
+    "CoinmillError",
+    "ConfigError",
+    "DataError",
+    "HeldError",
+    "IncompleteError",
+    "Mill",
+    "PastSlotError",
+    "Sim",
+    "SourceError",
+    "StoreError",
+    "__version__",
+    "demo",
+]

@@ -1,0 +1,214 @@
+from collections.abc import Sequence
+from datetime import datetime
+from os import PathLike
+from types import TracebackType
+from typing import Any, final
+
+from typing_extensions import Self
+
+from coinmill.records import Run, RunReport, Status
+
+__version__: str
+
+class CoinmillError(Exception):
+    """Anything that coinmill reports."""
+
+    retryable: bool
+    """True where the same call may succeed later."""
+
+class ConfigError(CoinmillError):
+    """A setting, or something outside the call, has to be set right first."""
+
+class SourceError(CoinmillError):
+    """The market API refused or could not be reached."""
+
+    status: int | None
+    """The HTTP status, where a reply was received."""
+    code: int | None
+    """The source's own error code, such as 10011."""
+
+class BudgetError(CoinmillError):
+    """The plan's calls are spent."""
+
+class DataError(CoinmillError):
+    """What was received, landed or stored cannot be what it claims to be."""
+
+class StoreError(CoinmillError):
+    """A database or the landing folder refused or could not be reached."""
+
+class HeldError(CoinmillError):
+    """Another run holds the slot."""
+
+class PastSlotError(CoinmillError):
+    """The slot is over, and the source serves only the present."""
+
+class IncompleteError(CoinmillError):
+    """Less than the set completeness was stored; what came is stored all the same."""
+
+    report: RunReport
+    """The run's report."""
+
+@final
+class Mill:
+    """The settings, and the verbs that use them.
+
+    It opens nothing and holds nothing but settings: it can be pickled (with whatever key it was given), forked and used
+    from several threads. Each call makes its connections and drops them.
+
+    Settings come from these keywords, then ``COINMILL_*`` variables, then ``coinmill.toml``, then defaults that work
+    with nothing set.
+
+    Parameters
+    ----------
+    api_url, api_key, plan
+        The API's base URL, the key, and ``keyless``, ``demo``, ``paid`` or ``unlimited``.
+    snapshot_url, timeseries_url
+        ``sqlite://PATH`` or ``postgresql://USER:PASSWORD@HOST:PORT/NAME``; by default SQLite files in `data_dir`.
+    top, coins
+        How many coins by market cap (250), and coins to ask for by id as well.
+    vs_currency
+        The currency of prices (``usd``); one pair of databases holds one.
+    settings
+        Every other setting that ``coinmill run snapshot --help`` lists, with underscores.
+
+    Raises
+    ------
+    ConfigError
+        A setting cannot be used; the message says where it came from and what would be right.
+    """
+
+    def __new__(
+        cls,
+        *,
+        config: str | PathLike[str] | None = None,
+        api_url: str | None = None,
+        api_key: str | None = None,
+        plan: str | None = None,
+        snapshot_url: str | None = None,
+        timeseries_url: str | None = None,
+        data_dir: str | PathLike[str] | None = None,
+        landing_dir: str | PathLike[str] | None = None,
+        top: int | None = None,
+        coins: str | Sequence[str] | None = None,
+        vs_currency: str | None = None,
+        clock: str | None = None,
+        completeness: float | None = None,
+        **settings: str | float | None,
+    ) -> Self: ...
+    def __getnewargs_ex__(self) -> tuple[tuple[()], dict[str, str]]: ...
+    def init(self) -> None:
+        """Make or migrate the databases. Repeating it changes nothing.
+
+        Raises
+        ------
+        ConfigError
+            A database is newer than this program, or holds another currency.
+        StoreError
+            A database cannot be reached, or this role may not create.
+        """
+
+    def run_snapshot(self, slot: str | datetime | None = None) -> RunReport:
+        """Fetch, land, judge and store the quotes of the top coins, and of coins asked for by name.
+
+        A complete slot costs no call and changes nothing; a partial one is asked only for its rest; a past one is
+        finished from its landing or refused. Ctrl-C ends it within a fraction of a second, and the next run takes up
+        what it had landed.
+
+        Parameters
+        ----------
+        slot
+            A half-hour, by its start in UTC; by default the current one. A datetime without a zone is taken as UTC.
+
+        Raises
+        ------
+        ValueError
+            `slot` is no half-hour, or still to come.
+        PastSlotError
+            `slot` is over, and its landing holds nothing more.
+        IncompleteError
+            Less than the set completeness is stored; the report is on the error.
+        HeldError, BudgetError, SourceError, ConfigError, StoreError
+            Each with its remedy in the message.
+        """
+
+    def runs(self, limit: int = 20) -> list[Run]:
+        """The newest runs, newest first."""
+
+    def status(self) -> Status:
+        """What the databases hold, and what is left of the plan."""
+
+@final
+class Sim:
+    """A CoinGecko-shaped market server on this machine: offline trials, and a test double.
+
+    >>> with coinmill.Sim(coins=300) as sim:
+    ...     coinmill.Mill(**sim.settings, data_dir="trial").run_snapshot()
+
+    Parameters
+    ----------
+    seed, coins
+        The seeded market: the same seed and clock give the same replies.
+    recorded
+        A folder of recordings to serve instead.
+    clock, frozen
+        Where its clock starts (now), and whether it stands still.
+    faults
+        What goes wrong, such as ``429:times=2,retry_after=1``; ``coinmill sim --help`` lists them.
+    port
+        0 takes a free one.
+    """
+
+    def __new__(
+        cls,
+        *,
+        seed: int = 1,
+        coins: int = 1000,
+        recorded: str | PathLike[str] | None = None,
+        clock: datetime | None = None,
+        frozen: bool = False,
+        faults: Sequence[str] | None = None,
+        port: int = 0,
+    ) -> Self: ...
+    @property
+    def url(self) -> str:
+        """The API's base URL."""
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The settings with which a `Mill` uses this market."""
+
+    @property
+    def now(self) -> datetime:
+        """Its clock."""
+
+    @property
+    def calls(self) -> int:
+        """How many calls it has been sent."""
+
+    def advance(self, seconds: float) -> None:
+        """Move its clock."""
+
+    def set_clock(self, instant: datetime) -> None:
+        """Set its clock."""
+
+    def next_recording(self) -> datetime | None:
+        """Move to the next recording's instant; None after the last."""
+
+    def add_fault(self, fault: str) -> None:
+        """Let one more thing go wrong."""
+
+    def clear_faults(self) -> None:
+        """Let nothing go wrong any more."""
+
+    def stop(self) -> None:
+        """Stop serving. Leaving the ``with`` block does it too."""
+
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self, _kind: type[BaseException] | None, _value: BaseException | None, _traceback: TracebackType | None, /
+    ) -> None: ...
+
+def demo(data_dir: str | PathLike[str] = ...) -> RunReport:
+    """Run a snapshot against a simulated market, into SQLite in a folder of its own; no network is used."""
+
+def _main(arguments: Sequence[str]) -> int: ...

@@ -1,0 +1,92 @@
+"""The shapes of what the verbs return: plain dicts, typed here.
+
+Instants are RFC 3339 texts in UTC; a slot is a text such as ``2026-01-31T00:30Z``.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, TypedDict
+
+
+class Timings(TypedDict):
+    """Where the time went, in seconds."""
+
+    fetch_s: float
+    judge_s: float
+    commit_s: float
+
+
+class RunReport(TypedDict):
+    """What came of a run. Counts are of coins."""
+
+    run: str
+    kind: Literal["snapshot"]
+    slot: str
+    state: Literal["complete", "partial", "failed"]
+    expected: int
+    received: int
+    accepted: int
+    rejected: int
+    stored: int
+    repeated: int
+    missing: list[str]
+    calls: int
+    reused: int
+    score: float | None
+    warnings: dict[str, int]
+    rejections: dict[str, int]
+    content_hash: str | None
+    landing: str | None
+    started_at: str
+    finished_at: str
+    timings: Timings
+    error: str | None
+
+
+class Run(TypedDict):
+    """A row of the ledger."""
+
+    id: str
+    kind: str
+    slot: str | None
+    state: Literal["running", "complete", "partial", "failed", "abandoned"]
+    started_at: str
+    finished_at: str | None
+    expected: int | None
+    received: int | None
+    accepted: int | None
+    rejected: int | None
+    stored: int | None
+    calls: int | None
+    score: float | None
+    content_hash: str | None
+    version: str
+    rule_set: str
+    source: str
+    error: str | None
+
+
+class Holdings(TypedDict):
+    """What a snapshot database holds."""
+
+    snapshots: int
+    complete: int
+    quotes: int
+    coins: int
+    quarantined: int
+    first_slot: str | None
+    newest_slot: str | None
+
+
+class Status(TypedDict):
+    """What stands."""
+
+    snapshot_url: str
+    snapshot: Holdings
+    slot: str
+    slot_state: str
+    plan: str
+    month: str
+    credits: int
+    credits_per_month: int | None
+    landing_dir: str

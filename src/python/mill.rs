@@ -1,0 +1,141 @@
+//! `Mill`: the settings, and the verbs that use them.
+//! It opens nothing and holds nothing but settings, so it can be pickled, forked and shared.
+
+use std::collections::BTreeMap;
+
+use pyo3::exceptions::PyTypeError;
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyDict, PyList, PyString, PyTuple};
+
+use super::errors::to_exception;
+use super::{to_python, wait};
+use crate::config::Settings;
+use crate::market::Slot;
+use crate::pipeline;
+
+/// See the stub for what users read.
+#[pyclass(frozen, module = "coinmill")]
+pub(super) struct Mill {
+    given: BTreeMap<String, String>,
+}
+
+#[pymethods]
+impl Mill {
+    #[new]
+    #[pyo3(signature = (**settings))]
+    fn new(py: Python<'_>, settings: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        let mut given = BTreeMap::new();
+        for (name, value) in settings.into_iter().flatten() {
+            if let Some(text) = as_text(&value)? {
+                given.insert(name.extract()?, text);
+            }
+        }
+        let mill = Self { given };
+        mill.settings(py)?;
+        Ok(mill)
+    }
+
+    fn __getnewargs_ex__<'py>(
+        &self,
+        py: Python<'py>,
+    ) -> PyResult<(Bound<'py, PyTuple>, BTreeMap<String, String>)> {
+        Ok((PyTuple::empty(py), self.given.clone()))
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let settings = self.settings(py)?;
+        Ok(format!(
+            "Mill(plan='{}', top={}, vs_currency='{}', snapshot_url='{}')",
+            settings.plan.kind, settings.top, settings.vs_currency, settings.snapshot_url
+        ))
+    }
+
+    fn init(&self, py: Python<'_>) -> PyResult<()> {
+        let settings = self.settings(py)?;
+        wait::block_on(py, pipeline::init(&settings))
+    }
+
+    #[pyo3(signature = (slot = None))]
+    fn run_snapshot<'py>(
+        &self,
+        py: Python<'py>,
+        slot: Option<SlotArgument>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let settings = self.settings(py)?;
+        let slot = slot.map(|slot| slot.0);
+        let report = wait::block_on(py, pipeline::run_snapshot(&settings, slot, &|_| ()))?;
+        to_python(py, &report)
+    }
+
+    #[pyo3(signature = (limit = 20))]
+    fn runs<'py>(&self, py: Python<'py>, limit: u32) -> PyResult<Bound<'py, PyAny>> {
+        let settings = self.settings(py)?;
+        let runs = wait::block_on(py, pipeline::runs(&settings, limit))?;
+        to_python(py, &runs)
+    }
+
+    fn status<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let settings = self.settings(py)?;
+        let status = wait::block_on(py, pipeline::status(&settings))?;
+        to_python(py, &status)
+    }
+}
+
+impl Mill {
+    /// The environment and the file are read at each call: another process may have others.
+    fn settings(&self, py: Python<'_>) -> PyResult<Settings> {
+        Settings::load(self.given.clone()).map_err(|error| to_exception(py, &error))
+    }
+}
+
+/// A setting's value as it would be written; `None` is not set.
+fn as_text(value: &Bound<'_, PyAny>) -> PyResult<Option<String>> {
+    if value.is_none() {
+        return Ok(None);
+    }
+    if let Ok(items) = value.cast::<PyList>() {
+        return Ok(Some(items.extract::<Vec<String>>()?.join(",")));
+    }
+    if let Ok(items) = value.cast::<PyTuple>() {
+        return Ok(Some(items.extract::<Vec<String>>()?.join(",")));
+    }
+    if value.is_instance_of::<PyBool>() {
+        return Err(PyTypeError::new_err(
+            "a setting is a text, a number, a path or a list of texts, not a bool",
+        ));
+    }
+    if let Ok(text) = value.cast::<PyString>() {
+        return Ok(Some(text.to_string()));
+    }
+    if value.hasattr("__fspath__")? {
+        return value.call_method0("__fspath__")?.extract().map(Some);
+    }
+    if value.extract::<f64>().is_ok() {
+        return Ok(Some(value.str()?.to_string()));
+    }
+    Err(PyTypeError::new_err(
+        "a setting is a text, a number, a path or a list of texts",
+    ))
+}
+
+/// A slot as a text or a datetime.
+struct SlotArgument(Slot);
+
+impl<'a, 'py> FromPyObject<'a, 'py> for SlotArgument {
+    type Error = PyErr;
+
+    fn extract(value: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
+        let text: String = match value.cast::<PyString>() {
+            Ok(text) => text.extract()?,
+            Err(_) if value.hasattr("isoformat")? => value.call_method0("isoformat")?.extract()?,
+            Err(_) => {
+                return Err(PyTypeError::new_err(
+                    "a slot is a datetime, or a text such as '2026-01-31T00:30Z'",
+                ));
+            }
+        };
+        text.parse()
+            .map(Self)
+            .map_err(|error| to_exception(value.py(), &error))
+    }
+}

@@ -1,0 +1,190 @@
+"""The bindings: what goes in, what comes out, and what is raised."""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import pickle
+import signal
+import subprocess
+import sys
+import threading
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from types import FrameType
+
+import pytest
+
+import coinmill
+
+
+def floor30(instant: datetime) -> datetime:
+    return instant.replace(minute=instant.minute // 30 * 30, second=0, microsecond=0)
+
+
+def test_a_snapshot_is_stored_once_and_reported_as_a_plain_dict(mill: coinmill.Mill, sim: coinmill.Sim) -> None:
+    first = mill.run_snapshot()
+    assert type(first) is dict
+    assert (first["state"], first["expected"], first["stored"], first["calls"]) == ("complete", 50, 50, 1)
+    again = mill.run_snapshot()
+    assert (again["state"], again["stored"], again["calls"], sim.calls) == ("complete", 0, 0, 1)
+    assert again["content_hash"] == first["content_hash"]
+    assert [run["stored"] for run in mill.runs()] == [0, 50]
+    assert mill.status()["snapshot"]["quotes"] == 50
+
+
+def test_a_report_has_just_the_keys_that_its_type_says(mill: coinmill.Mill) -> None:
+    from coinmill.records import Run, RunReport, Status
+
+    assert set(mill.run_snapshot()) == set(RunReport.__annotations__)
+    assert set(mill.runs()[0]) == set(Run.__annotations__)
+    assert set(mill.status()) == set(Status.__annotations__)
+
+
+def test_a_slot_is_a_text_or_a_datetime(mill: coinmill.Mill, sim: coinmill.Sim) -> None:
+    slot = floor30(sim.now)
+    assert mill.run_snapshot(slot)["slot"] == slot.strftime("%Y-%m-%dT%H:%MZ")
+    elsewhere = slot.astimezone(timezone(timedelta(hours=5, minutes=30)))
+    assert mill.run_snapshot(slot=elsewhere.isoformat())["calls"] == 0
+    with pytest.raises(ValueError, match="half-hour"):
+        mill.run_snapshot(slot + timedelta(minutes=7))
+    with pytest.raises(ValueError, match="still to come"):
+        mill.run_snapshot(slot + timedelta(minutes=30))
+    with pytest.raises(coinmill.PastSlotError, match="is past"):
+        mill.run_snapshot(slot - timedelta(minutes=30))
+    with pytest.raises(TypeError, match="2026-01-31T00:30Z"):
+        mill.run_snapshot(7)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "says"),
+    [
+        ({"plan": "free"}, coinmill.ConfigError, "use keyless, demo, paid or unlimited"),
+        ({"topp": 5}, ValueError, "did you mean"),
+        ({"top": -1}, coinmill.ConfigError, "top"),
+        ({"top": True}, TypeError, "not a bool"),
+        ({"coins": ["bit coin"]}, coinmill.ConfigError, "CoinGecko's id"),
+        ({"config": "absent.toml"}, coinmill.ConfigError, "absent.toml cannot be read"),
+    ],
+)
+def test_a_wrong_setting_is_refused_at_once(settings: dict[str, object], error: type[Exception], says: str) -> None:
+    with pytest.raises(error, match=says):
+        coinmill.Mill(**settings)  # type: ignore[arg-type]
+
+
+def test_settings_come_as_the_types_that_people_have(tmp_path: Path) -> None:
+    mill = coinmill.Mill(data_dir=tmp_path, top=5, coins=["bitcoin", "ethereum"], completeness=0.5, api_key=None)
+    assert repr(mill) == (
+        f"Mill(plan='keyless', top=5, vs_currency='usd', snapshot_url='sqlite://{tmp_path / 'snapshot.db'}')"
+    )
+
+
+def test_each_error_has_its_class_and_says_whether_it_may_pass(sim: coinmill.Sim, tmp_path: Path) -> None:
+    sim.add_fault("500:times=0")
+    with pytest.raises(coinmill.SourceError, match="500") as refused:
+        coinmill.Mill(**sim.settings, attempts=1).run_snapshot()
+    assert (refused.value.status, refused.value.retryable) == (500, True)
+    assert isinstance(refused.value, coinmill.CoinmillError)
+    with pytest.raises(coinmill.ConfigError, match="coinmill run snapshot") as missing:
+        coinmill.Mill(data_dir=tmp_path / "nothing").runs()
+    assert missing.value.retryable is False
+    (tmp_path / "snapshot.db").write_bytes(b"this is no database, but it is long enough to be taken for one" * 20)
+    with pytest.raises(coinmill.StoreError, match="damaged"):
+        coinmill.Mill(data_dir=tmp_path).runs()
+
+
+def test_an_incomplete_run_raises_with_its_report_and_keeps_what_came(sim: coinmill.Sim) -> None:
+    mill = coinmill.Mill(**sim.settings, top=300, attempts=1)
+    sim.add_fault("503:times=0,after=1")
+    with pytest.raises(coinmill.IncompleteError, match="ranks 151 to 300") as short:
+        mill.run_snapshot()
+    assert (short.value.report["state"], short.value.report["stored"], short.value.retryable) == ("partial", 150, True)
+    sim.clear_faults()
+    report = mill.run_snapshot()
+    assert (report["state"], report["stored"], report["calls"], report["reused"]) == ("complete", 150, 1, 1)
+
+
+def test_a_mill_survives_pickling_with_its_settings(mill: coinmill.Mill) -> None:
+    for protocol in range(2, pickle.HIGHEST_PROTOCOL + 1):
+        copy = pickle.loads(pickle.dumps(mill, protocol))
+        assert repr(copy) == repr(mill)
+    assert copy.run_snapshot()["state"] == "complete"
+
+
+def run_in_child(mill: coinmill.Mill, results: multiprocessing.SimpleQueue[int]) -> None:
+    results.put(mill.run_snapshot()["stored"])
+
+
+def test_a_forked_process_can_run_what_its_parent_has_run(mill: coinmill.Mill) -> None:
+    mill.run_snapshot()
+    context = multiprocessing.get_context("fork")
+    results = context.SimpleQueue()
+    child = context.Process(target=run_in_child, args=(mill, results))
+    child.start()
+    child.join(60)
+    assert child.exitcode == 0
+    assert results.get() == 0
+
+
+def test_log_records_reach_python_under_their_own_names(mill: coinmill.Mill, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, logger="coinmill"):
+        mill.run_snapshot()
+    said = [record for record in caplog.records if record.name.startswith("coinmill.pipeline")]
+    assert any("complete, 50 of 50 coins" in record.getMessage() for record in said)
+
+
+def test_the_interpreter_is_free_and_a_signal_ends_a_call(sim: coinmill.Sim) -> None:
+    """The market stalls for ever; another thread sees that the call is under way and interrupts it."""
+    sim.add_fault("stall:times=0")
+    mill = coinmill.Mill(**sim.settings, attempts=1, timeout=60)
+
+    class Interrupted(Exception):
+        pass
+
+    def interrupt(_signal: int, _frame: FrameType | None) -> None:
+        raise Interrupted
+
+    def when_called() -> None:
+        while sim.calls == 0:
+            pass
+        signal.raise_signal(signal.SIGUSR1)
+
+    previous = signal.signal(signal.SIGUSR1, interrupt)
+    watcher = threading.Thread(target=when_called)
+    try:
+        watcher.start()
+        with pytest.raises(Interrupted):
+            mill.run_snapshot()
+    finally:
+        watcher.join()
+        signal.signal(signal.SIGUSR1, previous)
+    sim.clear_faults()
+    assert mill.run_snapshot()["state"] == "complete"
+    assert [run["state"] for run in mill.runs()] == ["complete", "abandoned"]
+
+
+def test_importing_starts_no_thread() -> None:
+    code = "import threading, os, coinmill; print(len(os.listdir('/proc/self/task')))"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == "1"
+
+
+def test_the_command_of_the_wheel_is_the_command(sim: coinmill.Sim, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "coinmill", "demo", "--dir", str(tmp_path / "demo")]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert "250 of 250" in done.stdout
+    assert done.stderr == ""
+    wrong = subprocess.run([sys.executable, "-m", "coinmill", "fly"], capture_output=True, text=True)
+    assert wrong.returncode == 2
+    assert "fly" in wrong.stderr
+
+
+def test_the_demo_returns_its_report(tmp_path: Path) -> None:
+    assert coinmill.demo(tmp_path)["state"] == "complete"
+
+
+def test_a_stopped_market_says_so(sim: coinmill.Sim) -> None:
+    sim.stop()
+    with pytest.raises(RuntimeError, match="stopped"):
+        sim.now  # noqa: B018
+    assert sim.url.startswith("http://127.0.0.1:")
