@@ -82,7 +82,7 @@ impl<'a> Fields<'a> {
             self.find(&record::WRONG_TYPE, name, text);
             return None;
         };
-        if value.chars().any(char::is_control) {
+        if value.contains('\0') {
             self.find(&record::UNSTORABLE_TEXT, name, text);
             return None;
         }

@@ -169,7 +169,7 @@ fn quote(fields: &mut Fields<'_>, id: Option<&str>) -> Option<Quote> {
     let roi_currency = roi.and_then(|roi| roi.currency.clone());
     if roi_currency
         .as_ref()
-        .is_some_and(|text| text.chars().any(char::is_control))
+        .is_some_and(|text| text.contains('\0'))
     {
         fields.find(&record::UNSTORABLE_TEXT, "roi", "");
     }

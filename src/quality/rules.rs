@@ -40,7 +40,10 @@ pub mod record {
     /// A number beyond what a double holds.
     pub static NON_FINITE: Rule = reject("non_finite", "a number beyond all bounds");
     /// A text with a NUL, which PostgreSQL cannot hold.
-    pub static UNSTORABLE_TEXT: Rule = reject("unstorable_text", "a text with a control character");
+    pub static UNSTORABLE_TEXT: Rule = reject(
+        "unstorable_text",
+        "a text with a NUL, which PostgreSQL cannot hold",
+    );
 }
 
 /// Every rule of [`record`].
