@@ -1,6 +1,7 @@
 //! CoinGecko's endpoints: what to ask, and what the bodies mean.
 //! Pure: requests and bytes in, values and findings out; the calls themselves are the HTTP client's.
 
+pub mod charts;
 mod fields;
 mod markets;
 

@@ -15,6 +15,7 @@ pub mod landing;
 pub mod market;
 pub mod pipeline;
 pub mod quality;
+pub mod series;
 pub mod sim;
 pub mod store;
 

@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-pub use rules::{FUTURE_TOLERANCE, QUOTE_RULES, RECORD_RULES, record};
+pub use rules::{CHART_RULES, FUTURE_TOLERANCE, QUOTE_RULES, RECORD_RULES, chart, record};
 
 use crate::config::Thresholds;
 use crate::market::Quote;
@@ -152,6 +152,7 @@ fn ratio(count: u64) -> f64 {
 pub fn rule_set(thresholds: &Thresholds) -> String {
     let names: Vec<_> = RECORD_RULES
         .into_iter()
+        .chain(CHART_RULES)
         .chain(QUOTE_RULES.iter().map(|(rule, _)| rule))
         .map(|rule| (rule.name, rule.verdict))
         .collect();

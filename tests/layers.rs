@@ -10,9 +10,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const LAYERS: [(&str, u8); 16] = [
+const LAYERS: [(&str, u8); 17] = [
     ("error", 0),
     ("market", 1),
+    ("series", 1),
     ("clock", 1),
     ("config", 2),
     ("content", 2),

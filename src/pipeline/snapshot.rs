@@ -19,7 +19,7 @@ use crate::http::{self, Client, Request};
 use crate::landing::{self, Arrival, Landed, RunFolder, RunHeader};
 use crate::market::{CoinId, Quote, Slot};
 use crate::quality::{Quality, rule_set};
-use crate::store::{RunStart, SlotState, SnapshotCommit, SnapshotStore};
+use crate::store::{RunStart, Scope, SlotState, SnapshotCommit, SnapshotStore};
 
 /// How long after its end a slot may still be answered for, by a run that began in time.
 const GRACE: TimeDelta = TimeDelta::minutes(5);
@@ -54,7 +54,7 @@ pub async fn run_snapshot(
     let start = RunStart {
         id: Uuid::now_v7().to_string(),
         kind: "snapshot",
-        slot: Some(slot),
+        scope: Scope::Slot(slot),
         started_at,
         rule_set: rule_set(&settings.thresholds),
         source: settings.api_url.to_string(),

@@ -56,6 +56,59 @@ pub static RECORD_RULES: [&Rule; 6] = [
     &record::UNSTORABLE_TEXT,
 ];
 
+/// The rules that a chart, or a point of one, can break.
+pub mod chart {
+    use super::{FORMAT, MEASURED, Rule, Verdict};
+
+    const fn reject(name: &'static str, reason: &'static str, source: &'static str) -> Rule {
+        Rule {
+            name,
+            verdict: Verdict::Reject,
+            reason,
+            source,
+        }
+    }
+
+    /// Not the three arrays of stamps and numbers.
+    pub static NOT_A_CHART: Rule = reject("not_a_chart", "the body is no chart", FORMAT);
+    /// Prices, caps and volumes that do not belong together.
+    pub static UNEVEN_ARRAYS: Rule = reject(
+        "uneven_arrays",
+        "the three arrays do not have the same stamps",
+        FORMAT,
+    );
+    /// Hourly where five-minutely was asked for, and the like.
+    pub static WRONG_GRANULARITY: Rule = reject(
+        "wrong_granularity",
+        "the spacing is not the resolution asked for",
+        FORMAT,
+    );
+    /// Two values for one instant.
+    pub static CONTRADICTORY_STAMP: Rule = reject(
+        "contradictory_stamp",
+        "a second value for the same stamp in one body",
+        MEASURED,
+    );
+    /// A price below 0.
+    pub static NEGATIVE_PRICE: Rule = reject("negative_price", "a price below 0", MEASURED);
+    /// A cap below 0.
+    pub static NEGATIVE_MARKET_CAP: Rule =
+        reject("negative_market_cap", "a market cap below 0", MEASURED);
+    /// A volume below 0.
+    pub static NEGATIVE_VOLUME: Rule = reject("negative_volume", "a volume below 0", MEASURED);
+}
+
+/// Every rule of [`chart`].
+pub static CHART_RULES: [&Rule; 7] = [
+    &chart::NOT_A_CHART,
+    &chart::UNEVEN_ARRAYS,
+    &chart::WRONG_GRANULARITY,
+    &chart::CONTRADICTORY_STAMP,
+    &chart::NEGATIVE_PRICE,
+    &chart::NEGATIVE_MARKET_CAP,
+    &chart::NEGATIVE_VOLUME,
+];
+
 /// A check: the field that breaks the rule and what stood there.
 type Check = fn(&Quote, &Context) -> Option<(&'static str, String)>;
 

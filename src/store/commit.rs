@@ -74,7 +74,7 @@ pub(crate) async fn commit_snapshot(
 ) -> Result<String> {
     connection
         .commit(async |connection| {
-            let landings = insert_landings(connection, commit).await?;
+            let landings = insert_landings(connection, &commit.run, commit.bodies.iter()).await?;
             let keys = insert_coins(connection, &commit.quotes).await?;
             insert_names(connection, commit, &keys, &landings).await?;
             insert_quotes(connection, commit, &keys, &landings).await?;
@@ -91,7 +91,7 @@ pub(crate) async fn commit_snapshot(
 }
 
 /// The highest number of a column, to count on from. The writer's lock keeps others from doing the same.
-async fn highest(connection: &mut Connection, sql: &'static str) -> Result<i64> {
+pub(super) async fn highest(connection: &mut Connection, sql: &'static str) -> Result<i64> {
     let rows = connection.fetch(sql, vec![]).await?;
     Ok(rows
         .first()
@@ -101,16 +101,21 @@ async fn highest(connection: &mut Connection, sql: &'static str) -> Result<i64> 
         .unwrap_or_default())
 }
 
-async fn insert_landings(connection: &mut Connection, commit: &SnapshotCommit) -> Result<Vec<i64>> {
+/// Inserts the rows of a run's bodies and returns their ids, in order.
+pub(super) async fn insert_landings<'a>(
+    connection: &mut Connection,
+    run: &str,
+    bodies: impl ExactSizeIterator<Item = &'a Landed>,
+) -> Result<Vec<i64>> {
     let before = highest(connection, "select max(id) from landing").await?;
-    let ids: Vec<i64> = (before + 1..).take(commit.bodies.len()).collect();
+    let ids: Vec<i64> = (before + 1..).take(bodies.len()).collect();
     let rows: Vec<Vec<Value>> = ids
         .iter()
-        .zip(&commit.bodies)
+        .zip(bodies)
         .map(|(&id, body)| {
             vec![
                 id.into(),
-                commit.run.as_str().into(),
+                run.into(),
                 body.path.as_str().into(),
                 body.request.as_str().into(),
                 body.status.into(),

@@ -133,6 +133,11 @@ impl Connection {
         }
     }
 
+    /// True for SQLite.
+    pub(crate) fn is_sqlite(&self) -> bool {
+        self.kind() == Kind::Sqlite
+    }
+
     /// Runs one statement and says how many rows it touched.
     pub(crate) async fn execute(&mut self, sql: impl Into<Sql>, values: Vec<Value>) -> Result<u64> {
         let sql = sql.into();

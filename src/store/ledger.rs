@@ -8,6 +8,42 @@ use super::connection::Connection;
 use super::value::{Row, Value};
 use crate::error::{Error, Result};
 use crate::market::Slot;
+use crate::series::Resolution;
+
+/// What a run works on, and holds the lock of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// A half-hour of the snapshot database.
+    Slot(Slot),
+    /// All series of a resolution.
+    Series(Resolution),
+}
+
+impl Scope {
+    fn slot(self) -> Option<DateTime<Utc>> {
+        match self {
+            Self::Slot(slot) => Some(slot.start()),
+            Self::Series(_) => None,
+        }
+    }
+
+    fn minutes(self) -> Option<i64> {
+        match self {
+            Self::Slot(_) => None,
+            Self::Series(resolution) => Some(resolution.minutes().into()),
+        }
+    }
+
+    fn read(row: &Row, slot: usize, minutes: usize) -> Result<Option<Self>> {
+        if let Some(start) = row.time(slot)? {
+            return Ok(Some(Self::Slot(Slot::containing(start))));
+        }
+        Ok(row
+            .int(minutes)?
+            .and_then(Resolution::of_minutes)
+            .map(Self::Series))
+    }
+}
 
 /// What is written about a run before it does anything.
 #[derive(Debug, Clone)]
@@ -16,8 +52,8 @@ pub struct RunStart {
     pub id: String,
     /// `snapshot` or `timeseries`.
     pub kind: &'static str,
-    /// The slot of a snapshot run.
-    pub slot: Option<Slot>,
+    /// The slot of a snapshot run, or the series of another.
+    pub scope: Scope,
     /// When it began.
     pub started_at: DateTime<Utc>,
     /// The rules in force.
@@ -64,6 +100,8 @@ pub struct RunRow {
     pub kind: String,
     /// The slot of a snapshot run.
     pub slot: Option<DateTime<Utc>>,
+    /// The resolution of a time series run.
+    pub resolution: Option<Resolution>,
     /// `running`, `complete`, `partial`, `failed` or `abandoned`.
     pub state: String,
     /// When it began.
@@ -98,12 +136,13 @@ pub struct RunRow {
 
 /// Writes that a run has begun.
 pub(crate) async fn begin(connection: &mut Connection, run: &RunStart) -> Result<()> {
-    let sql = "insert into run (id, kind, slot, state, started_at, version, rule_set, source) \
-               values ($1, $2, $3, 'running', $4, $5, $6, $7)";
+    let sql = "insert into run (id, kind, slot, resolution, state, started_at, version, rule_set, source) \
+               values ($1, $2, $3, $4, 'running', $5, $6, $7, $8)";
     let values = vec![
         run.id.as_str().into(),
         run.kind.into(),
-        run.slot.map(Slot::start).into(),
+        run.scope.slot().into(),
+        run.scope.minutes().into(),
         run.started_at.into(),
         env!("CARGO_PKG_VERSION").into(),
         run.rule_set.as_str().into(),
@@ -134,23 +173,16 @@ pub(crate) async fn end(connection: &mut Connection, id: &str, end: &RunEnd) -> 
     connection.execute(sql, values).await.map(drop)
 }
 
-/// The runs that say they are running, other than this one: id and slot.
+/// The runs that say they are running, other than this one, and what each works on.
 pub(crate) async fn running(
     connection: &mut Connection,
-    kind: &str,
     except: &str,
-) -> Result<Vec<(String, Option<Slot>)>> {
-    let sql = "select id, slot from run where state = 'running' and kind = $1 and id <> $2";
-    let rows = connection
-        .fetch(sql, vec![kind.into(), except.into()])
-        .await?;
+) -> Result<Vec<(String, Option<Scope>)>> {
+    let sql =
+        "select id, slot, cast(resolution as bigint) from run where state = 'running' and id <> $1";
+    let rows = connection.fetch(sql, vec![except.into()]).await?;
     rows.iter()
-        .map(|row| {
-            Ok((
-                needed(row.text(0)?, "run.id")?,
-                row.time(1)?.map(Slot::containing),
-            ))
-        })
+        .map(|row| Ok((needed(row.text(0)?, "run.id")?, Scope::read(row, 1, 2)?)))
         .collect()
 }
 
@@ -171,7 +203,7 @@ pub(crate) async fn abandon(
 /// The newest runs, newest first.
 pub(crate) async fn runs(connection: &mut Connection, limit: u32) -> Result<Vec<RunRow>> {
     let sql = "select id, kind, slot, state, started_at, finished_at, expected, received, accepted, rejected, stored, calls, \
-               score, content_hash, version, rule_set, source, error from run order by started_at desc, id desc limit $1";
+               score, content_hash, version, rule_set, source, error, cast(resolution as bigint) from run order by started_at desc, id desc limit $1";
     let rows = connection.fetch(sql, vec![limit.into()]).await?;
     rows.iter().map(run_row).collect()
 }
@@ -196,6 +228,7 @@ fn run_row(row: &Row) -> Result<RunRow> {
         rule_set: needed(row.text(15)?, "run.rule_set")?,
         source: needed(row.text(16)?, "run.source")?,
         error: row.text(17)?,
+        resolution: row.int(18)?.and_then(Resolution::of_minutes),
     })
 }
 

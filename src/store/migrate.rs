@@ -33,6 +33,20 @@ pub(crate) static SNAPSHOT: Schema = Schema {
     grants: include_str!("../../migrations/snapshot/postgres/grants.sql"),
 };
 
+/// The time series database.
+pub(crate) static TIMESERIES: Schema = Schema {
+    name: "timeseries",
+    migrations: &[(
+        1,
+        "timeseries",
+        Sql {
+            postgres: include_str!("../../migrations/timeseries/postgres/0001_timeseries.sql"),
+            sqlite: include_str!("../../migrations/timeseries/sqlite/0001_timeseries.sql"),
+        },
+    )],
+    grants: include_str!("../../migrations/timeseries/postgres/grants.sql"),
+};
+
 /// What a database says of itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Readiness {

@@ -11,6 +11,7 @@ create table run (
   id text not null constraint run_key primary key,
   kind text not null,
   slot timestamptz,
+  resolution smallint,
   state text not null constraint run_state check (state in ('running', 'complete', 'partial', 'failed', 'abandoned')),
   started_at timestamptz not null,
   finished_at timestamptz,

@@ -12,6 +12,7 @@ create table run (
   id text not null constraint run_key primary key,
   kind text not null,
   slot integer,
+  resolution integer,
   state text not null constraint run_state check (state in ('running', 'complete', 'partial', 'failed', 'abandoned')),
   started_at integer not null,
   finished_at integer,

@@ -1,0 +1,142 @@
+-- The time series database.
+-- Instants are integers: milliseconds since 1970-01-01T00:00:00Z. `strict` keeps a text out of a number's column.
+
+-- What holds for the whole database, written once by `coinmill init`: its currency.
+create table setting (
+  name text not null constraint setting_key primary key,
+  value text not null
+) strict;
+
+-- The ledger: one row an execution. A run is written before its first call, so that one that dies leaves its trace.
+-- `resolution` is in minutes, here and below. The bodies of a run that died are taken up by a later one, once.
+create table run (
+  id text not null constraint run_key primary key,
+  kind text not null,
+  slot integer,
+  resolution integer,
+  state text not null constraint run_state check (state in ('running', 'complete', 'partial', 'failed', 'abandoned')),
+  started_at integer not null,
+  finished_at integer,
+  expected integer,
+  received integer,
+  accepted integer,
+  rejected integer,
+  stored integer,
+  calls integer,
+  score real,
+  content_hash text,
+  version text not null,
+  rule_set text not null,
+  source text not null,
+  error text,
+  report text,
+  adopted_by text constraint run_adopted_by references run (id)
+) strict;
+create index run_started on run (started_at);
+create index run_unfinished on run (state) where state in ('running', 'abandoned', 'failed');
+
+-- One row for each landed body that a commit used. Ids are counted on inside the commit under the writer's lock, so a
+-- higher id was known later, and a maximum id is a moment of knowledge. (A sequence would be counted on outside it.)
+create table landing (
+  id integer constraint landing_key primary key,
+  run text not null constraint landing_run references run (id),
+  path text not null constraint landing_once unique,
+  request text not null,
+  status integer not null,
+  sha256 text not null,
+  bytes integer not null,
+  received_at integer not null
+) strict;
+
+create table coin (
+  key integer constraint coin_key primary key,
+  id text not null constraint coin_id unique
+) strict;
+
+-- One point of a coin's chart under the source's own millisecond, as it was first known. No foreign keys: two of them cost
+-- four times the load. A later, different value is a row of `price_revision`.
+create table price_point (
+  coin integer not null,
+  resolution integer not null,
+  ts integer not null,
+  price real,
+  market_cap real,
+  volume real,
+  landing integer not null,
+  constraint price_point_key primary key (coin, resolution, ts),
+  -- what can never be true of a real point
+  constraint price_point_sane check (price >= 0 and market_cap >= 0 and volume >= 0)
+) strict, without rowid;
+
+create table price_revision (
+  coin integer not null,
+  resolution integer not null,
+  ts integer not null,
+  price real,
+  market_cap real,
+  volume real,
+  landing integer not null,
+  constraint price_revision_key primary key (coin, resolution, ts, landing),
+  constraint price_revision_sane check (price >= 0 and market_cap >= 0 and volume >= 0)
+) strict, without rowid;
+
+-- The half-open spans that the source has answered; what is not here was not asked. Never past what was settled.
+create table coverage (
+  coin integer not null,
+  resolution integer not null,
+  starts_at integer not null,
+  ends_at integer not null,
+  landing integer not null,
+  constraint coverage_key primary key (coin, resolution, starts_at, ends_at, landing),
+  constraint coverage_span check (starts_at < ends_at)
+) strict, without rowid;
+
+-- When each coin was last asked for, and with what outcome: whose turn it is. The only data here that is updated.
+create table visit (
+  coin text not null,
+  resolution integer not null,
+  asked_at integer not null,
+  outcome text not null,
+  constraint visit_key primary key (coin, resolution)
+) strict;
+
+-- What was refused, each with its rule, its reason and its text. A body refused whole has no place in it.
+create table quarantine (
+  id integer constraint quarantine_key primary key,
+  landing integer not null constraint quarantine_landing references landing (id),
+  body text not null,
+  record integer,
+  coin text,
+  rule text not null,
+  reason text not null,
+  raw text not null
+) strict;
+
+-- Every point with its newest value and the body that it came from.
+create view price_now as
+select
+  p.coin,
+  p.resolution,
+  p.ts,
+  case when r.landing is null then p.price else r.price end as price,
+  case when r.landing is null then p.market_cap else r.market_cap end as market_cap,
+  case when r.landing is null then p.volume else r.volume end as volume,
+  coalesce(r.landing, p.landing) as landing
+from price_point p
+left join price_revision r
+  on r.coin = p.coin and r.resolution = p.resolution and r.ts = p.ts
+  and r.landing = (
+    select max(n.landing) from price_revision n where n.coin = p.coin and n.resolution = p.resolution and n.ts = p.ts
+  );
+
+-- The same for people.
+create view v_price_series as
+select
+  c.id as coin_id,
+  case n.resolution when 5 then '5m' when 60 then '1h' else '1d' end as resolution,
+  strftime('%Y-%m-%dT%H:%M:%fZ', n.ts / 1000.0, 'unixepoch') as ts,
+  n.price,
+  n.market_cap,
+  n.volume
+from price_now n
+join coin c on c.key = n.coin;

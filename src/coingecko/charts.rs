@@ -1,0 +1,369 @@
+//! `/coins/{id}/market_chart` and its range: which requests give which span at which resolution, and the body as points.
+//! Pure. Whether a point can be believed is judged here too, since a chart has no other fields to judge by.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use url::Url;
+
+use crate::error::{Error, Result};
+use crate::http::Request;
+use crate::market::CoinId;
+use crate::quality::{Finding, Rule, chart as rules, record};
+use crate::series::{PricePoint, Resolution, Span, days};
+
+/// The longest range that the source answers hourly.
+const HOURLY_DAYS: u32 = 90;
+
+/// The shortest range that we ask for: one of a day or less that ends now is answered five-minutely.
+const SHORTEST_RANGE: i64 = 2 * 86_400;
+
+/// What one request asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Window {
+    /// The last 24 hours, five-minutely.
+    LastDay,
+    /// Hourly, from one UNIX second to another.
+    Hourly {
+        /// UNIX seconds.
+        from: i64,
+        /// UNIX seconds.
+        to: i64,
+    },
+    /// The last days, daily.
+    Daily {
+        /// How many.
+        days: u32,
+    },
+}
+
+/// One chart request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chart {
+    /// The coin.
+    pub coin: CoinId,
+    /// What of it.
+    pub window: Window,
+}
+
+impl Chart {
+    /// The resolution that it asks for.
+    pub fn resolution(&self) -> Resolution {
+        match self.window {
+            Window::LastDay => Resolution::FiveMinutes,
+            Window::Hourly { .. } => Resolution::Hour,
+            Window::Daily { .. } => Resolution::Day,
+        }
+    }
+
+    /// The request.
+    pub fn request(&self, vs_currency: &str) -> Request {
+        let mut path = vec![
+            "coins".to_owned(),
+            self.coin.to_string(),
+            "market_chart".to_owned(),
+        ];
+        let mut query = vec![("vs_currency", vs_currency.to_owned())];
+        match self.window {
+            Window::LastDay => query.push(("days", "1".to_owned())),
+            Window::Hourly { from, to } => {
+                path.push("range".to_owned());
+                query.extend([("from", from.to_string()), ("to", to.to_string())]);
+            }
+            Window::Daily { days } => {
+                query.extend([("days", days.to_string()), ("interval", "daily".to_owned())])
+            }
+        }
+        Request { path, query }
+    }
+
+    /// The chart that a landed URL asked for in a currency, or `None` for any other.
+    pub fn of_url(url: &str, vs_currency: &str) -> Option<Self> {
+        let url = Url::parse(url).ok()?;
+        let parts: Vec<&str> = url.path_segments()?.collect();
+        let place = parts.iter().rposition(|part| *part == "market_chart")?;
+        let encoded = parts.get(place.checked_sub(1)?)?;
+        let coin = percent_encoding::percent_decode_str(encoded)
+            .decode_utf8()
+            .ok()?
+            .into_owned();
+        let get = |name: &str| {
+            url.query_pairs()
+                .find(|(key, _)| key == name)
+                .map(|(_, value)| value.into_owned())
+        };
+        if get("vs_currency")? != vs_currency {
+            return None;
+        }
+        let window = match (get("from"), get("days"), get("interval").as_deref()) {
+            (Some(from), _, None) => Window::Hourly {
+                from: from.parse().ok()?,
+                to: get("to")?.parse().ok()?,
+            },
+            (None, Some(days), None) if days == "1" => Window::LastDay,
+            (None, Some(days), Some("daily")) => Window::Daily {
+                days: days.parse().ok()?,
+            },
+            _ => return None,
+        };
+        Some(Self {
+            coin: CoinId::from_source(coin),
+            window,
+        })
+    }
+
+    /// The span that a body answers for, when it was answered at an instant; never past what is settled.
+    pub fn span(&self, answered_at: DateTime<Utc>) -> Option<Span> {
+        let settled = self.resolution().settled(answered_at);
+        // `Date` counts whole seconds, so the source's window began up to one later
+        let ago =
+            |count: u32| (answered_at + TimeDelta::seconds(1)).timestamp_millis() - days(count);
+        match self.window {
+            Window::LastDay => Span::new(ago(1), settled),
+            Window::Hourly { from, to } => Span::new(from * 1000, settled.min(to * 1000)),
+            Window::Daily { days } => Span::new(ago(days), settled),
+        }
+    }
+}
+
+/// The fewest requests that answer for the gaps of a coin, oldest first. `None` where the source has nothing so old at
+/// this resolution any more. `now` is the source's clock.
+pub fn charts(
+    coin: &CoinId,
+    resolution: Resolution,
+    gaps: &[Span],
+    now: DateTime<Utc>,
+) -> Vec<Chart> {
+    let chart = |window| Chart {
+        coin: coin.clone(),
+        window,
+    };
+    let now_ms = now.timestamp_millis();
+    match resolution {
+        Resolution::FiveMinutes => {
+            let reach = Span {
+                start: now_ms - days(1),
+                end: now_ms,
+            };
+            let any = gaps.iter().any(|gap| gap.intersection(reach).is_some());
+            if any {
+                vec![chart(Window::LastDay)]
+            } else {
+                Vec::new()
+            }
+        }
+        Resolution::Hour => gaps
+            .iter()
+            .flat_map(|gap| hourly(*gap))
+            .map(chart)
+            .collect(),
+        Resolution::Day => {
+            let oldest = gaps.iter().map(|gap| gap.start).min();
+            let count =
+                |start: i64| u32::try_from((now_ms - start).div_euclid(days(1)) + 1).unwrap_or(1);
+            oldest
+                .map(|start| chart(Window::Daily { days: count(start) }))
+                .into_iter()
+                .collect()
+        }
+    }
+}
+
+fn hourly(gap: Span) -> Vec<Window> {
+    let (from, to) = (
+        gap.start.div_euclid(1000),
+        gap.end.div_euclid(1000) + i64::from(gap.end.rem_euclid(1000) > 0),
+    );
+    let from = from.min(to - SHORTEST_RANGE);
+    let longest = days(HOURLY_DAYS) / 1000;
+    let count = (to - from + longest - 1) / longest;
+    // windows of one length, so that the last is not a short one
+    let edge = |index: i64| from + (to - from) * index / count;
+    (0..count)
+        .map(|index| Window::Hourly {
+            from: edge(index),
+            to: edge(index + 1),
+        })
+        .collect()
+}
+
+/// What a body holds.
+#[derive(Debug, Default)]
+pub struct Points {
+    /// The points of the span, in the order of their stamps, each stamp once.
+    pub points: Vec<PricePoint>,
+    /// What was refused: its place in the arrays (`None` for the whole body), why, and its text.
+    pub refused: Vec<(Option<u64>, Finding, String)>,
+}
+
+#[derive(Deserialize)]
+struct Wire<'a> {
+    #[serde(borrow)]
+    prices: Vec<(i64, &'a RawValue)>,
+    #[serde(borrow)]
+    market_caps: Vec<(i64, &'a RawValue)>,
+    #[serde(borrow)]
+    total_volumes: Vec<(i64, &'a RawValue)>,
+}
+
+/// The settled points of a body, and what was refused of it. A body that is no chart, whose arrays do not belong
+/// together or whose spacing is not the resolution asked for is refused whole.
+///
+/// # Errors
+/// [`Error::Source`], retryable, when the body is not JSON: it was cut.
+pub fn parse(body: &[u8], resolution: Resolution, span: Option<Span>) -> Result<Points> {
+    let whole = |rule: &'static Rule, found: String| {
+        let text = String::from_utf8_lossy(body).chars().take(SHOWN).collect();
+        Points {
+            points: Vec::new(),
+            refused: vec![(
+                None,
+                Finding {
+                    rule,
+                    field: "body",
+                    found,
+                },
+                text,
+            )],
+        }
+    };
+    let wire: Wire<'_> = match serde_json::from_slice(body) {
+        Ok(wire) => wire,
+        Err(error) if error.is_data() => return Ok(whole(&rules::NOT_A_CHART, error.to_string())),
+        Err(error) => {
+            return Err(Error::Source {
+                message: "the source's body of a chart is not whole JSON".to_owned(),
+                status: None,
+                code: None,
+                retryable: true,
+                cause: Some(error.into()),
+            });
+        }
+    };
+    let Wire {
+        prices,
+        market_caps,
+        total_volumes,
+    } = &wire;
+    let belong = prices.len() == market_caps.len()
+        && prices.len() == total_volumes.len()
+        && prices
+            .iter()
+            .zip(market_caps)
+            .zip(total_volumes)
+            .all(|((p, m), v)| p.0 == m.0 && p.0 == v.0);
+    if !belong {
+        let found = format!(
+            "{} prices, {} market caps, {} volumes",
+            prices.len(),
+            market_caps.len(),
+            total_volumes.len()
+        );
+        return Ok(whole(&rules::UNEVEN_ARRAYS, found));
+    }
+    let mut parsed = Points {
+        points: Vec::with_capacity(prices.len()),
+        refused: Vec::new(),
+    };
+    let Some(span) = span else { return Ok(parsed) };
+    for (place, ((p, m), v)) in prices
+        .iter()
+        .zip(market_caps)
+        .zip(total_volumes)
+        .enumerate()
+    {
+        if !span.contains(p.0) {
+            continue;
+        }
+        match point(p.0, p.1, m.1, v.1) {
+            Ok(point) => parsed.points.push(point),
+            Err(finding) => {
+                let text = format!("[{},{},{},{}]", p.0, p.1.get(), m.1.get(), v.1.get());
+                parsed.refused.push((Some(place as u64), finding, text));
+            }
+        }
+    }
+    parsed.points.sort_by_key(|point| point.ts);
+    if let Some(median) = median_spacing(&parsed.points)
+        && !(resolution.step() / 2..=resolution.step() * 2).contains(&median)
+    {
+        let found = format!("{median} ms between points, asked for {resolution}");
+        return Ok(whole(&rules::WRONG_GRANULARITY, found));
+    }
+    contradictions(&mut parsed);
+    Ok(parsed)
+}
+
+/// The most characters of a refused body that are kept beside the reason: the body itself is in the landing.
+const SHOWN: usize = 1_000;
+
+fn point(
+    ts: i64,
+    price: &RawValue,
+    market_cap: &RawValue,
+    volume: &RawValue,
+) -> std::result::Result<PricePoint, Finding> {
+    Ok(PricePoint {
+        ts,
+        price: number("price", price, &rules::NEGATIVE_PRICE)?,
+        market_cap: number("market_cap", market_cap, &rules::NEGATIVE_MARKET_CAP)?,
+        volume: number("volume", volume, &rules::NEGATIVE_VOLUME)?,
+    })
+}
+
+fn number(
+    field: &'static str,
+    raw: &RawValue,
+    negative: &'static Rule,
+) -> std::result::Result<Option<f64>, Finding> {
+    let text = raw.get();
+    if text == "null" {
+        return Ok(None);
+    }
+    let refuse = |rule| Finding {
+        rule,
+        field,
+        found: text.chars().take(80).collect(),
+    };
+    if !text.starts_with(|c: char| c == '-' || c.is_ascii_digit()) {
+        return Err(refuse(&record::WRONG_TYPE));
+    }
+    match text.parse::<f64>() {
+        Ok(number) if number < 0.0 => Err(refuse(negative)),
+        // negative zero becomes zero, as SQLite would make it
+        Ok(number) if number.is_finite() => Ok(Some(number + 0.0)),
+        _ => Err(refuse(&record::NON_FINITE)),
+    }
+}
+
+fn median_spacing(points: &[PricePoint]) -> Option<i64> {
+    let mut spacings: Vec<i64> = points
+        .windows(2)
+        .filter_map(|pair| Some(pair.get(1)?.ts - pair.first()?.ts))
+        .collect();
+    let middle = spacings.len() / 2;
+    (spacings.len() >= 2).then(|| *spacings.select_nth_unstable(middle).1)
+}
+
+/// A stamp that comes twice counts once; where its values differ, the second is refused.
+fn contradictions(parsed: &mut Points) {
+    let mut kept: Vec<PricePoint> = Vec::with_capacity(parsed.points.len());
+    for point in parsed.points.drain(..) {
+        match kept.last().filter(|last| last.ts == point.ts) {
+            None => kept.push(point),
+            Some(last) if *last == point => {}
+            Some(_) => {
+                let finding = Finding {
+                    rule: &rules::CONTRADICTORY_STAMP,
+                    field: "ts",
+                    found: point.ts.to_string(),
+                };
+                parsed.refused.push((None, finding, format!("{point:?}")));
+            }
+        }
+    }
+    parsed.points = kept;
+}
+
+#[cfg(test)]
+mod tests;

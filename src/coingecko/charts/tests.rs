@@ -1,0 +1,208 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn coin() -> CoinId {
+    "boringdao-[old]".parse().unwrap()
+}
+
+fn now() -> DateTime<Utc> {
+    "2026-01-02T14:42:25Z".parse().unwrap()
+}
+
+fn body(points: &[(i64, &str)]) -> String {
+    let array = |points: &[(i64, &str)]| {
+        let pairs: Vec<String> = points
+            .iter()
+            .map(|(ts, value)| format!("[{ts},{value}]"))
+            .collect();
+        format!("[{}]", pairs.join(","))
+    };
+    let all = array(points);
+    format!(r#"{{"prices":{all},"market_caps":{all},"total_volumes":{all}}}"#)
+}
+
+const WIDE: Option<Span> = Some(Span {
+    start: 0,
+    end: i64::MAX,
+});
+const HOUR: i64 = 3_600_000;
+
+fn rules_of(body: &str, resolution: Resolution) -> Vec<&'static str> {
+    parse(body.as_bytes(), resolution, WIDE)
+        .unwrap()
+        .refused
+        .iter()
+        .map(|(_, finding, _)| finding.rule.name)
+        .collect()
+}
+
+#[test]
+fn a_request_is_recognised_by_its_url() {
+    let base = "https://api.coingecko.com/api/v3".parse().unwrap();
+    for window in [
+        Window::LastDay,
+        Window::Hourly { from: 1, to: 2 },
+        Window::Daily { days: 365 },
+    ] {
+        let chart = Chart {
+            coin: coin(),
+            window,
+        };
+        let url: String = chart.request("usd").url(&base).into();
+        assert_eq!(Chart::of_url(&url, "usd"), Some(chart), "{url}");
+        assert_eq!(Chart::of_url(&url, "eur"), None);
+    }
+    assert_eq!(
+        Chart::of_url("https://h/api/v3/coins/markets?vs_currency=usd", "usd"),
+        None
+    );
+}
+
+#[test]
+fn the_live_end_of_a_chart_is_no_history() {
+    let settled = Resolution::Hour.settled(now());
+    let chart = Chart {
+        coin: coin(),
+        window: Window::Hourly {
+            from: settled / 1000 - 86_400 * 3,
+            to: now().timestamp(),
+        },
+    };
+    let text = body(&[
+        (settled - 2 * HOUR, "1"),
+        (settled - HOUR, "2"),
+        (settled, "3"),
+        (settled + HOUR / 3, "4"),
+    ]);
+    let points = parse(text.as_bytes(), Resolution::Hour, chart.span(now()))
+        .unwrap()
+        .points;
+    assert_eq!(
+        points.iter().map(|point| point.price).collect::<Vec<_>>(),
+        [Some(1.0), Some(2.0)]
+    );
+}
+
+#[test]
+fn a_live_stamp_before_its_neighbour_does_not_disturb_the_order() {
+    let step = 300_000;
+    let text = body(&[(0, "1"), (step, "2"), (3 * step, "4"), (2 * step, "3")]);
+    let points = parse(text.as_bytes(), Resolution::FiveMinutes, WIDE)
+        .unwrap()
+        .points;
+    assert!(points.windows(2).all(|pair| pair[0].ts < pair[1].ts));
+}
+
+#[test]
+fn nulls_are_nulls_and_what_cannot_be_is_refused_alone() {
+    let text = body(&[
+        (0, "null"),
+        (HOUR, "-1.5"),
+        (2 * HOUR, "\"x\""),
+        (3 * HOUR, "1e999"),
+        (4 * HOUR, "0"),
+    ]);
+    let parsed = parse(text.as_bytes(), Resolution::Hour, WIDE).unwrap();
+    assert_eq!(
+        parsed
+            .points
+            .iter()
+            .map(|point| point.price)
+            .collect::<Vec<_>>(),
+        [None, Some(0.0)]
+    );
+    let refused: Vec<_> = parsed
+        .refused
+        .iter()
+        .map(|(place, finding, _)| (*place, finding.rule.name))
+        .collect();
+    assert_eq!(
+        refused,
+        [
+            (Some(1), "negative_price"),
+            (Some(2), "wrong_type"),
+            (Some(3), "non_finite")
+        ]
+    );
+}
+
+#[test]
+fn a_body_that_is_not_what_was_asked_for_is_refused_whole() {
+    let hourly = body(&[(0, "1"), (HOUR, "2"), (2 * HOUR, "3")]);
+    assert_eq!(rules_of(&hourly, Resolution::Hour), Vec::<&str>::new());
+    assert_eq!(
+        rules_of(&hourly, Resolution::FiveMinutes),
+        ["wrong_granularity"]
+    );
+    assert_eq!(rules_of(&hourly, Resolution::Day), ["wrong_granularity"]);
+    assert_eq!(
+        rules_of(
+            r#"{"prices":[[0,1]],"market_caps":[],"total_volumes":[[0,1]]}"#,
+            Resolution::Hour
+        ),
+        ["uneven_arrays"]
+    );
+    assert_eq!(
+        rules_of(
+            r#"{"prices":[[0,1]],"market_caps":[[1,1]],"total_volumes":[[0,1]]}"#,
+            Resolution::Hour
+        ),
+        ["uneven_arrays"]
+    );
+    assert_eq!(
+        rules_of(r#"{"prices":7}"#, Resolution::Hour),
+        ["not_a_chart"]
+    );
+    assert_eq!(rules_of("[]", Resolution::Hour), ["not_a_chart"]);
+    assert!(
+        parse(b"{\"prices\":[[0,1", Resolution::Hour, WIDE)
+            .unwrap_err()
+            .is_retryable()
+    );
+}
+
+#[test]
+fn a_stamp_counts_once_and_its_contradiction_is_refused() {
+    assert_eq!(
+        rules_of(&body(&[(0, "1"), (0, "1"), (HOUR, "2")]), Resolution::Hour),
+        Vec::<&str>::new()
+    );
+    assert_eq!(
+        rules_of(
+            &body(&[(0, "1"), (HOUR, "2"), (HOUR, "3"), (2 * HOUR, "4")]),
+            Resolution::Hour
+        ),
+        ["contradictory_stamp"]
+    );
+}
+
+proptest! {
+    #[test]
+    fn the_windows_of_a_gap_cover_it_hourly(start in 0i64..4_000_000_000, length in 1i64..900 * 86_400) {
+        let gap = Span { start: start * 1000, end: (start + length) * 1000 };
+        let charts = charts(&coin(), Resolution::Hour, &[gap], now());
+        let mut covered = crate::series::Spans::default();
+        for chart in &charts {
+            let Window::Hourly { from, to } = chart.window else { panic!() };
+            prop_assert!(to - from > 86_400 && to - from <= 90 * 86_400);
+            covered.insert(Span { start: from * 1000, end: to * 1000 });
+        }
+        prop_assert_eq!(covered.gaps_in(gap), vec![]);
+        prop_assert!(charts.len() as i64 <= length / (90 * 86_400) + 1);
+    }
+
+    #[test]
+    fn no_body_makes_it_panic(body in proptest::collection::vec(any::<u8>(), 0..200)) {
+        let _ = parse(&body, Resolution::Hour, WIDE);
+    }
+
+    #[test]
+    fn any_double_survives_the_trip(bits in any::<u64>()) {
+        let number = f64::from_bits(bits).abs();
+        prop_assume!(number.is_finite());
+        let text = body(&[(0, &serde_json::to_string(&number).unwrap())]);
+        let points = parse(text.as_bytes(), Resolution::Hour, WIDE).unwrap().points;
+        prop_assert_eq!(points[0].volume, Some(number));
+    }
+}

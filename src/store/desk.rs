@@ -1,0 +1,88 @@
+//! What both databases have alike: opening, the run's lock, the ledger and its ends.
+//! Their tables are the neighbours' work.
+
+use chrono::{DateTime, Utc};
+
+use super::connection::Connection;
+use super::ledger::{self, RunEnd, RunRow, RunStart, Scope};
+use super::lock::{self, RunLock};
+use super::migrate::Schema;
+use crate::config::DatabaseUrl;
+use crate::error::{Error, Result};
+
+/// One open database with its ledger.
+#[derive(Debug)]
+pub(crate) struct Desk {
+    pub(crate) connection: Connection,
+    url: DatabaseUrl,
+    lock: Option<RunLock>,
+}
+
+impl Desk {
+    /// Opens a database that is ready for this program; `create` makes a SQLite file that is not there.
+    pub(crate) async fn open(
+        schema: &Schema,
+        url: &DatabaseUrl,
+        vs_currency: &str,
+        create: bool,
+    ) -> Result<Self> {
+        let mut connection = Connection::open(url, schema.name, create).await?;
+        schema.check(&mut connection, vs_currency).await?;
+        Ok(Self {
+            connection,
+            url: url.clone(),
+            lock: None,
+        })
+    }
+
+    /// Takes the lock of a slot or a series for as long as the connection lives.
+    pub(crate) async fn hold(&mut self, scope: Scope) -> Result<()> {
+        let held = || {
+            let what = match scope {
+                Scope::Slot(slot) => format!("slot {slot}"),
+                Scope::Series(resolution) => format!("the {resolution} series"),
+            };
+            Error::Held {
+                message: format!("another run is at work on {what}: let it finish"),
+            }
+        };
+        self.lock = Some(
+            lock::try_lock(&mut self.connection, &self.url, scope)
+                .await?
+                .ok_or_else(held)?,
+        );
+        Ok(())
+    }
+
+    /// Writes that a run has begun, and that earlier ones have died: those whose lock nobody holds.
+    pub(crate) async fn begin_run(&mut self, run: &RunStart) -> Result<()> {
+        ledger::begin(&mut self.connection, run).await?;
+        for (id, scope) in ledger::running(&mut self.connection, &run.id).await? {
+            let Some(scope) = scope else { continue };
+            if scope.shares_lock(run.scope, &self.url) {
+                ledger::abandon(&mut self.connection, &id, run.started_at).await?;
+            } else if let Some(lock) =
+                lock::try_lock(&mut self.connection, &self.url, scope).await?
+            {
+                ledger::abandon(&mut self.connection, &id, run.started_at).await?;
+                lock::unlock(&mut self.connection, lock, scope).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes how a run ended.
+    pub(crate) async fn end_run(&mut self, id: &str, end: &RunEnd) -> Result<()> {
+        ledger::end(&mut self.connection, id, end).await
+    }
+
+    /// The newest runs, newest first.
+    pub(crate) async fn runs(&mut self, limit: u32) -> Result<Vec<RunRow>> {
+        ledger::runs(&mut self.connection, limit).await
+    }
+}
+
+/// The month of an instant, as the account of calls names it.
+pub(crate) fn month(instant: DateTime<Utc>) -> String {
+    instant.format("%Y-%m").to_string()
+}

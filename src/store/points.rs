@@ -1,0 +1,416 @@
+//! The commit of price points: rows, revisions, coverage, quarantine and landing of some charts in one transaction.
+//! What the charts answer for is decided before; here it becomes durable, or nothing of it does.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use sqlx::postgres::PgConnection;
+use sqlx::sqlite::SqliteConnection;
+
+use super::commit::{highest, insert_landings};
+use super::connection::{Connection, Sql};
+use super::fault::fault;
+use super::ledger::needed;
+use super::value::Value;
+use crate::error::Result;
+use crate::landing::Landed;
+use crate::market::CoinId;
+use crate::series::{PricePoint, Resolution, Span};
+use crate::store::RefusedRow;
+
+/// A chart that was answered, parsed and judged.
+#[derive(Debug, Clone)]
+pub struct AnsweredChart {
+    /// The body.
+    pub landed: Landed,
+    /// The coin.
+    pub coin: CoinId,
+    /// The resolution.
+    pub resolution: Resolution,
+    /// The span that it answers for; none where it was refused whole.
+    pub span: Option<Span>,
+    /// Its points, in the order of their stamps, all inside the span.
+    pub points: Vec<PricePoint>,
+    /// What was refused of it; `body` counts for nothing here.
+    pub refused: Vec<RefusedRow>,
+    /// True where nothing of the span is covered yet, so that no point can be there.
+    pub fresh: bool,
+}
+
+/// Some charts to store together.
+#[derive(Debug, Default)]
+pub struct SeriesCommit {
+    /// The charts.
+    pub charts: Vec<AnsweredChart>,
+    /// Coins that were asked for without an answer, and what was said.
+    pub unanswered: Vec<(CoinId, Resolution, String)>,
+    /// Earlier runs whose landed bodies are all in here or stored already.
+    pub adopted: Vec<String>,
+}
+
+/// What a commit added.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Stored {
+    /// Points.
+    pub points: u64,
+    /// Later values of points that were there.
+    pub revisions: u64,
+}
+
+/// Stores the charts of a run.
+pub(crate) async fn commit_charts(
+    connection: &mut Connection,
+    run: &str,
+    commit: &SeriesCommit,
+    at: DateTime<Utc>,
+) -> Result<Stored> {
+    connection
+        .commit(async |connection| {
+            let landings = insert_landings(
+                connection,
+                run,
+                commit.charts.iter().map(|chart| &chart.landed),
+            )
+            .await?;
+            let keys = insert_coins(connection, &commit.charts).await?;
+            let mut rows = Vec::with_capacity(commit.charts.len());
+            for (chart, &landing) in commit.charts.iter().zip(&landings) {
+                rows.push(Keyed {
+                    chart,
+                    landing,
+                    coin: needed(keys.get(&chart.coin).copied(), "coin.key")?,
+                });
+            }
+            // in the order of the key, which is the order that an index likes
+            rows.sort_by_key(|row| (row.coin, row.chart.resolution, row.chart.span));
+            let stored = insert_points(connection, &rows).await?;
+            insert_coverage(connection, &rows).await?;
+            insert_refused(connection, &rows).await?;
+            insert_visits(connection, commit, at).await?;
+            for earlier in &commit.adopted {
+                let sql = "update run set adopted_by = $2 where id = $1";
+                connection
+                    .execute(sql, vec![earlier.as_str().into(), run.into()])
+                    .await?;
+            }
+            Ok(stored)
+        })
+        .await
+}
+
+/// A chart with the keys of its rows.
+struct Keyed<'a> {
+    chart: &'a AnsweredChart,
+    coin: i32,
+    landing: i64,
+}
+
+const COINS: Sql = Sql {
+    postgres: "select cast(key as bigint), id from coin where id in (select json_array_elements_text($1::json))",
+    sqlite: "select key, id from coin where id in (select value from json_each($1))",
+};
+
+const NEW_COINS: Sql = Sql {
+    postgres: "insert into coin (key, id) select (x.value ->> 0)::integer, x.value ->> 1 \
+               from json_array_elements($1::json) as x (value)",
+    sqlite: "insert into coin (key, id) select json_extract(value, '$[0]'), json_extract(value, '$[1]') from json_each($1)",
+};
+
+async fn insert_coins(
+    connection: &mut Connection,
+    charts: &[AnsweredChart],
+) -> Result<HashMap<CoinId, i32>> {
+    let ids: Vec<&CoinId> = charts.iter().map(|chart| &chart.coin).collect();
+    let mut keys = HashMap::new();
+    for row in connection
+        .fetch(COINS, vec![serde_json::json!(ids).to_string().into()])
+        .await?
+    {
+        let key = needed(
+            row.int(0)?.and_then(|key| i32::try_from(key).ok()),
+            "coin.key",
+        )?;
+        keys.insert(CoinId::from_source(needed(row.text(1)?, "coin.id")?), key);
+    }
+    let next = highest(connection, "select cast(max(key) as bigint) from coin").await?;
+    let mut next = needed(i32::try_from(next).ok(), "coin.key")?;
+    let mut new = Vec::new();
+    for id in ids {
+        if !keys.contains_key(id) {
+            next += 1;
+            keys.insert(id.clone(), next);
+            new.push((next, id));
+        }
+    }
+    if !new.is_empty() {
+        connection
+            .execute(NEW_COINS, vec![serde_json::json!(new).to_string().into()])
+            .await?;
+    }
+    Ok(keys)
+}
+
+/// Fresh charts go straight into the table; the others by way of a temporary one, where what is there already is found.
+async fn insert_points(connection: &mut Connection, rows: &[Keyed<'_>]) -> Result<Stored> {
+    let (fresh, mut known): (Vec<&Keyed<'_>>, Vec<&Keyed<'_>>) =
+        rows.iter().partition(|row| row.chart.fresh);
+    let mut stored = Stored {
+        points: load(connection, Table::PricePoint, &fresh).await?,
+        revisions: 0,
+    };
+    while !known.is_empty() {
+        // one chart of a series at a time, so that a stamp stands in the temporary table only once
+        let mut seen = Vec::new();
+        let (now, later): (Vec<&Keyed<'_>>, Vec<&Keyed<'_>>) = known.into_iter().partition(|row| {
+            let series = (row.coin, row.chart.resolution);
+            let first = !seen.contains(&series);
+            seen.push(series);
+            first
+        });
+        known = later;
+        let incoming = if connection.is_sqlite() {
+            INCOMING.sqlite
+        } else {
+            INCOMING.postgres
+        };
+        connection.script(incoming).await?;
+        load(connection, Table::Incoming, &now).await?;
+        stored.points += connection.execute(INSERT_NEW, vec![]).await?;
+        stored.revisions += connection.execute(INSERT_REVISIONS, vec![]).await?;
+    }
+    Ok(stored)
+}
+
+const INCOMING: Sql = Sql {
+    postgres: "create temporary table if not exists incoming (coin integer, resolution smallint, ts timestamptz, \
+               price double precision, market_cap double precision, volume double precision, landing bigint); \
+               truncate incoming",
+    sqlite: "create temporary table if not exists incoming (coin integer, resolution integer, ts integer, price real, \
+             market_cap real, volume real, landing integer); delete from incoming",
+};
+
+const INSERT_NEW: &str = "insert into price_point (coin, resolution, ts, price, market_cap, volume, landing) \
+    select i.coin, i.resolution, i.ts, i.price, i.market_cap, i.volume, i.landing from incoming i \
+    where not exists (select 1 from price_point p \
+                      where p.coin = i.coin and p.resolution = i.resolution and p.ts = i.ts) \
+    order by i.coin, i.resolution, i.ts";
+
+/// A value received later than the one that stands, and different from it. One that was received earlier (a body taken up
+/// from a run that died) tells nothing new.
+const INSERT_REVISIONS: &str = "insert into price_revision (coin, resolution, ts, price, market_cap, volume, landing) \
+    select i.coin, i.resolution, i.ts, i.price, i.market_cap, i.volume, i.landing from incoming i \
+    join price_now n on n.coin = i.coin and n.resolution = i.resolution and n.ts = i.ts \
+    join landing before on before.id = n.landing join landing after on after.id = i.landing \
+    where after.received_at > before.received_at \
+    and (i.price is distinct from n.price or i.market_cap is distinct from n.market_cap \
+         or i.volume is distinct from n.volume)";
+
+#[derive(Debug, Clone, Copy)]
+enum Table {
+    PricePoint,
+    Incoming,
+}
+
+async fn load(connection: &mut Connection, table: Table, rows: &[&Keyed<'_>]) -> Result<u64> {
+    let count = rows.iter().map(|row| row.chart.points.len()).sum::<usize>() as u64;
+    if count == 0 {
+        return Ok(0);
+    }
+    let kind = connection.kind();
+    let place = connection.place().to_owned();
+    let loaded = if let Some(postgres) = connection.postgres() {
+        copy_in(postgres, table, rows).await
+    } else if let Some(sqlite) = connection.sqlite() {
+        insert_many(sqlite, table, rows).await
+    } else {
+        Ok(())
+    };
+    loaded
+        .map_err(|error| fault(kind, &place, error))
+        .map(|()| count)
+}
+
+const COPY: [&str; 2] = [
+    "copy price_point (coin, resolution, ts, price, market_cap, volume, landing) from stdin (format binary)",
+    "copy incoming (coin, resolution, ts, price, market_cap, volume, landing) from stdin (format binary)",
+];
+
+/// How much is encoded before it is sent: the server inserts one piece while the next is encoded.
+const PIECE: usize = 1 << 18;
+
+async fn copy_in(
+    connection: &mut PgConnection,
+    table: Table,
+    rows: &[&Keyed<'_>],
+) -> sqlx::Result<()> {
+    use super::copy::{self, field, null};
+    let [price_point, incoming] = COPY;
+    let statement = match table {
+        Table::PricePoint => price_point,
+        Table::Incoming => incoming,
+    };
+    let mut copy = connection.copy_in_raw(statement).await?;
+    let mut out = Vec::with_capacity(PIECE + 128);
+    out.extend_from_slice(copy::HEADER);
+    for row in rows {
+        let resolution = row.chart.resolution.minutes().to_be_bytes();
+        for point in &row.chart.points {
+            out.extend_from_slice(&7_i16.to_be_bytes());
+            field(&mut out, &row.coin.to_be_bytes());
+            field(&mut out, &resolution);
+            field(&mut out, &copy::microseconds_of(point.ts).to_be_bytes());
+            for number in [point.price, point.market_cap, point.volume] {
+                match number {
+                    Some(number) => field(&mut out, &number.to_bits().to_be_bytes()),
+                    None => null(&mut out),
+                }
+            }
+            field(&mut out, &row.landing.to_be_bytes());
+            if out.len() >= PIECE {
+                copy.send(out.as_slice()).await?;
+                out.clear();
+            }
+        }
+    }
+    out.extend_from_slice(copy::TRAILER);
+    copy.send(out.as_slice()).await?;
+    copy.finish().await.map(drop)
+}
+
+/// Rows of one SQLite statement: 7 values each, and a statement takes 32,766.
+const ROWS: usize = 1_000;
+
+async fn insert_many(
+    connection: &mut SqliteConnection,
+    table: Table,
+    rows: &[&Keyed<'_>],
+) -> sqlx::Result<()> {
+    let name = match table {
+        Table::PricePoint => "price_point",
+        Table::Incoming => "incoming",
+    };
+    let all: Vec<(&Keyed<'_>, &PricePoint)> = rows
+        .iter()
+        .flat_map(|row| row.chart.points.iter().map(move |point| (*row, point)))
+        .collect();
+    for chunk in all.chunks(ROWS) {
+        let places = vec!["(?, ?, ?, ?, ?, ?, ?)"; chunk.len()].join(", ");
+        let sql = format!(
+            "insert into {name} (coin, resolution, ts, price, market_cap, volume, landing) values {places}"
+        );
+        let mut query = sqlx::query(sqlx::AssertSqlSafe(sql)).persistent(chunk.len() == ROWS);
+        for (row, point) in chunk {
+            query = query
+                .bind(row.coin)
+                .bind(row.chart.resolution.minutes())
+                .bind(point.ts)
+                .bind(point.price)
+                .bind(point.market_cap)
+                .bind(point.volume)
+                .bind(row.landing);
+        }
+        query.execute(&mut *connection).await?;
+    }
+    Ok(())
+}
+
+const COVERAGE: Sql = Sql {
+    postgres: "insert into coverage (coin, resolution, starts_at, ends_at, landing) \
+               select (x ->> 0)::integer, (x ->> 1)::smallint, to_timestamp((x ->> 2)::bigint / 1000.0), \
+               to_timestamp((x ->> 3)::bigint / 1000.0), (x ->> 4)::bigint from json_array_elements($1::json) as v (x)",
+    sqlite: "insert into coverage (coin, resolution, starts_at, ends_at, landing) \
+             select json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'), \
+             json_extract(value, '$[3]'), json_extract(value, '$[4]') from json_each($1)",
+};
+
+async fn insert_coverage(connection: &mut Connection, rows: &[Keyed<'_>]) -> Result<()> {
+    let spans: Vec<_> = rows
+        .iter()
+        .filter_map(|row| {
+            let span = row.chart.span?;
+            Some((
+                row.coin,
+                row.chart.resolution.minutes(),
+                span.start,
+                span.end,
+                row.landing,
+            ))
+        })
+        .collect();
+    if spans.is_empty() {
+        return Ok(());
+    }
+    connection
+        .execute(COVERAGE, vec![serde_json::json!(spans).to_string().into()])
+        .await
+        .map(drop)
+}
+
+async fn insert_refused(connection: &mut Connection, rows: &[Keyed<'_>]) -> Result<()> {
+    let mut next = highest(connection, "select max(id) from quarantine").await?;
+    let mut refused = Vec::new();
+    for row in rows {
+        for record in &row.chart.refused {
+            next += 1;
+            refused.push(vec![
+                next.into(),
+                row.landing.into(),
+                row.chart.landed.path.as_str().into(),
+                Value::Int(i64::try_from(record.record).ok()),
+                row.chart.coin.as_str().into(),
+                record.rule.into(),
+                record.reason.as_str().into(),
+                record.raw.replace('\0', "\u{fffd}").into(),
+            ]);
+        }
+    }
+    let columns = [
+        "id", "landing", "body", "record", "coin", "rule", "reason", "raw",
+    ];
+    connection.insert("quarantine", &columns, &refused).await
+}
+
+const VISITS: Sql = Sql {
+    postgres: "insert into visit (coin, resolution, asked_at, outcome) \
+               select x ->> 0, (x ->> 1)::smallint, $2, x ->> 2 from json_array_elements($1::json) as v (x) \
+               on conflict (coin, resolution) do update set asked_at = excluded.asked_at, outcome = excluded.outcome",
+    sqlite: "insert into visit (coin, resolution, asked_at, outcome) \
+             select json_extract(value, '$[0]'), json_extract(value, '$[1]'), $2, json_extract(value, '$[2]') \
+             from json_each($1) where true \
+             on conflict (coin, resolution) do update set asked_at = excluded.asked_at, outcome = excluded.outcome",
+};
+
+async fn insert_visits(
+    connection: &mut Connection,
+    commit: &SeriesCommit,
+    at: DateTime<Utc>,
+) -> Result<()> {
+    let mut visits: HashMap<(&CoinId, i16), &str> = HashMap::new();
+    for (coin, resolution, said) in &commit.unanswered {
+        visits.insert((coin, resolution.minutes()), said);
+    }
+    for chart in &commit.charts {
+        visits.insert(
+            (&chart.coin, chart.resolution.minutes()),
+            if chart.span.is_some() {
+                "answered"
+            } else {
+                "refused"
+            },
+        );
+    }
+    if visits.is_empty() {
+        return Ok(());
+    }
+    let rows: Vec<_> = visits
+        .iter()
+        .map(|((coin, minutes), said)| (coin, minutes, said))
+        .collect();
+    connection
+        .execute(
+            VISITS,
+            vec![serde_json::json!(rows).to_string().into(), at.into()],
+        )
+        .await
+        .map(drop)
+}

@@ -1,0 +1,185 @@
+//! The snapshot database as the pipeline sees it.
+//! The statements are in `commit`, `quotes` and `ledger`.
+
+use chrono::{DateTime, Utc};
+
+use super::commit::{self, SnapshotCommit};
+use super::connection::Connection;
+use super::desk::{Desk, month};
+use super::ledger::{self, RunEnd, RunRow, RunStart, Scope};
+use super::migrate::SNAPSHOT;
+use super::quotes::{self, Holdings, SlotState};
+use crate::config::DatabaseUrl;
+use crate::error::{Error, Result};
+use crate::market::{Quote, Slot};
+
+/// The snapshot database.
+#[derive(Debug)]
+pub struct SnapshotStore(Desk);
+
+impl SnapshotStore {
+    /// Makes or migrates the tables and writes the database's currency. Repeating it changes nothing.
+    ///
+    /// # Errors
+    /// [`Error::Config`] when the database is newer than the program or holds another currency; [`Error::Store`] when it
+    /// cannot be reached or this role may not create.
+    pub async fn init(url: &DatabaseUrl, vs_currency: &str) -> Result<()> {
+        let mut connection = Connection::open(url, SNAPSHOT.name, true).await?;
+        SNAPSHOT.init(&mut connection, vs_currency).await?;
+        connection.close().await
+    }
+
+    /// Opens the database for a run. A SQLite file is made if it is not there; on PostgreSQL nothing is ever created.
+    ///
+    /// # Errors
+    /// [`Error::Config`] naming `coinmill init` where the tables are missing or old, or the currency that it holds;
+    /// [`Error::Store`] when it cannot be reached.
+    pub async fn open(url: &DatabaseUrl, vs_currency: &str) -> Result<Self> {
+        Desk::open(&SNAPSHOT, url, vs_currency, true)
+            .await
+            .map(Self)
+    }
+
+    /// Opens the database for reading what is there.
+    ///
+    /// # Errors
+    /// As [`SnapshotStore::open`], and [`Error::Config`] where there is no SQLite file.
+    pub async fn open_existing(url: &DatabaseUrl, vs_currency: &str) -> Result<Self> {
+        Desk::open(&SNAPSHOT, url, vs_currency, false)
+            .await
+            .map(Self)
+    }
+
+    /// Takes the slot's lock for as long as this store lives.
+    ///
+    /// # Errors
+    /// [`Error::Held`] where another run has it.
+    pub async fn hold(&mut self, slot: Slot) -> Result<()> {
+        self.0.hold(Scope::Slot(slot)).await
+    }
+
+    /// Writes that a run has begun, and that earlier ones have died: those whose lock nobody holds. Needs [`Self::hold`].
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn begin_run(&mut self, run: &RunStart) -> Result<()> {
+        self.0.begin_run(run).await
+    }
+
+    /// Writes how a run ended that stores nothing.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn end_run(&mut self, id: &str, end: &RunEnd) -> Result<()> {
+        self.0.end_run(id, end).await
+    }
+
+    /// Reserves credits of the month that an instant lies in, before the calls are made.
+    ///
+    /// # Errors
+    /// [`Error::Budget`] where the month has fewer left; [`Error::Store`].
+    pub async fn reserve_credits(
+        &mut self,
+        now: DateTime<Utc>,
+        credits: u64,
+        limit: u64,
+    ) -> Result<()> {
+        let month = month(now);
+        if ledger::reserve(&mut self.0.connection, &month, credits, limit).await? {
+            return Ok(());
+        }
+        let spent = ledger::credits(&mut self.0.connection, &month).await?;
+        Err(Error::budget(format!(
+            "{spent} of the plan's {limit} calls of {month} are spent, and {credits} more are needed: wait for the next month, \
+             or raise COINMILL_CREDITS_PER_MONTH if the plan has more"
+        )))
+    }
+
+    /// Gives back credits that were reserved and not charged.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn give_back_credits(
+        &mut self,
+        reserved_at: DateTime<Utc>,
+        credits: u64,
+    ) -> Result<()> {
+        ledger::give_back(&mut self.0.connection, &month(reserved_at), credits).await
+    }
+
+    /// Credits charged or reserved in the month that an instant lies in.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn credits(&mut self, now: DateTime<Utc>) -> Result<u64> {
+        ledger::credits(&mut self.0.connection, &month(now)).await
+    }
+
+    /// Stores a snapshot whole, with the ledger's row that `end` makes from the slot's content hash, which is returned.
+    ///
+    /// # Errors
+    /// [`Error::Store`]; then nothing of it was stored.
+    pub async fn commit_snapshot(
+        &mut self,
+        commit: &SnapshotCommit,
+        end: impl FnOnce(&str) -> RunEnd,
+    ) -> Result<String> {
+        commit::commit_snapshot(&mut self.0.connection, commit, end).await
+    }
+
+    /// What is known of a slot, or `None` where nothing was ever committed.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn slot_state(&mut self, slot: Slot) -> Result<Option<SlotState>> {
+        quotes::slot_state(&mut self.0.connection, slot).await
+    }
+
+    /// The newest slot that holds anything.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn newest_slot(&mut self) -> Result<Option<Slot>> {
+        quotes::newest_slot(&mut self.0.connection).await
+    }
+
+    /// A slot's quotes, by market cap, the largest first; each with its symbol and name as they were known then.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn quotes(&mut self, slot: Slot) -> Result<Vec<Quote>> {
+        quotes::quotes_of(&mut self.0.connection, slot).await
+    }
+
+    /// The warnings of a slot's quotes: the names of the rules that each breaks, with commas.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn warnings(&mut self, slot: Slot) -> Result<Vec<String>> {
+        quotes::warnings_of(&mut self.0.connection, slot).await
+    }
+
+    /// The newest runs, newest first.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn runs(&mut self, limit: u32) -> Result<Vec<RunRow>> {
+        self.0.runs(limit).await
+    }
+
+    /// Counts what the database holds.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn holdings(&mut self) -> Result<Holdings> {
+        quotes::holdings(&mut self.0.connection).await
+    }
+
+    /// Ends the connection in good order, and with it the lock.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn close(self) -> Result<()> {
+        self.0.connection.close().await
+    }
+}

@@ -1,0 +1,282 @@
+//! The time series database as the pipeline sees it.
+//! The statements that write points are in `points`.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use super::connection::{Connection, Sql};
+use super::desk::Desk;
+use super::ledger::{RunEnd, RunRow, RunStart, Scope, needed};
+use super::migrate::TIMESERIES;
+use super::points::{self, SeriesCommit, Stored};
+use super::value::Row;
+use crate::config::DatabaseUrl;
+use crate::error::Result;
+use crate::market::CoinId;
+use crate::series::{PricePoint, Resolution, Span, Spans};
+
+/// Which points to read.
+#[derive(Debug, Clone)]
+pub struct PricesQuery {
+    /// The coins; empty is all of them.
+    pub coins: Vec<CoinId>,
+    /// The resolution: they never mix.
+    pub resolution: Resolution,
+    /// The span.
+    pub span: Span,
+}
+
+/// What a time series database holds at one resolution, in short.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SeriesHoldings {
+    /// The resolution.
+    pub resolution: Resolution,
+    /// Coins with a point.
+    pub coins: u64,
+    /// Points.
+    pub points: u64,
+    /// The first point.
+    pub first: Option<DateTime<Utc>>,
+    /// The newest point.
+    pub newest: Option<DateTime<Utc>>,
+}
+
+/// The time series database.
+#[derive(Debug)]
+pub struct TimeseriesStore(Desk);
+
+impl TimeseriesStore {
+    /// Makes or migrates the tables and writes the database's currency. Repeating it changes nothing.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Config`] when the database is newer than the program or holds another currency;
+    /// [`crate::error::Error::Store`] when it cannot be reached or this role may not create.
+    pub async fn init(url: &DatabaseUrl, vs_currency: &str) -> Result<()> {
+        let mut connection = Connection::open(url, TIMESERIES.name, true).await?;
+        TIMESERIES.init(&mut connection, vs_currency).await?;
+        connection.close().await
+    }
+
+    /// Opens the database for a run. A SQLite file is made if it is not there; on PostgreSQL nothing is ever created.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Config`] naming `coinmill init` where the tables are missing or old, or the currency that it
+    /// holds; [`crate::error::Error::Store`] when it cannot be reached.
+    pub async fn open(url: &DatabaseUrl, vs_currency: &str) -> Result<Self> {
+        Desk::open(&TIMESERIES, url, vs_currency, true)
+            .await
+            .map(Self)
+    }
+
+    /// Opens the database for reading what is there.
+    ///
+    /// # Errors
+    /// As [`TimeseriesStore::open`], and [`crate::error::Error::Config`] where there is no SQLite file.
+    pub async fn open_existing(url: &DatabaseUrl, vs_currency: &str) -> Result<Self> {
+        Desk::open(&TIMESERIES, url, vs_currency, false)
+            .await
+            .map(Self)
+    }
+
+    /// Takes the lock of a resolution's series for as long as this store lives.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Held`] where another run has it.
+    pub async fn hold(&mut self, resolution: Resolution) -> Result<()> {
+        self.0.hold(Scope::Series(resolution)).await
+    }
+
+    /// Writes that a run has begun, and that earlier ones have died: those whose lock nobody holds. Needs [`Self::hold`].
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Store`].
+    pub async fn begin_run(&mut self, run: &RunStart) -> Result<()> {
+        self.0.begin_run(run).await
+    }
+
+    /// Writes how a run ended.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Store`].
+    pub async fn end_run(&mut self, id: &str, end: &RunEnd) -> Result<()> {
+        self.0.end_run(id, end).await
+    }
+
+    /// The newest runs, newest first.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Store`].
+    pub async fn runs(&mut self, limit: u32) -> Result<Vec<RunRow>> {
+        self.0.runs(limit).await
+    }
+
+    /// Stores some charts of a run whole.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Store`]; then nothing of them was stored.
+    pub async fn commit(
+        &mut self,
+        run: &str,
+        commit: &SeriesCommit,
+        at: DateTime<Utc>,
+    ) -> Result<Stored> {
+        points::commit_charts(&mut self.0.connection, run, commit, at).await
+    }
+
+    /// Runs of a resolution that died or failed with bodies nobody has taken up: id and beginning, oldest first.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Store`].
+    pub async fn orphans(
+        &mut self,
+        resolution: Resolution,
+    ) -> Result<Vec<(String, DateTime<Utc>)>> {
+        let sql = "select id, started_at from run where state in ('abandoned', 'failed') and adopted_by is null \
+                   and resolution = $1 order by started_at";
+        let rows = self
+            .0
+            .connection
+            .fetch(sql, vec![i64::from(resolution.minutes()).into()])
+            .await?;
+        rows.iter()
+            .map(|row| {
+                Ok((
+                    needed(row.text(0)?, "run.id")?,
+                    needed(row.time(1)?, "run.started_at")?,
+                ))
+            })
+            .collect()
+    }
+
+    /// The landed bodies of a run that some commit has used, by path.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Store`].
+    pub async fn used_bodies(&mut self, folder: &str) -> Result<Vec<String>> {
+        let sql = "select path from landing where substr(path, 1, length($1)) = $1";
+        let rows = self.0.connection.fetch(sql, vec![folder.into()]).await?;
+        rows.iter()
+            .map(|row| needed(row.text(0)?, "landing.path"))
+            .collect()
+    }
+
+    /// The spans that the source has answered at a resolution, by coin.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Store`].
+    pub async fn coverage(&mut self, resolution: Resolution) -> Result<HashMap<CoinId, Spans>> {
+        let sql = "select c.id, v.starts_at, v.ends_at from coverage v join coin c on c.key = v.coin \
+                   where v.resolution = $1 order by v.coin, v.starts_at";
+        let rows = self
+            .0
+            .connection
+            .fetch(sql, vec![i64::from(resolution.minutes()).into()])
+            .await?;
+        let mut coverage: HashMap<CoinId, Spans> = HashMap::new();
+        for row in &rows {
+            let coin = CoinId::from_source(needed(row.text(0)?, "coin.id")?);
+            let start = needed(row.time(1)?, "coverage.starts_at")?.timestamp_millis();
+            let end = needed(row.time(2)?, "coverage.ends_at")?.timestamp_millis();
+            coverage
+                .entry(coin)
+                .or_default()
+                .insert(Span { start, end });
+        }
+        Ok(coverage)
+    }
+
+    /// When each coin was last asked for at a resolution.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Store`].
+    pub async fn visits(
+        &mut self,
+        resolution: Resolution,
+    ) -> Result<HashMap<CoinId, DateTime<Utc>>> {
+        let sql = "select coin, asked_at from visit where resolution = $1";
+        let rows = self
+            .0
+            .connection
+            .fetch(sql, vec![i64::from(resolution.minutes()).into()])
+            .await?;
+        rows.iter()
+            .map(|row| {
+                let coin = CoinId::from_source(needed(row.text(0)?, "visit.coin")?);
+                Ok((coin, needed(row.time(1)?, "visit.asked_at")?))
+            })
+            .collect()
+    }
+
+    /// The points of a span with their newest values, by coin and stamp.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Store`].
+    pub async fn prices(&mut self, query: &PricesQuery) -> Result<Vec<(CoinId, PricePoint)>> {
+        let coins: Vec<&CoinId> = query.coins.iter().collect();
+        let start =
+            DateTime::from_timestamp_millis(query.span.start).unwrap_or(DateTime::<Utc>::MIN_UTC);
+        let end =
+            DateTime::from_timestamp_millis(query.span.end).unwrap_or(DateTime::<Utc>::MAX_UTC);
+        let values = vec![
+            i64::from(query.resolution.minutes()).into(),
+            start.into(),
+            end.into(),
+            serde_json::json!(coins).to_string().into(),
+            i64::from(coins.is_empty()).into(),
+        ];
+        let rows = self.0.connection.fetch(PRICES, values).await?;
+        rows.iter().map(price).collect()
+    }
+
+    /// Counts what the database holds, by resolution.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Store`].
+    pub async fn holdings(&mut self) -> Result<Vec<SeriesHoldings>> {
+        let sql = "select cast(resolution as bigint), count(distinct coin), count(*), min(ts), max(ts) from price_point \
+                   group by resolution order by resolution";
+        let rows = self.0.connection.fetch(sql, vec![]).await?;
+        let read = |row: &Row| {
+            Ok(SeriesHoldings {
+                resolution: needed(
+                    row.int(0)?.and_then(Resolution::of_minutes),
+                    "price_point.resolution",
+                )?,
+                coins: row.count(1)?.unwrap_or_default(),
+                points: row.count(2)?.unwrap_or_default(),
+                first: row.time(3)?,
+                newest: row.time(4)?,
+            })
+        };
+        rows.iter().map(read).collect()
+    }
+
+    /// Ends the connection in good order, and with it the lock.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Store`].
+    pub async fn close(self) -> Result<()> {
+        self.0.connection.close().await
+    }
+}
+
+const PRICES: Sql = Sql {
+    postgres: "select c.id, n.ts, n.price, n.market_cap, n.volume from price_now n join coin c on c.key = n.coin \
+               where n.resolution = $1 and n.ts >= $2 and n.ts < $3 \
+               and ($5 = 1 or c.id in (select json_array_elements_text($4::json))) order by c.id, n.ts",
+    sqlite: "select c.id, n.ts, n.price, n.market_cap, n.volume from price_now n join coin c on c.key = n.coin \
+             where n.resolution = $1 and n.ts >= $2 and n.ts < $3 \
+             and ($5 = 1 or c.id in (select value from json_each($4))) order by c.id, n.ts",
+};
+
+fn price(row: &Row) -> Result<(CoinId, PricePoint)> {
+    let point = PricePoint {
+        ts: needed(row.time(1)?, "price_point.ts")?.timestamp_millis(),
+        price: row.float(2)?,
+        market_cap: row.float(3)?,
+        volume: row.float(4)?,
+    };
+    Ok((CoinId::from_source(needed(row.text(0)?, "coin.id")?), point))
+}
