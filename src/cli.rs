@@ -17,7 +17,8 @@ use tracing_subscriber::EnvFilter;
 
 use crate::config::Settings;
 use crate::error::{Error, Result};
-use crate::pipeline::{self, RunState};
+use crate::pipeline::{self, RunState, SeriesReport};
+use crate::series::Resolution;
 use args::{Arguments, Command, Run};
 #[cfg(feature = "python")]
 pub(crate) use demo::run_demo;
@@ -87,6 +88,45 @@ async fn dispatch(Arguments { command, json, .. }: Arguments) -> Result<u8> {
             let slot = slot.map(|slot| slot.parse()).transpose()?;
             snapshot(&settings, slot, json).await
         }
+        Command::Run {
+            what:
+                Run::Timeseries {
+                    resolution,
+                    settings,
+                },
+        } => {
+            let Some(settings) = usable(settings.load()) else {
+                return Ok(USAGE);
+            };
+            timeseries(&settings, resolution.parse()?, json).await
+        }
+        Command::Run {
+            what:
+                Run::All {
+                    slot,
+                    resolution,
+                    settings,
+                },
+        } => {
+            let Some(settings) = usable(settings.load()) else {
+                return Ok(USAGE);
+            };
+            let slot = slot.map(|slot| slot.parse()).transpose()?;
+            let resolution = resolution.parse()?;
+            let first = snapshot(&settings, slot, json).await?;
+            let second = timeseries(&settings, resolution, json).await?;
+            Ok(first.max(second))
+        }
+        Command::Backfill(arguments) => {
+            let Some((settings, wanted)) = usable(arguments.load()) else {
+                return Ok(USAGE);
+            };
+            let bar = progress::Bar::new();
+            let outcome =
+                pipeline::backfill(&settings, &wanted, &|progress| bar.show(progress)).await;
+            bar.clear();
+            series(outcome, json)
+        }
         Command::Runs { limit, settings } => {
             let Some(settings) = usable(settings.load()) else {
                 return Ok(USAGE);
@@ -133,8 +173,34 @@ async fn snapshot(
     }
 }
 
+async fn timeseries(settings: &Settings, resolution: Resolution, json: bool) -> Result<u8> {
+    let bar = progress::Bar::new();
+    let outcome =
+        pipeline::run_timeseries(settings, resolution, &|progress| bar.show(progress)).await;
+    bar.clear();
+    series(outcome, json)
+}
+
+fn series(outcome: Result<SeriesReport>, json: bool) -> Result<u8> {
+    match outcome {
+        Ok(report) => {
+            print(json, &report, || show::series(&report))?;
+            Ok(if report.state == RunState::Complete {
+                COMPLETE
+            } else {
+                PARTIAL
+            })
+        }
+        Err(Error::Incomplete { message, report }) => {
+            print(json, &report, String::new)?;
+            Ok(complain(&Error::data(message), PARTIAL))
+        }
+        Err(error) => Err(error),
+    }
+}
+
 /// Settings that cannot be used are a matter of usage.
-fn usable(settings: Result<Settings>) -> Option<Settings> {
+fn usable<T>(settings: Result<T>) -> Option<T> {
     settings.map_err(|error| complain(&error, USAGE)).ok()
 }
 

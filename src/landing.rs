@@ -11,7 +11,7 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -56,6 +56,32 @@ pub struct Landed {
     pub bytes: u64,
     /// When the last byte had arrived.
     pub received_at: DateTime<Utc>,
+}
+
+impl Landed {
+    /// When the source sent it: its `Date`, or where it gave none, our clock when it had arrived.
+    pub fn sent_at(&self) -> DateTime<Utc> {
+        let told = self
+            .headers
+            .get("date")
+            .and_then(|text| httpdate::parse_http_date(text).ok());
+        told.map_or(self.received_at, Into::into)
+    }
+
+    /// When the source made it: a body out of a cache is older than its `Date` by its `Age` (RFC 9111, section 5.1).
+    pub fn made_at(&self) -> DateTime<Utc> {
+        let age = self
+            .headers
+            .get("age")
+            .and_then(|text| text.trim().parse::<u32>().ok())
+            .unwrap_or_default();
+        self.sent_at() - TimeDelta::seconds(age.into())
+    }
+
+    /// The URL that was asked.
+    pub fn url(&self) -> &str {
+        self.request.trim_start_matches("GET ")
+    }
 }
 
 /// A body to land.
@@ -138,6 +164,11 @@ impl RunFolder {
     /// # Errors
     /// [`Error::Store`] when it cannot be written.
     pub fn land(&self, what: &str, arrival: Arrival<'_>) -> Result<Landed> {
+        let folder = self.path();
+        let packed = zstd::bulk::compress(arrival.body, zstd::DEFAULT_COMPRESSION_LEVEL)
+            .map_err(|error| unwritable(&folder, error))?;
+        let sha256 = sha256(arrival.body);
+        // one at a time from here on: bodies are numbered and listed in the order in which they came
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.bodies += 1;
         let name = format!("{:04}-{}.zst", state.bodies, slug(what));
@@ -146,18 +177,14 @@ impl RunFolder {
             request: format!("GET {}", arrival.url),
             status: arrival.status,
             headers: arrival.headers.clone(),
-            sha256: sha256(arrival.body),
+            sha256,
             bytes: arrival.body.len() as u64,
             received_at: arrival.received_at,
         };
-        let folder = self.path();
         let mut write = || -> io::Result<()> {
             let part = folder.join(format!("{name}.part"));
             let mut file = File::create(&part)?;
-            file.write_all(&zstd::bulk::compress(
-                arrival.body,
-                zstd::DEFAULT_COMPRESSION_LEVEL,
-            )?)?;
+            file.write_all(&packed)?;
             fs::rename(&part, folder.join(&name))?;
             state.unsynced.push(file);
             state.manifest.write_all(&line(&landed)?)

@@ -1,23 +1,35 @@
 //! The runs: what to ask, land, judge and commit, in which order, and what came of it.
 //! Everything left of the commit can be repeated freely; the commit is the only effect.
 
+mod credits;
 mod gather;
+mod reach;
 mod report;
+mod series;
+mod series_report;
+mod series_run;
 mod snapshot;
 mod status;
 mod sweep;
+mod timeseries;
+mod writer;
 
+pub use reach::{Backfill, Reach};
 pub use report::{Report, RunState, Timings};
+pub use series_report::SeriesReport;
 pub use snapshot::run_snapshot;
 pub use status::{Status, init, latest_quotes, runs, status};
+pub use timeseries::{backfill, run_timeseries};
 
 /// How far a run is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
-    /// Coins received.
+    /// Coins or charts received.
     pub received: u64,
-    /// Coins expected.
+    /// Coins or charts expected.
     pub expected: u64,
+    /// What is counted: `coins` or `charts`.
+    pub unit: &'static str,
 }
 
 /// Told of progress, after every reply.

@@ -1,11 +1,13 @@
 //! What can be written on the command line.
 //! The settings' flags are made from the one table of settings.
 
+use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use clap::{Arg, ArgMatches, Args, FromArgMatches, Parser, Subcommand};
 
 use super::simulate::SimArguments;
 use crate::config::{SETTINGS, Settings};
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::pipeline::{Backfill, Reach};
 
 /// CoinGecko's market data, complete or saying what is missing, stored once, traceable to the bytes it came from.
 #[derive(Debug, Parser)]
@@ -38,6 +40,8 @@ pub(super) enum Command {
         #[command(subcommand)]
         what: Run,
     },
+    /// Fetch the history of a span, as far as it is not there; it goes on where it was stopped
+    Backfill(BackfillArguments),
     /// The newest runs and what came of them
     Runs {
         /// How many
@@ -71,6 +75,82 @@ pub(super) enum Run {
         #[command(flatten)]
         settings: SettingArguments,
     },
+    /// What is new of the price history of the newest snapshot's coins: this run's share of the plan
+    Timeseries {
+        /// 5m, 1h or 1d
+        #[arg(long, default_value = "5m")]
+        resolution: String,
+        #[command(flatten)]
+        settings: SettingArguments,
+    },
+    /// A snapshot, then the time series
+    All {
+        /// The snapshot's slot [default: the current one]
+        #[arg(long)]
+        slot: Option<String>,
+        /// The time series' resolution: 5m, 1h or 1d
+        #[arg(long, default_value = "5m")]
+        resolution: String,
+        #[command(flatten)]
+        settings: SettingArguments,
+    },
+}
+
+/// Which history to fetch. With --coins and without --top, only those coins.
+#[derive(Debug, clap::Args)]
+pub(super) struct BackfillArguments {
+    /// The last so many days
+    #[arg(long, conflicts_with_all = ["from", "to"], required_unless_present = "from")]
+    days: Option<u32>,
+    /// From this day or instant (UTC), such as 2026-01-31 or 2026-01-31T12:00:00Z
+    #[arg(long, value_parser = instant)]
+    from: Option<DateTime<Utc>>,
+    /// To this day or instant (UTC), which is not included [default: now]
+    #[arg(long, value_parser = instant, requires = "from")]
+    to: Option<DateTime<Utc>>,
+    /// 5m (the last day only), 1h or 1d
+    #[arg(long, default_value = "1h")]
+    resolution: String,
+    #[command(flatten)]
+    settings: SettingArguments,
+}
+
+impl BackfillArguments {
+    /// The settings, and what is wanted under them.
+    pub(super) fn load(self) -> Result<(Settings, Backfill)> {
+        let named_only = self.settings.has("coins") && !self.settings.has("top");
+        let settings = self.settings.load()?;
+        let reach = match (self.days, self.from) {
+            (Some(days), _) => Reach::Days(days),
+            (None, Some(from)) => Reach::Between(from, self.to),
+            (None, None) => return Err(Error::argument("say how far: --days N, or --from DAY")),
+        };
+        let coins = if named_only {
+            settings.coins.clone()
+        } else {
+            Vec::new()
+        };
+        let wanted = Backfill {
+            resolution: self.resolution.parse()?,
+            reach,
+            coins,
+        };
+        Ok((settings, wanted))
+    }
+}
+
+fn instant(text: &str) -> std::result::Result<DateTime<Utc>, String> {
+    let day = || {
+        NaiveDate::parse_from_str(text, "%Y-%m-%d")
+            .ok()
+            .map(|day| day.and_time(NaiveTime::MIN).and_utc())
+    };
+    let exact = DateTime::parse_from_rfc3339(text)
+        .ok()
+        .map(|instant| instant.to_utc());
+    exact.or_else(day).ok_or_else(|| {
+        "write a day like 2026-01-31, or an instant like 2026-01-31T12:00:00Z".to_owned()
+    })
 }
 
 /// A flag for every setting that is no secret.
@@ -80,6 +160,11 @@ pub(super) struct SettingArguments {
 }
 
 impl SettingArguments {
+    /// True for a setting that was given here.
+    fn has(&self, name: &str) -> bool {
+        self.given.iter().any(|(given, _)| given == name)
+    }
+
     /// The settings, with these arguments over the environment and the file.
     pub(super) fn load(self) -> Result<Settings> {
         Settings::load(self.given)

@@ -11,8 +11,9 @@ pub(super) struct Bar(ProgressBar);
 impl Bar {
     pub(super) fn new() -> Self {
         let bar = ProgressBar::new(0);
-        let style =
-            ProgressStyle::with_template("{elapsed_precise} [{bar:40}] {pos} of {len} coins");
+        let style = ProgressStyle::with_template(
+            "{elapsed_precise} [{bar:40}] {pos} of {len} {msg}, about {eta} left",
+        );
         if let Ok(style) = style {
             bar.set_style(style.progress_chars("=> "));
         }
@@ -22,6 +23,7 @@ impl Bar {
     pub(super) fn show(&self, progress: Progress) {
         self.0.set_length(progress.expected);
         self.0.set_position(progress.received);
+        self.0.set_message(progress.unit);
     }
 
     pub(super) fn clear(&self) {

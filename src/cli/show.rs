@@ -9,33 +9,36 @@ use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, Table};
 use serde::Serialize;
 
-use crate::config::Settings;
+use crate::config::{DatabaseUrl, Settings};
 use crate::market::{Measure, Quote};
-use crate::pipeline::{Report, Status};
+use crate::pipeline::{Report, SeriesReport, Status};
 use crate::store::RunRow;
 
 /// What `init` says.
 #[derive(Debug, Serialize)]
 pub(super) struct Ready {
     snapshot: String,
+    timeseries: String,
     vs_currency: String,
 }
 
 impl Ready {
     pub(super) fn of(settings: &Settings) -> Self {
-        let snapshot = settings
-            .snapshot_owner_url
-            .as_ref()
-            .unwrap_or(&settings.snapshot_url)
-            .to_string();
+        let shown = |owner: &Option<DatabaseUrl>, url: &DatabaseUrl| {
+            owner.as_ref().unwrap_or(url).to_string()
+        };
         Self {
-            snapshot,
+            snapshot: shown(&settings.snapshot_owner_url, &settings.snapshot_url),
+            timeseries: shown(&settings.timeseries_owner_url, &settings.timeseries_url),
             vs_currency: settings.vs_currency.clone(),
         }
     }
 
     pub(super) fn text(&self) -> String {
-        format!("ready: {}, prices in {}", self.snapshot, self.vs_currency)
+        format!(
+            "ready for prices in {}:\n  {}\n  {}",
+            self.vs_currency, self.snapshot, self.timeseries
+        )
     }
 }
 
@@ -101,6 +104,69 @@ pub(super) fn report(report: &Report) -> String {
         format!(
             "{:.2} (fetch {fetch:.2}, judge {judge:.2}, commit {commit:.2})",
             fetch + judge + commit
+        ),
+    );
+    text
+}
+
+/// What came of a time series run.
+pub(super) fn series(report: &SeriesReport) -> String {
+    let mut text = format!("{} {}  {}\n", report.kind, report.resolution, report.state);
+    let mut line = |name: &str, value: String| {
+        let _infallible = writeln!(text, "  {name:<9} {value}");
+    };
+    if report.expected == 0 && report.stored == 0 {
+        line(
+            "points",
+            "everything that the source can have settled is stored: no call spent".to_owned(),
+        );
+    } else {
+        let revised = if report.revisions == 0 {
+            String::new()
+        } else {
+            format!(", {} revised", report.revisions)
+        };
+        let refused = if report.rejected == 0 {
+            String::new()
+        } else {
+            format!(", {} refused", report.rejected)
+        };
+        line("points", format!("{} new{revised}{refused}", report.stored));
+        line(
+            "charts",
+            format!("{} of {} expected", report.received, report.expected),
+        );
+    }
+    if report.postponed > 0 {
+        line(
+            "later",
+            format!(
+                "{} coins wait for a later run: this run's share of the plan is used",
+                report.postponed
+            ),
+        );
+    }
+    for missing in &report.missing {
+        line("missing", missing.clone());
+    }
+    let reused = if report.reused == 0 {
+        String::new()
+    } else {
+        format!(", {} landed before", report.reused)
+    };
+    line("calls", format!("{}{reused}", report.calls));
+    if let Some(error) = &report.error {
+        line("stopped", error.clone());
+    }
+    if let Some(landing) = &report.landing {
+        line("landing", landing.clone());
+    }
+    let timings = report.timings;
+    line(
+        "seconds",
+        format!(
+            "{:.2} (commits {:.2} of it, while charts came)",
+            timings.fetch_s, timings.commit_s
         ),
     );
     text

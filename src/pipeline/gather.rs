@@ -60,7 +60,7 @@ impl Gathered {
         thresholds: Thresholds,
     ) -> Result<Vec<Option<CoinId>>> {
         let index = self.bodies;
-        let answered_at = date(&body.landed);
+        let answered_at = body.landed.sent_at();
         let context = Context {
             answered_at,
             thresholds,
@@ -156,15 +156,6 @@ pub(super) fn total_cap<'a>(quotes: impl Iterator<Item = &'a Quote>) -> f64 {
         .sum()
 }
 
-/// When a body was sent: by the source's clock, or else by ours when it had arrived.
-pub(super) fn date(landed: &Landed) -> chrono::DateTime<chrono::Utc> {
-    let told = landed
-        .headers
-        .get("date")
-        .and_then(|text| httpdate::parse_http_date(text).ok());
-    told.map_or(landed.received_at, Into::into)
-}
-
 fn refused(
     body: usize,
     place: usize,
@@ -178,7 +169,7 @@ fn refused(
         .collect();
     RefusedRow {
         body,
-        record: place as u64,
+        record: Some(place as u64),
         coin: coin.map(|coin| coin.as_str().replace('\0', "\u{fffd}")),
         rule: rejections
             .first()

@@ -7,7 +7,7 @@ use std::time::Instant;
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
-use super::gather::{Body, Gathered, date, total_cap};
+use super::gather::{Body, Gathered, total_cap};
 use super::report::{Report, RunState, Timings, failed};
 use super::sweep::Sweep;
 use super::{Observer, Progress};
@@ -251,7 +251,7 @@ impl Run<'_> {
             for landed in bodies {
                 if landed.status != 200
                     || !landed.request.starts_with(&ours)
-                    || !self.in_time(date(&landed))
+                    || !self.in_time(landed.sent_at())
                 {
                     continue;
                 }
@@ -276,7 +276,7 @@ impl Run<'_> {
         pages: &[Page],
         received: &mut Received,
     ) -> Result<()> {
-        let url = landed.request.trim_start_matches("GET ").to_owned();
+        let url = landed.url().to_owned();
         let vs_currency = &self.settings.vs_currency;
         let page = pages
             .iter()
@@ -362,6 +362,7 @@ impl Run<'_> {
                 .sweep
                 .expected()
                 .max(self.settings.coins.len() as u64),
+            unit: "coins",
         });
     }
 
@@ -439,7 +440,7 @@ impl Run<'_> {
             let Some(landed) = last else {
                 return Err(Error::data("a reply was not landed"));
             };
-            let sent = date(&landed);
+            let sent = landed.sent_at();
             if !self.in_time(sent) {
                 return Err(self.out_of_time(sent));
             }

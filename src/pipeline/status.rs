@@ -8,7 +8,7 @@ use crate::config::Settings;
 use crate::error::Result;
 use crate::http;
 use crate::market::{Quote, Slot};
-use crate::store::{Holdings, RunRow, SnapshotStore};
+use crate::store::{Holdings, RunRow, SnapshotStore, TimeseriesStore};
 
 /// Makes or migrates the databases, as their owner where one is named. Repeating it changes nothing.
 ///
@@ -19,7 +19,12 @@ pub async fn init(settings: &Settings) -> Result<()> {
         .snapshot_owner_url
         .as_ref()
         .unwrap_or(&settings.snapshot_url);
-    SnapshotStore::init(url, &settings.vs_currency).await
+    SnapshotStore::init(url, &settings.vs_currency).await?;
+    let url = settings
+        .timeseries_owner_url
+        .as_ref()
+        .unwrap_or(&settings.timeseries_url);
+    TimeseriesStore::init(url, &settings.vs_currency).await
 }
 
 /// The newest runs, newest first.

@@ -31,8 +31,8 @@ pub struct QuoteRow {
 pub struct RefusedRow {
     /// Which of the commit's bodies it came from.
     pub body: usize,
-    /// Its place in the body, from 0.
-    pub record: u64,
+    /// Its place in the body, from 0; none for a body that was refused whole.
+    pub record: Option<u64>,
     /// The coin that it names, where it names one.
     pub coin: Option<String>,
     /// The rule that it breaks.
@@ -303,7 +303,7 @@ async fn insert_refused(
     let mut rows = Vec::new();
     for refused in &commit.refused {
         let body = needed(commit.bodies.get(refused.body), "landing.path")?;
-        if known.contains(&(body.path.clone(), refused.record)) {
+        if known.contains(&(body.path.clone(), refused.record.unwrap_or_default())) {
             continue;
         }
         next += 1;

@@ -11,7 +11,6 @@ use super::commit::{highest, insert_landings};
 use super::connection::{Connection, Sql};
 use super::fault::fault;
 use super::ledger::needed;
-use super::value::Value;
 use crate::error::Result;
 use crate::landing::Landed;
 use crate::market::CoinId;
@@ -356,7 +355,7 @@ async fn insert_refused(connection: &mut Connection, rows: &[Keyed<'_>]) -> Resu
                 next.into(),
                 row.landing.into(),
                 row.chart.landed.path.as_str().into(),
-                Value::Int(i64::try_from(record.record).ok()),
+                record.record.into(),
                 row.chart.coin.as_str().into(),
                 record.rule.into(),
                 record.reason.as_str().into(),

@@ -1,0 +1,242 @@
+//! How far a series run reaches, and how much of the plan is its share. Pure, but for the account's balance.
+//! Asking and storing are the run's work.
+
+use chrono::{DateTime, Datelike, TimeDelta, TimeZone, Utc};
+
+use crate::config::Plan;
+use crate::error::{Error, Result};
+use crate::market::{CoinId, Slot};
+use crate::series::{Resolution, Span, days};
+
+/// How long one run may keep the source busy, in minutes: a third of the half-hour between two runs.
+const MINUTES: u64 = 10;
+
+/// Which history to fetch.
+#[derive(Debug, Clone)]
+pub struct Backfill {
+    /// The resolution.
+    pub resolution: Resolution,
+    /// How far.
+    pub reach: Reach,
+    /// Only these coins; empty is the top.
+    pub coins: Vec<CoinId>,
+}
+
+/// How far a backfill goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// The last so many days.
+    Days(u32),
+    /// From an instant to another, or to now.
+    Between(DateTime<Utc>, Option<DateTime<Utc>>),
+}
+
+/// What a regular run keeps up with: the last day at `5m`, and as much as one call gives at the others.
+pub(super) fn recent(now: DateTime<Utc>, resolution: Resolution, plan: &Plan) -> Option<Span> {
+    let count = match resolution {
+        Resolution::FiveMinutes => 1,
+        Resolution::Hour => 2,
+        Resolution::Day => 30,
+    };
+    let settled = resolution.settled(now);
+    Span::new(
+        (settled - days(count)).max(oldest(resolution, plan, now).unwrap_or(i64::MIN)),
+        settled,
+    )
+}
+
+/// The oldest instant that the plan and the source serve at a resolution, with an hour's or a minute's margin for the time
+/// that passes until the call is made.
+fn oldest(resolution: Resolution, plan: &Plan, now: DateTime<Utc>) -> Option<i64> {
+    match resolution {
+        Resolution::FiveMinutes => {
+            Some((now - TimeDelta::days(1) + TimeDelta::minutes(1)).timestamp_millis())
+        }
+        _ => plan
+            .history_days
+            .map(|reach| (now + TimeDelta::hours(1)).timestamp_millis() - days(reach)),
+    }
+}
+
+/// The span of a backfill, once it is known that it can be had.
+pub(super) fn span(wanted: &Backfill, plan: &Plan, now: DateTime<Utc>) -> Result<Option<Span>> {
+    let settled = wanted.resolution.settled(now);
+    let (start, end) = match wanted.reach {
+        Reach::Days(count) => (settled - days(count), settled),
+        Reach::Between(from, to) => {
+            let to = to.unwrap_or(now);
+            if from >= to {
+                return Err(Error::argument(format!(
+                    "the span begins at {} and ends at {}: --from must be before --to",
+                    from.format("%Y-%m-%dT%H:%MZ"),
+                    to.format("%Y-%m-%dT%H:%MZ")
+                )));
+            }
+            if from >= now {
+                return Err(Error::argument(format!(
+                    "the span begins at {}, which is still to come",
+                    from.format("%Y-%m-%dT%H:%MZ")
+                )));
+            }
+            (from.timestamp_millis(), to.timestamp_millis().min(settled))
+        }
+    };
+    let Some(oldest) = oldest(wanted.resolution, plan, now) else {
+        return Ok(Span::new(start, end));
+    };
+    // a span that is as long as the reach begins a little before it by the time it is asked for
+    if start < oldest - days(1) / 8 {
+        let name = wanted.resolution.name();
+        return Err(Error::argument(match (wanted.resolution, plan.history_days) {
+            (Resolution::FiveMinutes, _) => {
+                "the source keeps five-minute points for one day only: ask for --days 1, or for --resolution 1h".to_owned()
+            }
+            (_, Some(reach)) => format!(
+                "the plan {} reaches {reach} days back at {name}, and the span begins before that: ask for --days {reach} \
+                 at the most, or set COINMILL_HISTORY_DAYS if the plan has more",
+                plan.kind
+            ),
+            (_, None) => format!("the source has nothing so old at {name}"),
+        }));
+    }
+    Ok(Span::new(start.max(oldest), end))
+}
+
+/// A run's share of the plan: the month's calls that are left, over the runs that are left in it, and no more than ten
+/// minutes of the source's pace. `u64::MAX` where the plan has no limits.
+pub(super) fn share(spent: u64, plan: &Plan, now: DateTime<Utc>) -> u64 {
+    let paced = plan
+        .calls_per_minute
+        .map_or(u64::MAX, |calls| u64::from(calls.get()) * MINUTES);
+    match plan.credits_per_month {
+        Some(limit) => (limit.saturating_sub(spent) / runs_left(now)).min(paced),
+        None => paced,
+    }
+}
+
+/// Half-hours from now to the end of the month, this one included.
+fn runs_left(now: DateTime<Utc>) -> u64 {
+    let (year, month) = if now.month() == 12 {
+        (now.year() + 1, 1)
+    } else {
+        (now.year(), now.month() + 1)
+    };
+    let end = Utc
+        .with_ymd_and_hms(year, month, 1, 0, 0, 0)
+        .single()
+        .unwrap_or(now);
+    u64::try_from((end - Slot::containing(now).start()).num_minutes() / Slot::LENGTH.num_minutes())
+        .unwrap_or(1)
+        .max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::PlanKind;
+
+    fn now() -> DateTime<Utc> {
+        "2026-01-02T14:42:25Z".parse().unwrap()
+    }
+
+    fn wanted(resolution: Resolution, reach: Reach) -> Backfill {
+        Backfill {
+            resolution,
+            reach,
+            coins: Vec::new(),
+        }
+    }
+
+    fn demo() -> Plan {
+        Plan::documented(PlanKind::Demo)
+    }
+
+    #[test]
+    fn a_year_is_what_the_demo_plan_reaches_and_a_day_more_is_refused() {
+        let year = span(&wanted(Resolution::Hour, Reach::Days(365)), &demo(), now())
+            .unwrap()
+            .unwrap();
+        assert!(year.length() > days(365) - days(1) / 8);
+        let error = span(&wanted(Resolution::Hour, Reach::Days(366)), &demo(), now())
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("--days 365") && error.contains("COINMILL_HISTORY_DAYS"),
+            "{error}"
+        );
+        let unlimited = Plan::documented(PlanKind::Unlimited);
+        assert!(
+            span(
+                &wanted(Resolution::Day, Reach::Days(4000)),
+                &unlimited,
+                now()
+            )
+            .is_ok()
+        );
+    }
+
+    #[test]
+    fn five_minute_points_are_there_for_a_day() {
+        assert!(
+            span(
+                &wanted(Resolution::FiveMinutes, Reach::Days(1)),
+                &demo(),
+                now()
+            )
+            .is_ok()
+        );
+        let error = span(
+            &wanted(Resolution::FiveMinutes, Reach::Days(2)),
+            &demo(),
+            now(),
+        )
+        .unwrap_err()
+        .to_string();
+        assert!(error.contains("--resolution 1h"), "{error}");
+    }
+
+    #[test]
+    fn a_span_that_cannot_be_is_refused() {
+        let between = |from: &str, to: Option<&str>| {
+            let reach = Reach::Between(from.parse().unwrap(), to.map(|to| to.parse().unwrap()));
+            span(&wanted(Resolution::Hour, reach), &demo(), now())
+        };
+        assert!(
+            between("2026-01-01T00:00:00Z", Some("2025-12-01T00:00:00Z"))
+                .unwrap_err()
+                .to_string()
+                .contains("before --to")
+        );
+        assert!(
+            between("2026-01-03T00:00:00Z", Some("2026-01-04T00:00:00Z"))
+                .unwrap_err()
+                .to_string()
+                .contains("still to come")
+        );
+        assert!(
+            between("2020-01-01T00:00:00Z", None)
+                .unwrap_err()
+                .to_string()
+                .contains("365 days")
+        );
+        let end = between("2026-01-01T00:00:00Z", None).unwrap().unwrap().end;
+        assert_eq!(end, Resolution::Hour.settled(now()));
+    }
+
+    #[test]
+    fn the_share_spreads_the_month_over_its_runs() {
+        // 29 days and 9.5 hours are left: 1411 half-hours with the running one
+        assert_eq!(runs_left(now()), 1411);
+        assert_eq!(share(0, &demo(), now()), 7);
+        assert_eq!(share(10_000, &demo(), now()), 0);
+        assert_eq!(share(0, &Plan::documented(PlanKind::Keyless), now()), 50);
+        assert_eq!(
+            share(0, &Plan::documented(PlanKind::Unlimited), now()),
+            u64::MAX
+        );
+        let last = "2026-01-31T23:59:59Z".parse().unwrap();
+        assert_eq!((runs_left(last), share(9_990, &demo(), last)), (1, 10));
+        let december = "2026-12-31T23:00:00Z".parse().unwrap();
+        assert_eq!(runs_left(december), 2);
+    }
+}

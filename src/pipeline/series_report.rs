@@ -1,0 +1,102 @@
+//! What came of a time series run: the same facts for the ledger, the command line, Python and machines.
+//! It only holds them; printing is the face's work.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use super::report::{RunState, Timings};
+use crate::error::Error;
+use crate::series::Resolution;
+use crate::store::RunEnd;
+
+/// What came of a time series run or a backfill.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SeriesReport {
+    /// The run's id.
+    pub run: String,
+    /// `timeseries` or `backfill`.
+    pub kind: &'static str,
+    /// The resolution.
+    pub resolution: Resolution,
+    /// How it ended.
+    pub state: RunState,
+    /// Charts to ask for: one for each window of each coin that the database did not cover.
+    pub expected: u64,
+    /// Charts that were answered and stored.
+    pub received: u64,
+    /// Points that this run added.
+    pub stored: u64,
+    /// Later values of points that were there, which this run added.
+    pub revisions: u64,
+    /// Points, or whole bodies, that were refused and are in quarantine.
+    pub rejected: u64,
+    /// Coins whose turn comes in a later run: this run's share of the plan was used up.
+    pub postponed: u64,
+    /// What is missing, by name.
+    pub missing: Vec<String>,
+    /// Calls sent, tries included.
+    pub calls: u64,
+    /// Bodies taken up from runs that died.
+    pub reused: u64,
+    /// The folder of the bodies that this run landed.
+    pub landing: Option<String>,
+    /// When it began.
+    pub started_at: DateTime<Utc>,
+    /// When it ended.
+    pub finished_at: DateTime<Utc>,
+    /// Where the time went: `fetch_s` is all of it, since commits go on while charts are on their way.
+    pub timings: Timings,
+    /// What kept it from being complete, in words.
+    pub error: Option<String>,
+}
+
+impl SeriesReport {
+    /// The ledger's row for it.
+    pub(super) fn to_run_end(&self) -> RunEnd {
+        RunEnd {
+            state: self.state.name(),
+            finished_at: self.finished_at,
+            expected: Some(self.expected),
+            received: Some(self.received),
+            accepted: None,
+            rejected: Some(self.rejected),
+            stored: Some(self.stored),
+            calls: Some(self.calls),
+            score: None,
+            content_hash: None,
+            error: self.error.clone(),
+            report: serde_json::to_string(self).ok(),
+        }
+    }
+
+    /// The report itself, or an error carrying it where less than the set completeness was answered.
+    ///
+    /// # Errors
+    /// [`Error::Incomplete`].
+    pub(super) fn or_incomplete(self, completeness: f64) -> Result<Self, Error> {
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "counts of charts are far below 2^53"
+        )]
+        let share = if self.expected == 0 {
+            1.0
+        } else {
+            self.received as f64 / self.expected as f64
+        };
+        if share >= completeness {
+            return Ok(self);
+        }
+        let cause = self
+            .error
+            .as_deref()
+            .or(self.missing.first().map(String::as_str))
+            .unwrap_or("no answer");
+        Err(Error::Incomplete {
+            message: format!(
+                "{} of {} charts came ({cause}): they are stored; run it again, and only the rest is asked for",
+                self.received, self.expected
+            ),
+            report: Box::new(serde_json::to_value(&self).unwrap_or_default()),
+        })
+    }
+}

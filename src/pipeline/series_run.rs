@@ -1,0 +1,306 @@
+//! One run at work on the series of a resolution: its lock, its ledger row, what it takes up, and its end.
+//! Which charts it asks for is decided by `timeseries`; how, by `series`.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use super::Observer;
+use super::credits::Credits;
+use super::report::{RunState, Timings, failed};
+use super::series::{Asking, Outcome, adopt, ask_all};
+use super::series_report::SeriesReport;
+use super::writer::Writer;
+use crate::clock::Clock;
+use crate::coingecko::charts::Chart;
+use crate::config::Settings;
+use crate::error::{Error, Result};
+use crate::http::Client;
+use crate::landing::{RunFolder, RunHeader};
+use crate::market::CoinId;
+use crate::quality::rule_set;
+use crate::series::{Resolution, Span, Spans};
+use crate::store::{RunStart, Scope, SnapshotStore, Stored, TimeseriesStore};
+
+/// A run that holds its series.
+pub(super) struct SeriesRun<'a> {
+    settings: &'a Settings,
+    clock: Clock,
+    start: RunStart,
+    resolution: Resolution,
+    began: Instant,
+    store: TimeseriesStore,
+    coverage: HashMap<CoinId, Spans>,
+    /// Bodies taken up from runs that died, and what they gave.
+    adopted: u64,
+    taken_up: Stored,
+}
+
+impl<'a> SeriesRun<'a> {
+    /// Takes the lock, writes the ledger's row, and takes up what dead runs have landed.
+    pub(super) async fn open(
+        settings: &'a Settings,
+        clock: Clock,
+        kind: &'static str,
+        resolution: Resolution,
+    ) -> Result<Self> {
+        let began = Instant::now();
+        let mut store =
+            TimeseriesStore::open(&settings.timeseries_url, &settings.vs_currency).await?;
+        store.hold(resolution).await?;
+        let start = RunStart {
+            id: Uuid::now_v7().to_string(),
+            kind,
+            scope: Scope::Series(resolution),
+            started_at: clock.now(),
+            rule_set: rule_set(&settings.thresholds),
+            source: settings.api_url.to_string(),
+        };
+        store.begin_run(&start).await?;
+        let (coverage, adopted, taken_up) = (HashMap::new(), 0, Stored::default());
+        let mut run = Self {
+            settings,
+            clock,
+            start,
+            resolution,
+            began,
+            store,
+            coverage,
+            adopted,
+            taken_up,
+        };
+        match run.take_up().await {
+            Ok(()) => Ok(run),
+            Err(error) => run.fail(error).await,
+        }
+    }
+
+    async fn take_up(&mut self) -> Result<()> {
+        self.coverage = self.store.coverage(self.resolution).await?;
+        let (root, vs_currency) = (&self.settings.landing_dir, &self.settings.vs_currency);
+        let (commit, bodies) = adopt(
+            root,
+            vs_currency,
+            self.resolution,
+            &mut self.store,
+            &mut self.coverage,
+        )
+        .await?;
+        if !commit.adopted.is_empty() {
+            self.taken_up = self
+                .store
+                .commit(&self.start.id, &commit, self.clock.now())
+                .await?;
+            self.adopted = bodies;
+        }
+        Ok(())
+    }
+
+    pub(super) fn started_at(&self) -> DateTime<Utc> {
+        self.start.started_at
+    }
+
+    /// When each coin was last asked for.
+    pub(super) async fn visits(&mut self) -> Result<HashMap<CoinId, DateTime<Utc>>> {
+        self.store.visits(self.resolution).await
+    }
+
+    /// What the database does not cover of a span, by coin; only where a new settled point can be.
+    pub(super) fn gaps(&self, coins: &[CoinId], span: Option<Span>) -> Vec<(CoinId, Vec<Span>)> {
+        let none = Spans::default();
+        let Some(span) = span else { return Vec::new() };
+        let gaps = coins.iter().map(|coin| {
+            let covered = self.coverage.get(coin).unwrap_or(&none);
+            let mut gaps = covered.gaps_in(span);
+            gaps.retain(|gap| gap.length() >= self.resolution.step().min(span.length()));
+            (coin.clone(), gaps)
+        });
+        gaps.filter(|(_, gaps)| !gaps.is_empty()).collect()
+    }
+
+    /// Asks for the charts, stores what comes, and writes how it ended.
+    pub(super) async fn go(
+        self,
+        snapshot: &mut SnapshotStore,
+        planned: Vec<Chart>,
+        postponed: u64,
+        observer: Observer<'_>,
+    ) -> Result<SeriesReport> {
+        let expected = planned.len() as u64;
+        if planned.is_empty() {
+            let report = self.report(expected, postponed, Outcome::default(), None);
+            return self.end(report).await;
+        }
+        let asking = match self.asking() {
+            Ok(asking) => Arc::new(asking),
+            Err(error) => return self.fail(error).await,
+        };
+        let Self {
+            settings,
+            clock,
+            start,
+            resolution,
+            began,
+            store,
+            mut coverage,
+            adopted,
+            taken_up,
+        } = self;
+        let mut writer = Writer::new(Arc::clone(&asking), &start.id, store);
+        let mut credits = Credits::new(snapshot, settings.plan.credits_per_month);
+        let asked = ask_all(
+            &asking,
+            &mut writer,
+            &mut credits,
+            planned,
+            &mut coverage,
+            observer,
+        )
+        .await;
+        let settled = credits.settle(asking.client.spent().credits).await;
+        let written = writer.idle().await;
+        let (store, failure) = match written {
+            Ok(store) => (store, None),
+            // the first call gave the failed commit's error; the second gives the store
+            Err(error) => (writer.idle().await?, Some(error)),
+        };
+        let run = Self {
+            settings,
+            clock,
+            start,
+            resolution,
+            began,
+            store,
+            coverage,
+            adopted,
+            taken_up,
+        };
+        let outcome = match (asked, failure, settled) {
+            (Ok(outcome), None, Ok(())) => outcome,
+            (Err(error), ..) | (_, Some(error), _) | (_, _, Err(error)) => {
+                return run.fail(error).await;
+            }
+        };
+        if outcome.answered == 0 && run.adopted == 0 {
+            let first = match (outcome.error, outcome.missing.first()) {
+                (Some(error), _) => error,
+                (None, Some(missing)) => Error::data(format!("nothing came: {missing}")),
+                (None, None) => Error::data("nothing came"),
+            };
+            return run.fail(first).await;
+        }
+        let done = Done {
+            calls: asking.client.spent().calls,
+            folder: asking.folder.path(),
+            stored: writer.stored,
+            commit_s: writer.seconds,
+        };
+        let report = run.report(expected, postponed, outcome, Some(done));
+        run.end(report).await
+    }
+
+    fn asking(&self) -> Result<Asking> {
+        let header = RunHeader {
+            run: self.start.id.clone(),
+            kind: self.start.kind.to_owned(),
+            slot: None,
+            vs_currency: self.settings.vs_currency.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            started_at: self.start.started_at,
+        };
+        Ok(Asking {
+            client: Client::new(self.settings, self.clock)?,
+            folder: RunFolder::create(
+                &self.settings.landing_dir,
+                self.start.started_at.date_naive(),
+                &header,
+            )?,
+            vs_currency: self.settings.vs_currency.clone(),
+            clock: self.clock,
+            attempts: self.settings.attempts,
+        })
+    }
+
+    fn report(
+        &self,
+        expected: u64,
+        postponed: u64,
+        outcome: Outcome,
+        done: Option<Done>,
+    ) -> SeriesReport {
+        let complete = outcome.missing.is_empty() && outcome.error.is_none();
+        let stored = done.as_ref().map(|done| done.stored).unwrap_or_default();
+        let commit_s = done.as_ref().map(|done| done.commit_s).unwrap_or_default();
+        SeriesReport {
+            run: self.start.id.clone(),
+            kind: self.start.kind,
+            resolution: self.resolution,
+            state: if complete {
+                RunState::Complete
+            } else {
+                RunState::Partial
+            },
+            expected,
+            received: outcome.answered,
+            stored: stored.points + self.taken_up.points,
+            revisions: stored.revisions + self.taken_up.revisions,
+            rejected: outcome.rejected,
+            postponed,
+            missing: outcome.missing,
+            calls: done.as_ref().map_or(0, |done| done.calls),
+            reused: self.adopted,
+            landing: done.map(|done| done.folder.display().to_string()),
+            started_at: self.start.started_at,
+            finished_at: self.clock.now(),
+            timings: Timings {
+                fetch_s: self.began.elapsed().as_secs_f64(),
+                judge_s: 0.0,
+                commit_s,
+            },
+            error: outcome.error.map(|error| error.chain()),
+        }
+    }
+
+    async fn end(mut self, report: SeriesReport) -> Result<SeriesReport> {
+        self.store
+            .end_run(&self.start.id, &report.to_run_end())
+            .await?;
+        self.store.close().await?;
+        tracing::info!(
+            "{} {}: {}, {} of {} charts, {} points new, {} calls",
+            report.kind,
+            report.resolution,
+            report.state,
+            report.received,
+            report.expected,
+            report.stored,
+            report.calls
+        );
+        report.or_incomplete(self.settings.completeness)
+    }
+
+    /// Writes that the run failed, and returns why.
+    pub(super) async fn fail<T>(mut self, error: Error) -> Result<T> {
+        let end = failed(&error, 0, self.clock.now());
+        // the run's own error matters more than that it could not be written down
+        if let Err(second) = self.store.end_run(&self.start.id, &end).await {
+            tracing::warn!(
+                "the end of run {} could not be written: {}",
+                self.start.id,
+                second.chain()
+            );
+        }
+        Err(error)
+    }
+}
+
+/// What the calls and commits of a run came to.
+struct Done {
+    calls: u64,
+    folder: std::path::PathBuf,
+    stored: Stored,
+    commit_s: f64,
+}

@@ -1,0 +1,137 @@
+//! The time series runs: this run's share of the newest snapshot's coins, or a backfill of a span.
+//! They decide which charts to ask for; `series` asks for them and stores what comes.
+
+use super::Observer;
+use super::reach::{Backfill, recent, share, span};
+use super::series_report::SeriesReport;
+use super::series_run::SeriesRun;
+use crate::coingecko::charts::charts;
+use crate::config::Settings;
+use crate::error::{Error, Result};
+use crate::http;
+use crate::market::{CoinId, Slot};
+use crate::series::Resolution;
+use crate::store::SnapshotStore;
+
+/// Fetches what is new of the charts of the newest snapshot's coins, and of those asked for by name: this run's share of
+/// the month's calls, the coins first that were asked for longest ago.
+///
+/// # Errors
+/// [`Error::Config`] where there is no snapshot yet; [`Error::Held`] while another run is at work on the series;
+/// otherwise as [`super::run_snapshot`].
+pub async fn run_timeseries(
+    settings: &Settings,
+    resolution: Resolution,
+    observer: Observer<'_>,
+) -> Result<SeriesReport> {
+    let clock = http::clock(settings).await?;
+    let mut snapshot = SnapshotStore::open(&settings.snapshot_url, &settings.vs_currency).await?;
+    let coins = newest_coins(&mut snapshot, settings).await?;
+    let mut run = SeriesRun::open(settings, clock, "timeseries", resolution).await?;
+    let now = run.started_at();
+    let (visits, spent) = match (run.visits().await, snapshot.credits(now).await) {
+        (Ok(visits), Ok(spent)) => (visits, spent),
+        (Err(error), _) | (_, Err(error)) => return run.fail(error).await,
+    };
+    let mut due = run.gaps(&coins, recent(now, resolution, &settings.plan));
+    // `None` sorts first: a coin that was never asked for
+    due.sort_by_key(|(coin, _)| visits.get(coin).copied());
+    let share = usize::try_from(share(spent, &settings.plan, now)).unwrap_or(usize::MAX);
+    let postponed = due.len().saturating_sub(share) as u64;
+    due.truncate(share);
+    let planned = due
+        .iter()
+        .flat_map(|(coin, gaps)| charts(coin, resolution, gaps, now))
+        .collect();
+    run.go(&mut snapshot, planned, postponed, observer).await
+}
+
+/// Fetches the history of a span: what the database does not cover yet, in windows that the source serves. It can be
+/// stopped at any time and goes on where it was.
+///
+/// # Errors
+/// [`Error::Argument`] for a span that is empty, still to come, or beyond what the plan or the resolution reaches;
+/// [`Error::Held`] while another run is at work on the series; otherwise as [`super::run_snapshot`].
+pub async fn backfill(
+    settings: &Settings,
+    wanted: &Backfill,
+    observer: Observer<'_>,
+) -> Result<SeriesReport> {
+    let clock = http::clock(settings).await?;
+    let now = clock.now();
+    let span = span(wanted, &settings.plan, now)?;
+    let mut snapshot = SnapshotStore::open(&settings.snapshot_url, &settings.vs_currency).await?;
+    let coins = match wanted.coins.as_slice() {
+        [] => {
+            let top = settings.top as usize;
+            if snapshot_holds(&mut snapshot, settings.top).await?.is_none() {
+                // which coins are the largest is a snapshot's to say
+                snapshot.close().await?;
+                super::run_snapshot(settings, None, &|_| ()).await?;
+                snapshot =
+                    SnapshotStore::open(&settings.snapshot_url, &settings.vs_currency).await?;
+            }
+            let slot = snapshot_holds(&mut snapshot, settings.top).await?;
+            let quotes = match slot {
+                Some(slot) => snapshot.quotes(slot).await?,
+                None => Vec::new(),
+            };
+            let mut coins: Vec<CoinId> =
+                quotes.into_iter().map(|quote| quote.id).take(top).collect();
+            coins.extend(
+                settings
+                    .coins
+                    .iter()
+                    .filter(|coin| !coins.contains(coin))
+                    .cloned()
+                    .collect::<Vec<_>>(),
+            );
+            coins
+        }
+        named => named.to_vec(),
+    };
+    let run = SeriesRun::open(settings, clock, "backfill", wanted.resolution).await?;
+    let gaps = run.gaps(&coins, span);
+    let planned = gaps
+        .iter()
+        .flat_map(|(coin, gaps)| charts(coin, wanted.resolution, gaps, now))
+        .collect();
+    run.go(&mut snapshot, planned, 0, observer).await
+}
+
+/// The newest slot, if it was asked for so many coins.
+async fn snapshot_holds(store: &mut SnapshotStore, top: u32) -> Result<Option<Slot>> {
+    let Some(slot) = store.newest_slot().await? else {
+        return Ok(None);
+    };
+    let state = store.slot_state(slot).await?;
+    Ok(state
+        .filter(|state| state.top >= u64::from(top))
+        .map(|_| slot))
+}
+
+async fn newest_coins(store: &mut SnapshotStore, settings: &Settings) -> Result<Vec<CoinId>> {
+    let mut coins: Vec<CoinId> = match store.newest_slot().await? {
+        Some(slot) => store
+            .quotes(slot)
+            .await?
+            .into_iter()
+            .map(|quote| quote.id)
+            .collect(),
+        None => Vec::new(),
+    };
+    let extra: Vec<CoinId> = settings
+        .coins
+        .iter()
+        .filter(|coin| !coins.contains(coin))
+        .cloned()
+        .collect();
+    coins.extend(extra);
+    if coins.is_empty() {
+        return Err(Error::config(
+            "there is no snapshot yet, so no coins to follow: run `coinmill run snapshot` (or `run all`) first, or name \
+             coins in COINMILL_COINS",
+        ));
+    }
+    Ok(coins)
+}

@@ -1,0 +1,95 @@
+//! The writer of a series run: batches go to the database while the next charts are on their way.
+//! One commit at a time; the store is with it, and comes back.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::task::JoinHandle;
+
+use super::series::Asking;
+use crate::error::{Error, Result};
+use crate::store::{SeriesCommit, Stored, TimeseriesStore};
+
+/// A store that may be at work on a batch.
+pub(super) struct Writer {
+    asking: Arc<Asking>,
+    run: String,
+    state: State,
+    /// What all commits have added.
+    pub(super) stored: Stored,
+    /// Seconds spent in commits.
+    pub(super) seconds: f64,
+}
+
+enum State {
+    Idle(TimeseriesStore),
+    Busy(JoinHandle<(TimeseriesStore, Result<Stored>, f64)>),
+    Lost,
+}
+
+impl Writer {
+    pub(super) fn new(asking: Arc<Asking>, run: &str, store: TimeseriesStore) -> Self {
+        Self {
+            asking,
+            run: run.to_owned(),
+            state: State::Idle(store),
+            stored: Stored::default(),
+            seconds: 0.0,
+        }
+    }
+
+    /// Begins to store a batch, once the one before is stored.
+    ///
+    /// # Errors
+    /// [`Error::Store`] of the batch before.
+    pub(super) async fn write(&mut self, batch: SeriesCommit) -> Result<()> {
+        let mut store = self.idle().await?;
+        let (asking, run) = (Arc::clone(&self.asking), self.run.clone());
+        self.state = State::Busy(tokio::spawn(async move {
+            let began = Instant::now();
+            let stored = match asking.folder.sync() {
+                Ok(()) => store.commit(&run, &batch, asking.clock.now()).await,
+                Err(error) => Err(error),
+            };
+            (store, stored, began.elapsed().as_secs_f64())
+        }));
+        Ok(())
+    }
+
+    /// Waits for the batch under way and gives the store back.
+    ///
+    /// # Errors
+    /// [`Error::Store`] of that batch; the store can be had by calling again.
+    pub(super) async fn idle(&mut self) -> Result<TimeseriesStore> {
+        let lost = || Error::data("a commit was lost: the process is short of something");
+        match std::mem::replace(&mut self.state, State::Lost) {
+            State::Idle(store) => Ok(store),
+            State::Lost => Err(lost()),
+            State::Busy(commit) => {
+                let (store, stored, seconds) =
+                    commit.await.map_err(|error| lost().because(error))?;
+                self.seconds += seconds;
+                match stored {
+                    Ok(stored) => {
+                        self.stored.points += stored.points;
+                        self.stored.revisions += stored.revisions;
+                        Ok(store)
+                    }
+                    Err(error) => {
+                        self.state = State::Idle(store);
+                        Err(error)
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Writer {
+    /// A run that is given up takes its commit with it: the connection closes and the database rolls back.
+    fn drop(&mut self) {
+        if let State::Busy(commit) = &self.state {
+            commit.abort();
+        }
+    }
+}
