@@ -4,7 +4,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use chrono::{DateTime, DurationRound, NaiveDateTime, SubsecRound, TimeDelta, Utc};
+use chrono::{DateTime, DurationRound, NaiveDate, NaiveDateTime, SubsecRound, TimeDelta, Utc};
 use serde::{Serialize, Serializer};
 
 use crate::error::{Error, Result};
@@ -149,6 +149,40 @@ pub fn to_millisecond(instant: DateTime<Utc>) -> DateTime<Utc> {
     instant.trunc_subsecs(3)
 }
 
+/// An instant as people write it: RFC 3339, or a plain date, or a date and time, taken as UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Instant(pub DateTime<Utc>);
+
+impl FromStr for Instant {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let plain = || {
+            [
+                "%Y-%m-%dT%H:%M:%S%.f",
+                "%Y-%m-%d %H:%M:%S%.f",
+                "%Y-%m-%dT%H:%M",
+                "%Y-%m-%d %H:%M",
+                "%Y-%m-%dT%H:%MZ",
+            ]
+            .iter()
+            .find_map(|format| NaiveDateTime::parse_from_str(text, format).ok())
+            .or_else(|| text.parse::<NaiveDate>().ok()?.and_hms_opt(0, 0, 0))
+            .map(|naive| naive.and_utc())
+        };
+        DateTime::parse_from_rfc3339(text)
+            .ok()
+            .map(|instant| instant.to_utc())
+            .or_else(plain)
+            .map(Self)
+            .ok_or_else(|| {
+                Error::argument(format!(
+                    "{text:?} is not a time: write it like 2026-01-31 or 2026-01-31T00:30Z"
+                ))
+            })
+    }
+}
+
 /// A half-hour, named by its start in UTC: \[00:30, 01:00) is the slot `00:30`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Slot(DateTime<Utc>);
@@ -195,27 +229,9 @@ impl FromStr for Slot {
 
     /// RFC 3339, or a plain date and time taken as UTC; on the hour or the half-hour.
     fn from_str(text: &str) -> Result<Self> {
-        let plain = || {
-            [
-                "%Y-%m-%dT%H:%M:%S",
-                "%Y-%m-%d %H:%M:%S",
-                "%Y-%m-%dT%H:%M",
-                "%Y-%m-%d %H:%M",
-                "%Y-%m-%dT%H:%MZ",
-            ]
-            .iter()
-            .find_map(|format| NaiveDateTime::parse_from_str(text, format).ok())
-            .map(|naive| naive.and_utc())
-        };
-        let instant = DateTime::parse_from_rfc3339(text)
-            .ok()
-            .map(|t| t.to_utc())
-            .or_else(plain)
-            .ok_or_else(|| {
-                Error::argument(format!(
-                    "slot {text:?} is not a time: write it like 2026-01-31T00:30Z"
-                ))
-            })?;
+        let Instant(instant) = text
+            .parse()
+            .map_err(|error| Error::argument(format!("the slot {error}")))?;
         let slot = Self::containing(instant);
         if slot.0 != instant {
             return Err(Error::argument(format!(

@@ -1,12 +1,12 @@
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from os import PathLike
 from types import TracebackType
 from typing import Any, final
 
 from typing_extensions import Self
 
-from coinmill.records import Run, RunReport, Status
+from coinmill.records import Resolution, Run, RunReport, SeriesReport, Status
 
 __version__: str
 
@@ -129,6 +129,49 @@ class Mill:
             Less than the set completeness is stored; the report is on the error.
         HeldError, BudgetError, SourceError, ConfigError, StoreError
             Each with its remedy in the message.
+        """
+
+    def run_timeseries(self, resolution: Resolution = "5m") -> SeriesReport:
+        """Fetch what is new of the price history of the newest snapshot's coins, and of coins asked for by name.
+
+        Each run takes its share of the month's calls, and the coins first that were asked for longest ago; coins whose
+        turn comes later are counted in ``postponed``. Only settled points are stored: the live end of a chart is no
+        history.
+
+        Raises
+        ------
+        ConfigError
+            There is no snapshot yet.
+        IncompleteError, HeldError, BudgetError, SourceError, StoreError
+            As in :meth:`run_snapshot`.
+        """
+
+    def backfill(
+        self,
+        *,
+        days: int | None = None,
+        start: str | date | datetime | None = None,
+        end: str | date | datetime | None = None,
+        resolution: Resolution = "1h",
+        coins: Sequence[str] | None = None,
+    ) -> SeriesReport:
+        """Fetch the history of a span, as far as the database does not cover it yet; it goes on where it was stopped.
+
+        Parameters
+        ----------
+        days
+            The last so many days; or else `start`, with or without `end` (not included; by default now), in UTC.
+        resolution
+            ``5m`` reaches one day back, ``1h`` and ``1d`` as far as the plan.
+        coins
+            Only these coins; by default the `top` of the newest snapshot, which is taken where there is none.
+
+        Raises
+        ------
+        ValueError
+            The span is empty, still to come, or beyond what the plan or the resolution reaches.
+        IncompleteError, HeldError, BudgetError, SourceError, ConfigError, StoreError
+            As in :meth:`run_snapshot`.
         """
 
     def runs(self, limit: int = 20) -> list[Run]:

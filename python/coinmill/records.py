@@ -8,6 +8,9 @@ from __future__ import annotations
 from typing import Literal, TypedDict
 
 
+Resolution = Literal["5m", "1h", "1d"]
+
+
 class Timings(TypedDict):
     """Where the time went, in seconds."""
 
@@ -43,12 +46,36 @@ class RunReport(TypedDict):
     error: str | None
 
 
+class SeriesReport(TypedDict):
+    """What came of a time series run or a backfill. ``expected`` and ``received`` count charts, ``stored`` points."""
+
+    run: str
+    kind: Literal["timeseries", "backfill"]
+    resolution: Resolution
+    state: Literal["complete", "partial", "failed"]
+    expected: int
+    received: int
+    stored: int
+    revisions: int
+    rejected: int
+    postponed: int
+    missing: list[str]
+    calls: int
+    reused: int
+    landing: str | None
+    started_at: str
+    finished_at: str
+    timings: Timings
+    error: str | None
+
+
 class Run(TypedDict):
     """A row of the ledger."""
 
     id: str
     kind: str
     slot: str | None
+    resolution: Resolution | None
     state: Literal["running", "complete", "partial", "failed", "abandoned"]
     started_at: str
     finished_at: str | None
@@ -78,11 +105,23 @@ class Holdings(TypedDict):
     newest_slot: str | None
 
 
+class SeriesHoldings(TypedDict):
+    """What a time series database holds at one resolution."""
+
+    resolution: Resolution
+    coins: int
+    points: int
+    first: str | None
+    newest: str | None
+
+
 class Status(TypedDict):
     """What stands."""
 
     snapshot_url: str
     snapshot: Holdings
+    timeseries_url: str
+    timeseries: list[SeriesHoldings]
     slot: str
     slot_state: str
     plan: str

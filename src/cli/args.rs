@@ -1,12 +1,13 @@
 //! What can be written on the command line.
 //! The settings' flags are made from the one table of settings.
 
-use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
+use chrono::{DateTime, Utc};
 use clap::{Arg, ArgMatches, Args, FromArgMatches, Parser, Subcommand};
 
 use super::simulate::SimArguments;
 use crate::config::{SETTINGS, Settings};
 use crate::error::{Error, Result};
+use crate::market::Instant;
 use crate::pipeline::{Backfill, Reach};
 
 /// CoinGecko's market data, complete or saying what is missing, stored once, traceable to the bytes it came from.
@@ -139,18 +140,8 @@ impl BackfillArguments {
     }
 }
 
-fn instant(text: &str) -> std::result::Result<DateTime<Utc>, String> {
-    let day = || {
-        NaiveDate::parse_from_str(text, "%Y-%m-%d")
-            .ok()
-            .map(|day| day.and_time(NaiveTime::MIN).and_utc())
-    };
-    let exact = DateTime::parse_from_rfc3339(text)
-        .ok()
-        .map(|instant| instant.to_utc());
-    exact.or_else(day).ok_or_else(|| {
-        "write a day like 2026-01-31, or an instant like 2026-01-31T12:00:00Z".to_owned()
-    })
+fn instant(text: &str) -> Result<DateTime<Utc>> {
+    text.parse().map(|Instant(instant)| instant)
 }
 
 /// A flag for every setting that is no secret.

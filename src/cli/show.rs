@@ -225,18 +225,22 @@ pub(super) fn runs(runs: &[RunRow]) -> String {
         return "no runs yet: `coinmill run snapshot` makes the first".to_owned();
     }
     let mut table = plain(&[
-        "began", "slot", "state", "coins", "new", "refused", "calls", "score", "run",
+        "began", "kind", "of", "state", "received", "new", "refused", "calls", "score", "run",
     ]);
     for run in runs {
         let number = |number: Option<u64>| number.map_or_else(dash, |number| number.to_string());
-        let coins = match (run.accepted, run.expected) {
+        let coins = match (run.accepted.or(run.received), run.expected) {
             (Some(accepted), Some(expected)) => format!("{accepted} of {expected}"),
             _ => dash(),
         };
         table.add_row([
             run.started_at.format("%Y-%m-%d %H:%M:%S").to_string(),
-            run.slot
-                .map_or_else(dash, |slot| slot.format("%m-%d %H:%M").to_string()),
+            run.kind.clone(),
+            match (run.slot, run.resolution) {
+                (Some(slot), _) => slot.format("%m-%d %H:%M").to_string(),
+                (None, Some(resolution)) => resolution.to_string(),
+                (None, None) => dash(),
+            },
             run.state.clone(),
             coins,
             number(run.stored),
@@ -246,10 +250,10 @@ pub(super) fn runs(runs: &[RunRow]) -> String {
             run.id.clone(),
         ]);
         if let Some(error) = &run.error {
-            table.add_row([String::new(), String::new(), error.clone()]);
+            table.add_row([String::new(), String::new(), String::new(), error.clone()]);
         }
     }
-    right(&mut table, &[3, 4, 5, 6, 7]);
+    right(&mut table, &[4, 5, 6, 7, 8]);
     table.to_string()
 }
 
@@ -267,6 +271,22 @@ pub(super) fn status(status: &Status) -> String {
         when(held.first_slot),
         when(held.newest_slot)
     );
+    let points: Vec<String> = status
+        .timeseries
+        .iter()
+        .map(|held| {
+            let (first, newest) = (when(held.first), when(held.newest));
+            format!(
+                "{} at {} of {} coins, {first} to {newest}",
+                held.points, held.resolution, held.coins
+            )
+        })
+        .collect();
+    let points = if points.is_empty() {
+        "none yet".to_owned()
+    } else {
+        points.join("\n")
+    };
     let credits = match status.credits_per_month {
         Some(limit) => format!(
             "{} of {limit} calls spent in {}",
@@ -284,6 +304,8 @@ pub(super) fn status(status: &Status) -> String {
                 held.quotes, held.coins, held.quarantined
             ),
         ),
+        ("series", status.timeseries_url.clone()),
+        ("points", points),
         (
             "current",
             format!("slot {}: {}", status.slot, status.slot_state),

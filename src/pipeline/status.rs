@@ -8,7 +8,7 @@ use crate::config::Settings;
 use crate::error::Result;
 use crate::http;
 use crate::market::{Quote, Slot};
-use crate::store::{Holdings, RunRow, SnapshotStore, TimeseriesStore};
+use crate::store::{Holdings, RunRow, SeriesHoldings, SnapshotStore, TimeseriesStore};
 
 /// Makes or migrates the databases, as their owner where one is named. Repeating it changes nothing.
 ///
@@ -27,16 +27,36 @@ pub async fn init(settings: &Settings) -> Result<()> {
     TimeseriesStore::init(url, &settings.vs_currency).await
 }
 
-/// The newest runs, newest first.
+/// The newest runs of both databases, newest first.
 ///
 /// # Errors
 /// As [`init`].
 pub async fn runs(settings: &Settings, limit: u32) -> Result<Vec<RunRow>> {
     let mut store =
         SnapshotStore::open_existing(&settings.snapshot_url, &settings.vs_currency).await?;
-    let runs = store.runs(limit).await?;
+    let mut runs = store.runs(limit).await?;
     store.close().await?;
+    if let Some(mut store) = timeseries(settings).await? {
+        runs.extend(store.runs(limit).await?);
+        store.close().await?;
+    }
+    runs.sort_by(|a, b| (b.started_at, &b.id).cmp(&(a.started_at, &a.id)));
+    runs.truncate(limit as usize);
     Ok(runs)
+}
+
+/// The time series database; none where it is a SQLite file that no run has made yet.
+async fn timeseries(settings: &Settings) -> Result<Option<TimeseriesStore>> {
+    if settings
+        .timeseries_url
+        .file()
+        .is_some_and(|file| !file.exists())
+    {
+        return Ok(None);
+    }
+    TimeseriesStore::open_existing(&settings.timeseries_url, &settings.vs_currency)
+        .await
+        .map(Some)
 }
 
 /// The quotes of the newest slot, by market cap, the largest first.
@@ -61,6 +81,10 @@ pub struct Status {
     pub snapshot_url: String,
     /// What it holds.
     pub snapshot: Holdings,
+    /// The time series database, without its password.
+    pub timeseries_url: String,
+    /// What it holds, by resolution.
+    pub timeseries: Vec<SeriesHoldings>,
     /// The current slot.
     pub slot: Slot,
     /// `complete`, `partial` or `not fetched yet`.
@@ -89,9 +113,16 @@ pub async fn status(settings: &Settings) -> Result<Status> {
     let mut store =
         SnapshotStore::open_existing(&settings.snapshot_url, &settings.vs_currency).await?;
     let state = store.slot_state(slot).await?;
+    let mut timeseries = Vec::new();
+    if let Some(mut series) = self::timeseries(settings).await? {
+        timeseries = series.holdings().await?;
+        series.close().await?;
+    }
     let status = Status {
         snapshot_url: settings.snapshot_url.to_string(),
         snapshot: store.holdings().await?,
+        timeseries_url: settings.timeseries_url.to_string(),
+        timeseries,
         slot,
         slot_state: state.map_or_else(|| "not fetched yet".to_owned(), |state| state.state),
         plan: settings.plan.kind.name(),

@@ -2,16 +2,19 @@
 //! It opens nothing and holds nothing but settings, so it can be pickled, forked and shared.
 
 use std::collections::BTreeMap;
+use std::str::FromStr;
 
-use pyo3::exceptions::PyTypeError;
+use chrono::{DateTime, Utc};
+use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyList, PyString, PyTuple};
 
 use super::errors::to_exception;
 use super::{to_python, wait};
 use crate::config::Settings;
-use crate::market::Slot;
-use crate::pipeline;
+use crate::error::Error;
+use crate::market::{CoinId, Instant, Slot};
+use crate::pipeline::{self, Backfill, Reach};
 
 /// See the stub for what users read.
 #[pyclass(frozen, module = "coinmill")]
@@ -67,6 +70,52 @@ impl Mill {
         to_python(py, &report)
     }
 
+    #[pyo3(signature = (resolution = "5m"))]
+    fn run_timeseries<'py>(
+        &self,
+        py: Python<'py>,
+        resolution: &str,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let settings = self.settings(py)?;
+        let resolution = parsed(py, resolution)?;
+        let report = wait::block_on(py, pipeline::run_timeseries(&settings, resolution, &|_| ()))?;
+        to_python(py, &report)
+    }
+
+    #[pyo3(signature = (*, days = None, start = None, end = None, resolution = "1h", coins = None))]
+    fn backfill<'py>(
+        &self,
+        py: Python<'py>,
+        days: Option<u32>,
+        start: Option<InstantArgument>,
+        end: Option<InstantArgument>,
+        resolution: &str,
+        coins: Option<Vec<String>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let settings = self.settings(py)?;
+        let reach = match (days, start) {
+            (Some(days), None) if end.is_none() => Reach::Days(days),
+            (None, Some(start)) => Reach::Between(start.0, end.map(|end| end.0)),
+            _ => {
+                return Err(PyValueError::new_err(
+                    "say how far: days=N, or start=… with or without end=…",
+                ));
+            }
+        };
+        let coins: PyResult<Vec<CoinId>> = coins
+            .iter()
+            .flatten()
+            .map(|coin| parsed(py, coin))
+            .collect();
+        let wanted = Backfill {
+            resolution: parsed(py, resolution)?,
+            reach,
+            coins: coins?,
+        };
+        let report = wait::block_on(py, pipeline::backfill(&settings, &wanted, &|_| ()))?;
+        to_python(py, &report)
+    }
+
     #[pyo3(signature = (limit = 20))]
     fn runs<'py>(&self, py: Python<'py>, limit: u32) -> PyResult<Bound<'py, PyAny>> {
         let settings = self.settings(py)?;
@@ -86,6 +135,11 @@ impl Mill {
     fn settings(&self, py: Python<'_>) -> PyResult<Settings> {
         Settings::load(self.given.clone()).map_err(|error| to_exception(py, &error))
     }
+}
+
+/// A text as what it names.
+fn parsed<T: FromStr<Err = Error>>(py: Python<'_>, text: &str) -> PyResult<T> {
+    text.parse().map_err(|error| to_exception(py, &error))
 }
 
 /// A setting's value as it would be written; `None` is not set.
@@ -116,6 +170,26 @@ fn as_text(value: &Bound<'_, PyAny>) -> PyResult<Option<String>> {
     Err(PyTypeError::new_err(
         "a setting is a text, a number, a path or a list of texts",
     ))
+}
+
+/// An instant as a text, a date or a datetime; without a zone it is UTC.
+struct InstantArgument(DateTime<Utc>);
+
+impl<'a, 'py> FromPyObject<'a, 'py> for InstantArgument {
+    type Error = PyErr;
+
+    fn extract(value: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
+        let text: String = match value.cast::<PyString>() {
+            Ok(text) => text.extract()?,
+            Err(_) if value.hasattr("isoformat")? => value.call_method0("isoformat")?.extract()?,
+            Err(_) => {
+                return Err(PyTypeError::new_err(
+                    "an instant is a datetime, a date, or a text such as '2026-01-31'",
+                ));
+            }
+        };
+        parsed(value.py(), &text).map(|Instant(instant)| Self(instant))
+    }
 }
 
 /// A slot as a text or a datetime.
