@@ -165,7 +165,9 @@ async fn snapshot(
                 PARTIAL
             })
         }
-        Err(Error::Incomplete { message, report }) => {
+        Err(Error::Incomplete {
+            message, report, ..
+        }) => {
             print(json, &report, String::new)?;
             Ok(complain(&Error::data(message), PARTIAL))
         }
@@ -191,7 +193,9 @@ fn series(outcome: Result<SeriesReport>, json: bool) -> Result<u8> {
                 PARTIAL
             })
         }
-        Err(Error::Incomplete { message, report }) => {
+        Err(Error::Incomplete {
+            message, report, ..
+        }) => {
             print(json, &report, String::new)?;
             Ok(complain(&Error::data(message), PARTIAL))
         }

@@ -5,4 +5,4 @@ pub mod charts;
 mod fields;
 mod markets;
 
-pub use markets::{Page, Record, by_ids, page, pages, parse};
+pub use markets::{Page, Record, asked_ids, by_ids, markets, page, pages, parse};

@@ -69,7 +69,7 @@ pub fn market_cap_category(cap: f64) -> &'static str {
 ///
 /// Source: CoinGecko, "Bitcoin dominance", <https://www.coingecko.com/en/charts/bitcoin-dominance>.
 pub fn dominance(cap: f64, total: f64) -> Option<f64> {
-    finite((total > 0.0).then(|| 100.0 * cap / total))
+    finite((total > 0.0 && total.is_finite()).then(|| 100.0 * cap / total))
 }
 
 /// Turnover: the volume of 24 hours over the market cap. `None` for a cap that is not above 0.

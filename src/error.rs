@@ -83,11 +83,13 @@ pub enum Error {
         /// Which slot.
         message: String,
     },
-    /// The run committed less than the set completeness: run again, it asks only for the rest.
+    /// The run committed less than the set completeness: run again where that can help, it asks only for the rest.
     #[error("{message}")]
     Incomplete {
         /// What is missing.
         message: String,
+        /// True where another run can bring more.
+        retryable: bool,
         /// The run's report, as JSON.
         report: Box<serde_json::Value>,
     },
@@ -149,8 +151,10 @@ impl Error {
     /// True where the same call may succeed later. The only retry policy of the crate.
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::Source { retryable, .. } | Self::Store { retryable, .. } => *retryable,
-            Self::Held { .. } | Self::Incomplete { .. } => true,
+            Self::Source { retryable, .. }
+            | Self::Store { retryable, .. }
+            | Self::Incomplete { retryable, .. } => *retryable,
+            Self::Held { .. } => true,
             _ => false,
         }
     }

@@ -175,17 +175,18 @@ impl Client {
         }
     }
 
-    /// Asks until there is an answer to believe, within the plan's pace. Every whole reply, refusals included, is
-    /// first handed to `on_reply`, so that it can be landed before anyone judges it.
+    /// Asks until there is an answer to believe, within the plan's pace. Every whole reply, refusals included, is first
+    /// handed to `land`; an answer then to `read`, whose retryable errors are tried again like the source's own.
     ///
     /// # Errors
-    /// [`Error::Source`] with the source's code and words once the tries are used up or trying again is no use;
-    /// whatever `on_reply` returns.
-    pub async fn get(
+    /// [`Error::Source`] with the source's code and words once the tries are used up or trying again is no use; whatever
+    /// `land` returns, at once.
+    pub async fn get<L, T>(
         &self,
         request: &Request,
-        mut on_reply: impl FnMut(&Reply) -> Result<()>,
-    ) -> Result<Reply> {
+        mut land: impl FnMut(&Reply) -> Result<L>,
+        mut read: impl FnMut(L, &Reply) -> Result<T>,
+    ) -> Result<T> {
         let mut delays = ExponentialBuilder::default()
             .with_min_delay(Duration::from_millis(500))
             .with_max_delay(self.max_wait)
@@ -197,9 +198,15 @@ impl Client {
             tries += 1;
             let refused = match self.once(request).await {
                 Ok(reply) => {
-                    on_reply(&reply)?;
+                    let landed = land(&reply)?;
                     match refusal(request, &reply, self.key.as_deref()) {
-                        None => return Ok(reply),
+                        None => match read(landed, &reply) {
+                            Err(error) if error.is_retryable() => Refusal {
+                                error,
+                                retry_after: None,
+                            },
+                            read => return read,
+                        },
                         Some(refused) => refused,
                     }
                 }
@@ -215,12 +222,15 @@ impl Client {
             let Some(delay) = delays.next() else {
                 return Err(given_up(error, tries));
             };
+            // jitter may go beyond the longest wait, which only the source's own request may not
+            let delay = delay.min(self.max_wait);
             let wait = retry_after.map_or(delay, |asked| asked.max(delay));
             if wait > self.max_wait {
                 return Err(given_up(error, tries));
             }
             tracing::warn!(
-                "{error}; trying again in {:.1} s ({tries} of {})",
+                "{}; trying again in {:.1} s ({tries} of {})",
+                error.chain(),
                 wait.as_secs_f64(),
                 self.attempts
             );

@@ -328,7 +328,10 @@ fn unwritable(folder: &Path, error: io::Error) -> Error {
 
 fn unreadable(folder: &Path, error: io::Error) -> Error {
     Error::store(
-        format!("the landing folder {} cannot be read", folder.display()),
+        format!(
+            "the landing folder {} cannot be read: make it a readable folder, or set COINMILL_LANDING_DIR to another",
+            folder.display()
+        ),
         error,
     )
 }

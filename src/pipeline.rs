@@ -1,6 +1,7 @@
 //! The runs: what to ask, land, judge and commit, in which order, and what came of it.
 //! Everything left of the commit can be repeated freely; the commit is the only effect.
 
+mod arrival;
 mod credits;
 mod gather;
 mod reach;

@@ -5,10 +5,10 @@ Instants are RFC 3339 texts in UTC; a slot is a text such as ``2026-01-31T00:30Z
 
 from __future__ import annotations
 
-from typing import Literal, TypedDict
+from typing import Literal, TypeAlias, TypedDict
 
 
-Resolution = Literal["5m", "1h", "1d"]
+Resolution: TypeAlias = Literal["5m", "1h", "1d"]
 
 
 class Timings(TypedDict):

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike, Utc};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -94,6 +94,7 @@ impl<'a> Fields<'a> {
         let text = self.get(name)?;
         let instant = serde_json::from_str::<DateTime<Utc>>(text)
             .ok()
+            .filter(|instant| (0..=9999).contains(&instant.year()))
             .map(to_millisecond);
         if instant.is_none() {
             self.find(&record::WRONG_TYPE, name, text);

@@ -3,6 +3,7 @@
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use url::Url;
 
 use super::fields::Fields;
 use crate::error::{Error, Result};
@@ -15,6 +16,9 @@ const LONGEST_PAGE: u32 = 250;
 
 /// The longest list of ids in one request, in bytes: a URL of about 8 kB is answered 414.
 const LONGEST_LIST: usize = 4_000;
+
+/// The longest id that is taken for one, in bytes: real ones reach 60, and a key of PostgreSQL's has its limits.
+const LONGEST_ID: usize = 1_000;
 
 /// A page of the coins by market cap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -92,11 +96,23 @@ pub fn by_ids(vs_currency: &str, coins: &[CoinId]) -> Vec<(Request, Vec<CoinId>)
         .collect()
 }
 
-fn markets(query: Vec<(&'static str, String)>) -> Request {
+/// The endpoint with a query.
+pub fn markets(query: Vec<(&'static str, String)>) -> Request {
     Request {
         path: vec!["coins".to_owned(), "markets".to_owned()],
         query,
     }
+}
+
+/// The coins that a landed URL asked for by name, or `None` where it asked for a page.
+pub fn asked_ids(url: &str) -> Option<Vec<CoinId>> {
+    let url = Url::parse(url).ok()?;
+    let (_, ids) = url.query_pairs().find(|(name, _)| name == "ids")?;
+    Some(
+        ids.split(',')
+            .map(|id| CoinId::from_source(id.to_owned()))
+            .collect(),
+    )
 }
 
 /// One record of a body.
@@ -146,6 +162,9 @@ fn read(raw: &RawValue) -> Record<'_> {
         };
     };
     let id = fields.text("id").filter(|id| !id.is_empty());
+    if let Some(long) = id.as_ref().filter(|id| id.len() > LONGEST_ID) {
+        fields.find(&record::UNSTORABLE_TEXT, "id", long);
+    }
     let quote = quote(&mut fields, id.as_deref());
     let findings = std::mem::take(&mut fields.findings);
     Record {

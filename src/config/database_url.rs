@@ -9,6 +9,22 @@ use url::Url;
 
 use crate::error::{Error, Result};
 
+/// The parameters that the driver knows; it would log others with their values.
+const PARAMETERS: [&str; 12] = [
+    "application_name",
+    "dbname",
+    "host",
+    "hostaddr",
+    "options",
+    "password",
+    "port",
+    "sslcert",
+    "sslkey",
+    "sslmode",
+    "sslrootcert",
+    "user",
+];
+
 /// Where a database is. `Display` and `Debug` show it without its password.
 #[derive(Clone)]
 pub enum DatabaseUrl {
@@ -46,6 +62,22 @@ impl DatabaseUrl {
         if !matches!(shown.scheme(), "postgres" | "postgresql") {
             return Err(Error::argument(shape));
         }
+        // a password that is not percent-encoded ends up in other parts of the URL, which would be shown
+        let path = shown.path().trim_start_matches('/');
+        if path.contains(['/', '@']) || shown.fragment().is_some() {
+            return Err(Error::argument(format!(
+                "{shape}; percent-encode what is special in the password (/ is %2F, @ is %40, # is %23)"
+            )));
+        }
+        if shown
+            .query_pairs()
+            .any(|(name, _)| !PARAMETERS.contains(&&*name))
+        {
+            let known = PARAMETERS.join(", ");
+            return Err(Error::argument(format!(
+                "the database's URL has a parameter that is not known: these are {known}"
+            )));
+        }
         if shown.password().is_some() {
             shown
                 .set_password(Some("***"))
@@ -54,7 +86,7 @@ impl DatabaseUrl {
         let pairs: Vec<(String, String)> = shown
             .query_pairs()
             .map(|(key, value)| {
-                let secret = matches!(&*key, "password" | "sslpassword");
+                let secret = key == "password";
                 (
                     key.into_owned(),
                     if secret {

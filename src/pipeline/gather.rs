@@ -18,6 +18,8 @@ pub(super) struct Body {
     pub(super) bytes: Vec<u8>,
     /// The record from which on the page reaches beyond the top that was asked for.
     pub(super) surplus_from: usize,
+    /// True where a record without a coin can only be one that was asked for by name.
+    pub(super) keeps_nameless: bool,
 }
 
 /// What the bodies of a slot hold.
@@ -71,8 +73,10 @@ impl Gathered {
         let mut here = HashSet::new();
         for (place, record) in records.into_iter().enumerate() {
             let coin = record.id.map(CoinId::from_source);
-            if place >= body.surplus_from && coin.as_ref().is_none_or(|coin| !named.contains(coin))
-            {
+            let asked_for = coin
+                .as_ref()
+                .map_or(body.keeps_nameless, |coin| named.contains(coin));
+            if place >= body.surplus_from && !asked_for {
                 continue;
             }
             coins.push(coin.clone());

@@ -140,22 +140,29 @@ impl Report {
         if self.completeness() >= completeness {
             return Ok(self);
         }
-        let rest = if self.missing.is_empty() {
-            String::new()
-        } else {
-            format!(", missing {}", self.missing.join("; "))
+        let rest = match (self.missing.is_empty(), self.rejected) {
+            (false, _) => format!(", missing {}", self.missing.join("; ")),
+            (true, 0) => String::new(),
+            (true, refused) => format!(", {refused} records refused"),
         };
         let cause = self
             .error
             .as_ref()
             .map(|error| format!(" ({error})"))
             .unwrap_or_default();
+        let complete = self.state == RunState::Complete;
+        let remedy = match complete {
+            true => "nothing more can come: the table quarantine says why each was refused",
+            false => {
+                "what came is stored; run it again while the slot lasts, and only the rest is asked for"
+            }
+        };
+        let (slot, accepted, expected) = (self.slot, self.accepted, self.expected);
         Err(Error::Incomplete {
             message: format!(
-                "slot {} holds {} of {} coins{rest}{cause}: what came is stored; run it again while the slot lasts, and only \
-                 the rest is asked for",
-                self.slot, self.accepted, self.expected
+                "slot {slot} holds {accepted} of {expected} coins{rest}{cause}: {remedy}"
             ),
+            retryable: !complete,
             report: Box::new(serde_json::to_value(&self).unwrap_or_default()),
         })
     }

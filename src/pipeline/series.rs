@@ -7,14 +7,15 @@ use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
+use super::arrival::land;
 use super::credits::Credits;
 use super::writer::Writer;
 use super::{Observer, Progress};
 use crate::clock::Clock;
 use crate::coingecko::charts::{self, Chart};
 use crate::error::{Error, Result};
-use crate::http::Client;
-use crate::landing::{self, Arrival, Landed, RunFolder};
+use crate::http::{Client, Reply};
+use crate::landing::{self, Landed, RunFolder};
 use crate::market::CoinId;
 use crate::series::{Resolution, Spans};
 use crate::store::{AnsweredChart, RefusedRow, SeriesCommit, TimeseriesStore};
@@ -32,7 +33,6 @@ pub(super) struct Asking {
     pub(super) folder: RunFolder,
     pub(super) vs_currency: String,
     pub(super) clock: Clock,
-    pub(super) attempts: usize,
 }
 
 /// What came of the charts.
@@ -155,43 +155,13 @@ fn marked(mut chart: AnsweredChart, coverage: &mut HashMap<CoinId, Spans>) -> An
     chart
 }
 
-/// One chart: asked, landed, parsed and judged. A body that was cut is asked for again.
+/// One chart: asked, landed, parsed and judged.
 async fn answer(asking: Arc<Asking>, chart: Chart) -> (Chart, Result<AnsweredChart>) {
     let request = chart.request(&asking.vs_currency);
-    let mut tries = 0;
-    loop {
-        tries += 1;
-        let mut last = None;
-        let replied = asking
-            .client
-            .get(&request, |reply| {
-                let arrival = Arrival {
-                    url: &reply.url,
-                    status: reply.status,
-                    headers: &reply.headers,
-                    body: &reply.body,
-                    received_at: reply.received_at,
-                };
-                last = Some(asking.folder.land(&request.to_string(), arrival)?);
-                Ok(())
-            })
-            .await;
-        let answered = match (replied, last) {
-            (Ok(reply), Some(landed)) => read(&chart, landed, &reply.body),
-            (Ok(_), None) => Err(Error::data("a reply was not landed")),
-            (Err(error), _) => return (chart, Err(error)),
-        };
-        match answered {
-            Err(error) if error.is_retryable() && tries < asking.attempts => {
-                tracing::warn!(
-                    "{}; asking again ({tries} of {})",
-                    error.chain(),
-                    asking.attempts
-                );
-            }
-            answered => return (chart, answered),
-        }
-    }
+    let land = |reply: &Reply| land(&asking.folder, &request, reply);
+    let read = |landed, reply: &Reply| read(&chart, landed, &reply.body);
+    let answered = asking.client.get(&request, land, read).await;
+    (chart, answered)
 }
 
 /// A landed body as what it answers.

@@ -96,6 +96,7 @@ impl SeriesReport {
                 "{} of {} charts came ({cause}): they are stored; run it again, and only the rest is asked for",
                 self.received, self.expected
             ),
+            retryable: true,
             report: Box::new(serde_json::to_value(&self).unwrap_or_default()),
         })
     }

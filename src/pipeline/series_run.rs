@@ -220,7 +220,6 @@ impl<'a> SeriesRun<'a> {
             )?,
             vs_currency: self.settings.vs_currency.clone(),
             clock: self.clock,
-            attempts: self.settings.attempts,
         })
     }
 

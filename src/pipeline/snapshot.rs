@@ -7,6 +7,7 @@ use std::time::Instant;
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
+use super::arrival::land;
 use super::gather::{Body, Gathered, total_cap};
 use super::report::{Report, RunState, Timings, failed};
 use super::sweep::Sweep;
@@ -15,8 +16,8 @@ use crate::clock::Clock;
 use crate::coingecko::{self, Page};
 use crate::config::Settings;
 use crate::error::{Error, Result};
-use crate::http::{self, Client, Request};
-use crate::landing::{self, Arrival, Landed, RunFolder, RunHeader};
+use crate::http::{self, Client, Reply, Request};
+use crate::landing::{self, Landed, RunFolder, RunHeader};
 use crate::market::{CoinId, Quote, Slot};
 use crate::quality::{Quality, rule_set};
 use crate::store::{RunStart, Scope, SlotState, SnapshotCommit, SnapshotStore};
@@ -117,8 +118,9 @@ struct Run<'a> {
 struct Received {
     gathered: Gathered,
     sweep: Sweep,
-    /// Requests that have been answered, by URL.
-    answered: HashSet<String>,
+    /// Coins that a request by name has been answered for: a coin that the source does not know stays away however often it
+    /// is asked for.
+    asked: HashSet<CoinId>,
     /// Coins asked for by name that have been received.
     named: HashSet<CoinId>,
 }
@@ -145,10 +147,11 @@ impl Run<'_> {
         let mut received = Received {
             gathered: Gathered::holding(stored.iter().map(|quote| quote.id.clone()), quality),
             sweep: Sweep::new(self.settings.top, pages.clone()),
-            answered: HashSet::new(),
+            asked: HashSet::new(),
             named: HashSet::new(),
         };
         self.reuse(&pages, &mut received)?;
+        received.sweep.doubt();
         let extra: Vec<CoinId> = stored.iter().map(|quote| quote.id.clone()).collect();
         received.named.extend(
             extra
@@ -176,14 +179,25 @@ impl Run<'_> {
         let new = !received.gathered.accepted.is_empty() || !received.gathered.refused.is_empty();
         match fetched {
             Err(error) if !new => Err(error),
-            Ok(()) if !new && stored.is_empty() => Err(Error::data(
-                "the source answered without a single coin: nothing is stored; try again later",
-            )),
+            Ok(()) if !new && stored.is_empty() => Err(self.nothing_came()),
             fetched => {
                 self.commit(store, received, &stored, fetched.err(), fetch_s)
                     .await
             }
         }
+    }
+
+    fn nothing_came(&self) -> Error {
+        let named: Vec<&str> = self.settings.coins.iter().map(CoinId::as_str).collect();
+        if named.is_empty() {
+            return Error::data(
+                "the source answered without a single coin: nothing is stored; try again later",
+            );
+        }
+        Error::data(format!(
+            "the source knows none of the coins asked for ({}): check COINMILL_COINS against /coins/list, ids are not symbols",
+            named.join(", ")
+        ))
     }
 
     /// True where the slot holds all that is asked for now, which may be more than it was asked for before.
@@ -238,7 +252,7 @@ impl Run<'_> {
 
     /// Takes up what earlier runs of this slot have landed: nothing is paid for twice.
     fn reuse(&mut self, pages: &[Page], received: &mut Received) -> Result<()> {
-        let ours = format!("GET {}/coins/markets?", self.settings.api_url);
+        let ours = format!("GET {}?", self.client.url(&coingecko::markets(vec![])));
         for (header, bodies) in
             landing::runs_of(&self.settings.landing_dir, self.slot.start().date_naive())?
         {
@@ -287,6 +301,7 @@ impl Run<'_> {
             .get("total")
             .and_then(|total| total.parse::<u64>().ok());
         let named: HashSet<CoinId> = self.settings.coins.iter().cloned().collect();
+        let asked = coingecko::asked_ids(&url);
         let surplus_from = match page {
             Some(page) => {
                 (self.settings.top - (page.ranks().0 - 1).min(self.settings.top)) as usize
@@ -298,6 +313,7 @@ impl Run<'_> {
             landed,
             bytes,
             surplus_from,
+            keeps_nameless: asked.is_some(),
         };
         let coins = received
             .gathered
@@ -312,7 +328,7 @@ impl Run<'_> {
         if page.is_some() {
             received.sweep.note(page, total, coins);
         }
-        received.answered.insert(url);
+        received.asked.extend(asked.into_iter().flatten());
         self.bodies.push(body.landed);
         Ok(())
     }
@@ -337,19 +353,18 @@ impl Run<'_> {
             .await?;
             self.observe(received, observer);
         }
+        let waiting =
+            |coin: &&CoinId| !received.named.contains(*coin) && !received.asked.contains(*coin);
         let absent: Vec<CoinId> = self
             .settings
             .coins
             .iter()
-            .filter(|coin| !received.named.contains(*coin))
+            .filter(waiting)
             .cloned()
             .collect();
         for (request, _) in coingecko::by_ids(&vs_currency, &absent) {
-            // a coin that the source does not know stays away however often it is asked for
-            if !received.answered.contains(&self.client.url(&request)) {
-                self.ask(store, &request, &pages, received).await?;
-                self.observe(received, observer);
-            }
+            self.ask(store, &request, &pages, received).await?;
+            self.observe(received, observer);
         }
         Ok(())
     }
@@ -415,46 +430,20 @@ impl Run<'_> {
         pages: &[Page],
         received: &mut Received,
     ) -> Result<()> {
-        let mut tries = 0;
-        loop {
-            tries += 1;
-            let mut last = None;
-            let folder = &self.folder;
-            let reply = self
-                .client
-                .get(request, |reply| {
-                    let arrival = Arrival {
-                        url: &reply.url,
-                        status: reply.status,
-                        headers: &reply.headers,
-                        body: &reply.body,
-                        received_at: reply.received_at,
-                    };
-                    last = folder
-                        .as_ref()
-                        .map(|folder| folder.land(&request.to_string(), arrival))
-                        .transpose()?;
-                    Ok(())
-                })
-                .await?;
-            let Some(landed) = last else {
-                return Err(Error::data("a reply was not landed"));
-            };
-            let sent = landed.sent_at();
-            if !self.in_time(sent) {
-                return Err(self.out_of_time(sent));
-            }
-            match self.take(landed, reply.body.to_vec(), pages, received) {
-                Err(error) if error.is_retryable() && tries < self.settings.attempts => {
-                    tracing::warn!(
-                        "{}; asking again ({tries} of {})",
-                        error.chain(),
-                        self.settings.attempts
-                    );
-                }
-                outcome => return outcome,
-            }
+        let folder = self
+            .folder
+            .as_ref()
+            .ok_or_else(|| Error::data("the landing folder was not made"))?;
+        let land = |reply: &Reply| land(folder, request, reply);
+        let read = |landed, reply: &Reply| {
+            coingecko::parse(&reply.body).map(|_| (landed, reply.body.clone()))
+        };
+        let (landed, body): (Landed, _) = self.client.get(request, land, read).await?;
+        let sent = landed.sent_at();
+        if !self.in_time(sent) {
+            return Err(self.out_of_time(sent));
         }
+        self.take(landed, body.to_vec(), pages, received)
     }
 
     /// True for an instant whose answers belong to the slot.
@@ -533,6 +522,7 @@ impl Run<'_> {
         let commit = SnapshotCommit {
             run: self.start.id.clone(),
             slot: self.slot,
+            at: self.clock.now(),
             top: self.settings.top,
             expected,
             received: count,

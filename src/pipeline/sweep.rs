@@ -15,8 +15,8 @@ pub(super) struct Sweep {
     pages: Vec<Page>,
     /// The page on which each coin was first seen, by number; none for coins known otherwise.
     seen: HashMap<CoinId, Option<u32>>,
-    /// Records without a coin, which count as received all the same.
-    nameless: u64,
+    /// Records without a coin, by page: they count as received, but only once however often the page is read.
+    nameless: HashMap<u32, u64>,
     answered: HashSet<u32>,
     suspect: BTreeSet<u32>,
     rereads_left: usize,
@@ -30,7 +30,7 @@ impl Sweep {
             rereads_left: pages.len(),
             pages,
             seen: HashMap::new(),
-            nameless: 0,
+            nameless: HashMap::new(),
             answered: HashSet::new(),
             suspect: BTreeSet::new(),
             total: None,
@@ -57,9 +57,10 @@ impl Sweep {
         if let Some(number) = number {
             self.suspect.remove(&number);
         }
+        let mut nameless = 0;
         for coin in coins {
             let Some(coin) = coin else {
-                self.nameless += 1;
+                nameless += 1;
                 continue;
             };
             match self.seen.get(&coin).copied().flatten() {
@@ -72,6 +73,15 @@ impl Sweep {
                 }
             }
         }
+        if let Some(number) = number {
+            let known = self.nameless.entry(number).or_default();
+            *known = nameless.max(*known);
+        }
+    }
+
+    /// Doubts every page that was answered so far: what an earlier run read may have hidden a coin without a trace.
+    pub(super) fn doubt(&mut self) {
+        self.suspect.extend(&self.answered);
     }
 
     /// The next page to ask for, or `None` where asking more would not help.
@@ -101,7 +111,7 @@ impl Sweep {
 
     /// How many different ones have been received.
     pub(super) fn received(&self) -> u64 {
-        self.seen.len() as u64 + self.nameless
+        self.seen.len() as u64 + self.nameless.values().sum::<u64>()
     }
 
     /// True for a coin that is among those received for the top.

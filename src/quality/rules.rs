@@ -39,10 +39,10 @@ pub mod record {
     pub static WRONG_TYPE: Rule = reject("wrong_type", "not of the documented type");
     /// A number beyond what a double holds.
     pub static NON_FINITE: Rule = reject("non_finite", "a number beyond all bounds");
-    /// A text with a NUL, which PostgreSQL cannot hold.
+    /// A text with a NUL, or an id of more than 1,000 bytes (real ones have 60): PostgreSQL cannot hold or index them.
     pub static UNSTORABLE_TEXT: Rule = reject(
         "unstorable_text",
-        "a text with a NUL, which PostgreSQL cannot hold",
+        "a text with a NUL or a very long id, which PostgreSQL cannot hold",
     );
 }
 

@@ -3,6 +3,8 @@
 
 use std::collections::{HashMap, HashSet};
 
+use chrono::{DateTime, Utc};
+
 use super::connection::{Connection, Sql};
 use super::ledger::{self, RunEnd, needed};
 use super::quotes;
@@ -50,6 +52,8 @@ pub struct SnapshotCommit {
     pub run: String,
     /// The slot.
     pub slot: Slot,
+    /// When it is committed.
+    pub at: DateTime<Utc>,
     /// How many coins by market cap were asked for.
     pub top: u32,
     /// Coins expected: as many of those as there are, and those asked for by name.
@@ -74,7 +78,8 @@ pub(crate) async fn commit_snapshot(
 ) -> Result<String> {
     connection
         .commit(async |connection| {
-            let landings = insert_landings(connection, &commit.run, commit.bodies.iter()).await?;
+            let landings =
+                insert_landings(connection, &commit.run, commit.bodies.iter(), commit.at).await?;
             let keys = insert_coins(connection, &commit.quotes).await?;
             insert_names(connection, commit, &keys, &landings).await?;
             insert_quotes(connection, commit, &keys, &landings).await?;
@@ -106,6 +111,7 @@ pub(super) async fn insert_landings<'a>(
     connection: &mut Connection,
     run: &str,
     bodies: impl ExactSizeIterator<Item = &'a Landed>,
+    at: DateTime<Utc>,
 ) -> Result<Vec<i64>> {
     let before = highest(connection, "select max(id) from landing").await?;
     let ids: Vec<i64> = (before + 1..).take(bodies.len()).collect();
@@ -122,6 +128,7 @@ pub(super) async fn insert_landings<'a>(
                 body.sha256.as_str().into(),
                 body.bytes.into(),
                 body.received_at.into(),
+                at.into(),
             ]
         })
         .collect();
@@ -134,6 +141,7 @@ pub(super) async fn insert_landings<'a>(
         "sha256",
         "bytes",
         "received_at",
+        "committed_at",
     ];
     connection.insert("landing", &columns, &rows).await?;
     Ok(ids)

@@ -53,6 +53,30 @@ pub(crate) fn fault(kind: Kind, place: &str, error: sqlx::Error) -> Error {
     }
 }
 
+/// What is said to a role that may not do something.
+fn forbidden(place: &str) -> String {
+    format!(
+        "this role may not do that in {place}: `coinmill init` needs the owner (COINMILL_SNAPSHOT_OWNER_URL, \
+         COINMILL_TIMESERIES_OWNER_URL), a run the writer"
+    )
+}
+
+/// The error of a driver while the schema is made. A schema that this role cannot even see is somebody else's.
+pub(crate) fn fault_of_init(kind: Kind, place: &str, error: sqlx::Error) -> Error {
+    let unseen = error
+        .as_database_error()
+        .and_then(|said| said.code())
+        .is_some_and(|code| code == "3F000");
+    if unseen {
+        return Error::Store {
+            message: forbidden(place),
+            retryable: false,
+            cause: Some(error.into()),
+        };
+    }
+    fault(kind, place, error)
+}
+
 /// By SQLSTATE: <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
 fn postgres(place: &str, said: &dyn DatabaseError) -> (bool, String) {
     let code = said.code().unwrap_or_default();
@@ -69,13 +93,7 @@ fn postgres(place: &str, said: &dyn DatabaseError) -> (bool, String) {
             false,
             format!("{place} has no coinmill tables that this role can see: run `coinmill init`"),
         ),
-        "42501" => (
-            false,
-            format!(
-                "this role may not do that in {place}: `coinmill init` needs the owner (COINMILL_SNAPSHOT_OWNER_URL, \
-                     COINMILL_TIMESERIES_OWNER_URL), a run the writer"
-            ),
-        ),
+        "42501" => (false, forbidden(place)),
         "53100" => (
             true,
             format!("the disk of {place} is full: free some space"),

@@ -7,7 +7,7 @@ use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::{AssertSqlSafe, SqlSafeStr};
 
 use super::connection::{Connection, Sql};
-use super::fault::{Kind, fault};
+use super::fault::{Kind, fault, fault_of_init};
 use crate::error::{Error, Result};
 
 /// One database's schema in both dialects.
@@ -148,7 +148,7 @@ impl Schema {
             Ok(())
         };
         migrated.map_err(|error| match error {
-            MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => fault(kind, &place, error),
+            MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => fault_of_init(kind, &place, error),
             MigrateError::VersionMismatch(_) | MigrateError::VersionMissing(_) => Error::config(format!(
                 "the schema of {place} was made by another build of coinmill: use that build, or a new database"
             ))

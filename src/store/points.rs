@@ -69,6 +69,7 @@ pub(crate) async fn commit_charts(
                 connection,
                 run,
                 commit.charts.iter().map(|chart| &chart.landed),
+                at,
             )
             .await?;
             let keys = insert_coins(connection, &commit.charts).await?;

@@ -33,7 +33,7 @@ create index run_started on run (started_at);
 create index run_unfinished on run (kind, slot) where state = 'running';
 
 -- One row for each landed body that a commit used. Ids are counted on inside the commit under the writer's lock, so a
--- higher id was known later, and a maximum id is a moment of knowledge. (A sequence would be counted on outside it.)
+-- higher id was known later, and a maximum id is a moment of knowledge: that of its `committed_at`. (A sequence would be counted on outside it.)
 create table landing (
   id bigint constraint landing_key primary key,
   run text not null constraint landing_run references run (id),
@@ -43,6 +43,7 @@ create table landing (
   sha256 text not null,
   bytes bigint not null,
   received_at timestamptz not null,
+  committed_at timestamptz not null,
   constraint landing_once unique (run, path)
 );
 

@@ -36,7 +36,7 @@ create index run_started on run (started_at);
 create index run_unfinished on run (state) where state in ('running', 'abandoned', 'failed');
 
 -- One row for each landed body that a commit used. Ids are counted on inside the commit under the writer's lock, so a
--- higher id was known later, and a maximum id is a moment of knowledge. (A sequence would be counted on outside it.)
+-- higher id was known later, and a maximum id is a moment of knowledge: that of its `committed_at`. (A sequence would be counted on outside it.)
 create table landing (
   id integer constraint landing_key primary key,
   run text not null constraint landing_run references run (id),
@@ -45,7 +45,8 @@ create table landing (
   status integer not null,
   sha256 text not null,
   bytes integer not null,
-  received_at integer not null
+  received_at integer not null,
+  committed_at integer not null
 ) strict;
 
 create table coin (

@@ -1,0 +1,147 @@
+//! The columns that are derived, and the views with the names that people look for.
+
+use coinmill::derive;
+
+use crate::support::bodies::{Row, body, quoted};
+use crate::support::{Bench, Cell, Kind, noon, noon_slot, on_both_databases};
+
+on_both_databases!(
+    the_latest_prices_have_the_columns_that_people_look_for,
+    the_latest_price_of_a_coin_that_left_the_top_says_how_old_it_is,
+    derived_columns_are_stored_with_the_quote,
+    derived_columns_are_null_where_an_input_is,
+    warnings_stand_beside_the_quote_that_breaks_them,
+);
+
+const VIEW: &str = "coin_id, symbol, name, snapshot_time, market_cap_rank, current_price, market_cap, total_volume, high_24h, \
+                    low_24h, price_change_24h, price_change_pct_24h, circulating_supply, ath, market_cap_category, \
+                    dominance_pct, volume_to_cap, ath_distance_pct, range_volatility_24h_pct, liquidity_category, \
+                    trend_category, warnings, last_updated";
+
+async fn the_latest_prices_have_the_columns_that_people_look_for(kind: Kind) {
+    let bench = Bench::new(kind, 20).await;
+    bench.body(&body(&[Row::plain("a")
+        .with("price_change_24h", "-0.25")
+        .with("circulating_supply", "3e8")]));
+    bench.run(&[("top", "1")]).await.unwrap();
+    for view in ["v_latest_prices", "v_price_history"] {
+        let row = bench
+            .database
+            .row(&format!("select {VIEW} from {view}"))
+            .await;
+        let texts: Vec<&str> = row[..3].iter().map(|cell| cell.text()).collect();
+        assert_eq!(texts, ["a", "a", "A"]);
+        assert_eq!(row[4], Cell::Int(7));
+        let numbers: Vec<f64> = row[5..14].iter().map(|cell| cell.float()).collect();
+        assert_eq!(
+            numbers,
+            [12.5, 5e9, 2.5e8, 13.0, 12.0, -0.25, -2.5, 3e8, 25.0]
+        );
+        let (slot, observed) = match kind {
+            Kind::Postgres => (
+                Cell::Int(noon_slot().start().timestamp_millis()),
+                Cell::Int(noon().timestamp_millis() - 59_877),
+            ),
+            Kind::Sqlite => {
+                let text = |text: &str| Cell::Text(text.to_owned());
+                (
+                    text("2026-01-14T12:00:00.000Z"),
+                    text("2026-01-14T12:09:00.123Z"),
+                )
+            }
+        };
+        assert_eq!((&row[3], &row[22]), (&slot, &observed));
+    }
+}
+
+async fn the_latest_price_of_a_coin_that_left_the_top_says_how_old_it_is(kind: Kind) {
+    let bench = Bench::new(kind, 20).await;
+    bench.body(&body(&[Row::plain("a"), Row::plain("b")]));
+    bench.run(&[("top", "2")]).await.unwrap();
+    bench.sim.advance(chrono::TimeDelta::minutes(30)).unwrap();
+    bench.body(&body(&[Row::plain("b"), Row::plain("c")]));
+    bench.run(&[("top", "2")]).await.unwrap();
+    let sql = "select coin_id, snapshot_time from v_latest_prices order by coin_id";
+    let rows = bench.database.rows(sql).await;
+    let ids: Vec<&str> = rows.iter().map(|row| row[0].text()).collect();
+    assert_eq!(ids, ["a", "b", "c"]);
+    assert_ne!(rows[0][1], rows[1][1]);
+    assert_eq!(rows[1][1], rows[2][1]);
+    assert_eq!(
+        bench
+            .database
+            .number("select count(*) from v_price_history")
+            .await,
+        4
+    );
+}
+
+async fn derived_columns_are_stored_with_the_quote(kind: Kind) {
+    let bench = Bench::new(kind, 20).await;
+    let small = Row::plain("b")
+        .with("market_cap", "1000000000")
+        .with("total_volume", "1e9")
+        .with("price_change_percentage_24h", "9");
+    bench.body(&body(&[Row::plain("a"), small]));
+    bench.run(&[("top", "2")]).await.unwrap();
+    let sql = "select market_cap_category, liquidity_category, trend_category, dominance_pct, volume_to_cap, ath_distance_pct, \
+               range_volatility_24h_pct from quote q join coin c on c.key = q.coin order by c.id";
+    let rows = bench.database.rows(sql).await;
+    let texts = |row: &[Cell]| {
+        row[..3]
+            .iter()
+            .map(|cell| cell.text().to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(texts(&rows[0]), ["mid", "medium", "down"]);
+    assert_eq!(texts(&rows[1]), ["small", "high", "strong_up"]);
+    let numbers = |row: &[Cell]| row[3..].iter().map(|cell| cell.float()).collect::<Vec<_>>();
+    let range = derive::range_volatility(13.0, 12.0).unwrap();
+    assert_eq!(numbers(&rows[0]), [100.0 * 5e9 / 6e9, 0.05, -50.0, range]);
+    assert_eq!(numbers(&rows[1]), [100.0 * 1e9 / 6e9, 1.0, -50.0, range]);
+}
+
+async fn derived_columns_are_null_where_an_input_is(kind: Kind) {
+    let bench = Bench::new(kind, 20).await;
+    let row = format!(
+        r#"[{{"id":"a","symbol":"b","last_updated":{}}}]"#,
+        quoted("2026-01-14T12:09:00Z")
+    );
+    bench.body(&row);
+    bench.run(&[("top", "1")]).await.unwrap();
+    let sql = "select name, market_cap_rank, current_price, market_cap_category, dominance_pct, volume_to_cap, \
+               ath_distance_pct, range_volatility_24h_pct, liquidity_category, trend_category from v_latest_prices";
+    assert!(
+        bench
+            .database
+            .row(sql)
+            .await
+            .iter()
+            .all(|cell| *cell == Cell::Null)
+    );
+}
+
+async fn warnings_stand_beside_the_quote_that_breaks_them(kind: Kind) {
+    let bench = Bench::new(kind, 20).await;
+    let strange = Row::plain("b")
+        .with("current_price", "30")
+        .with("last_updated", "null");
+    bench.body(&body(&[
+        Row::plain("a"),
+        strange,
+        Row::plain("c").with("current_price", "null"),
+    ]));
+    let report = bench.run(&[("top", "3")]).await.unwrap();
+    let sql = "select warnings from quote q join coin c on c.key = q.coin order by c.id";
+    let rows = bench.database.rows(sql).await;
+    assert_eq!(rows[0][0], Cell::Null);
+    assert_eq!(
+        rows[1][0].text(),
+        "outside_24h_range,missing_stamp,above_ath"
+    );
+    assert_eq!(rows[2][0].text(), "null_price");
+    assert_eq!(report.warnings.values().sum::<u64>(), 4);
+    let score = bench.database.row("select score from run").await[0].float();
+    assert_eq!(report.score, Some(score));
+    assert!(score > 0.9 && score < 1.0);
+}
