@@ -1,6 +1,7 @@
 # make demo, make test: all there is to know. CI and a person run the same targets.
 PYTHON ?= python3
 BIN := .venv/bin
+AIRFLOW := .venv-airflow/bin
 NEXTEST := $(shell command -v cargo-nextest)
 CARGO_TEST := $(if $(NEXTEST),cargo nextest run --no-fail-fast,cargo test --no-fail-fast --all-targets)
 
@@ -15,6 +16,13 @@ $(BIN)/tools: pyproject.toml
 	$(BIN)/uv pip install -q -p $(BIN)/python --group dev
 	@touch $@
 
+# shares the package of `make setup` by its path: the extension is for every Python from 3.10 on
+$(AIRFLOW)/tools: requirements/airflow.txt $(BIN)/tools
+	$(BIN)/uv venv -q --clear -p $(BIN)/python .venv-airflow
+	$(BIN)/uv pip install -q --compile-bytecode -p $(AIRFLOW)/python -r requirements/airflow.txt
+	echo '$(CURDIR)/python' > "$$(echo .venv-airflow/lib/python*/site-packages)/coinmill.pth"
+	@touch $@
+
 # cargo knows what has changed; make only has to ask it
 $(BIN)/coinmill: $(BIN)/tools FORCE
 	@$(BIN)/maturin develop --uv
@@ -24,17 +32,18 @@ FORCE:
 demo: setup  ## a market, a run and what came of it; no network
 	@$(BIN)/coinmill demo
 
-lint: setup
+lint: setup $(AIRFLOW)/tools
 	cargo fmt --check
 	cargo clippy --quiet --all-targets -- -D warnings
 	cargo clippy --quiet --features python -- -D warnings
-	$(BIN)/ruff format --check python tests
-	$(BIN)/ruff check --quiet python tests
+	$(BIN)/ruff format --check python tests dags
+	$(BIN)/ruff check --quiet python tests dags
 	$(BIN)/mypy
+	MYPYPATH=tests:python $(BIN)/mypy --python-executable $(AIRFLOW)/python dags/*.py python/coinmill_airflow tests/airflow/*.py
 	$(BIN)/python -m mypy.stubtest --concise --allowlist tests/stubtest.txt coinmill
 
-test: setup  ## everything, against a PostgreSQL cluster of its own
-	$(BIN)/python tests/postgres.py sh -c '$(CARGO_TEST) && cargo test --quiet --doc && $(BIN)/python -m pytest'
+test: setup $(AIRFLOW)/tools  ## everything, against a PostgreSQL cluster of its own
+	$(BIN)/python tests/postgres.py sh -c '$(CARGO_TEST) && cargo test --quiet --doc && $(BIN)/python -m pytest && $(AIRFLOW)/python -m pytest tests/airflow'
 
 clean:
-	rm -rf .venv target coinmill-demo
+	rm -rf .venv .venv-airflow target coinmill-demo

@@ -19,7 +19,7 @@ use crate::config::Settings;
 use crate::error::{Error, Result};
 use crate::pipeline::{self, RunState, SeriesReport};
 use crate::series::Resolution;
-use args::{Arguments, Command, Run};
+use args::{Arguments, Command, Format, Run};
 #[cfg(feature = "python")]
 pub(crate) use demo::run_demo;
 
@@ -126,6 +126,20 @@ async fn dispatch(Arguments { command, json, .. }: Arguments) -> Result<u8> {
                 pipeline::backfill(&settings, &wanted, &|progress| bar.show(progress)).await;
             bar.clear();
             series(outcome, json)
+        }
+        Command::Export {
+            format: Format::Parquet,
+            folder,
+            from,
+            until,
+            settings,
+        } => {
+            let Some(settings) = usable(settings.load()) else {
+                return Ok(USAGE);
+            };
+            let exported = pipeline::export_parquet(&settings, &folder, from, until).await?;
+            print(json, &exported, || show::exported(&exported, &folder))?;
+            Ok(COMPLETE)
         }
         Command::Runs { limit, settings } => {
             let Some(settings) = usable(settings.load()) else {

@@ -206,6 +206,12 @@ impl Slot {
         self.0 + Self::LENGTH
     }
 
+    /// The one after it.
+    #[must_use]
+    pub fn next(self) -> Self {
+        Self(self.end())
+    }
+
     /// Half-hours since 1970: the slot as a number, for locks.
     pub fn number(self) -> i64 {
         self.0.timestamp().div_euclid(Self::LENGTH.num_seconds())

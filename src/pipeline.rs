@@ -5,6 +5,7 @@ mod arrival;
 mod credits;
 mod gather;
 mod reach;
+mod read;
 mod report;
 mod series;
 mod series_report;
@@ -16,6 +17,7 @@ mod timeseries;
 mod writer;
 
 pub use reach::{Backfill, Reach};
+pub use read::{Exported, Prices, export_parquet, prices, quotes};
 pub use report::{Report, RunState, Timings};
 pub use series_report::SeriesReport;
 pub use snapshot::run_snapshot;

@@ -2,6 +2,7 @@
 //! One call is one unit of work: it makes its runtime and its connections and drops both. Nothing runs at import.
 
 mod errors;
+mod frame;
 mod mill;
 mod sim;
 mod wait;
@@ -46,6 +47,8 @@ mod _core {
         BudgetError, CoinmillError, ConfigError, DataError, HeldError, IncompleteError,
         PastSlotError, SourceError, StoreError,
     };
+    #[pymodule_export]
+    use super::frame::Frame;
     #[pymodule_export]
     use super::mill::Mill;
     #[pymodule_export]

@@ -12,6 +12,7 @@ mod migrate;
 mod points;
 mod quotes;
 mod snapshots;
+mod table;
 mod timeseries;
 mod value;
 
@@ -20,4 +21,6 @@ pub use ledger::{RunEnd, RunRow, RunStart, Scope};
 pub use points::{AnsweredChart, SeriesCommit, Stored};
 pub use quotes::{Holdings, SlotState};
 pub use snapshots::SnapshotStore;
+pub use table::{Kind, Table};
 pub use timeseries::{PricesQuery, SeriesHoldings, TimeseriesStore};
+pub use value::Value;

@@ -10,7 +10,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const LAYERS: [(&str, u8); 17] = [
+const LAYERS: [(&str, u8); 18] = [
     ("error", 0),
     ("market", 1),
     ("series", 1),
@@ -23,11 +23,12 @@ const LAYERS: [(&str, u8); 17] = [
     ("quality", 3),
     ("coingecko", 4),
     ("store", 4),
-    ("pipeline", 5),
-    ("sim", 5),
-    ("cli", 6),
-    ("python", 7),
-    ("lib", 8),
+    ("frame", 5),
+    ("pipeline", 6),
+    ("sim", 6),
+    ("cli", 7),
+    ("python", 8),
+    ("lib", 9),
 ];
 
 fn layer(module: &str) -> Option<u8> {

@@ -174,11 +174,81 @@ class Mill:
             As in :meth:`run_snapshot`.
         """
 
+    def quotes(self, at: str | date | datetime | None = None) -> Frame:
+        """The quotes of the newest snapshot, by market cap, with all that is derived from them.
+
+        Parameters
+        ----------
+        at
+            Of the newest snapshot that began at or before this instant instead.
+
+        Raises
+        ------
+        DataError
+            There is no such snapshot.
+        """
+
+    def prices(
+        self,
+        coins: Sequence[str] | None = None,
+        start: str | date | datetime | None = None,
+        end: str | date | datetime | None = None,
+        *,
+        resolution: Resolution = "1h",
+        as_of: str | date | datetime | None = None,
+    ) -> Frame:
+        """Price points by coin and time: ``coin_id``, ``ts``, ``price``, ``market_cap``, ``volume``.
+
+        Parameters
+        ----------
+        coins
+            Only these; by default all that are stored.
+        start, end
+            From `start` on to before `end`, in UTC.
+        resolution
+            Resolutions never mix, and points keep the source's own stamps: they do not sit on a grid.
+        as_of
+            As it was known at this instant. History that was fetched later was learned later.
+
+        Raises
+        ------
+        DataError
+            Nothing was known yet at `as_of`.
+        """
+
     def runs(self, limit: int = 20) -> list[Run]:
         """The newest runs, newest first."""
 
     def status(self) -> Status:
         """What the databases hold, and what is left of the plan."""
+
+@final
+class Frame:
+    """Rows as Arrow: polars, pandas, pyarrow and duckdb read it as it is, through the Arrow PyCapsule interface.
+
+    >>> polars.DataFrame(mill.quotes())
+    >>> duckdb.sql("select * from frame limit 5")     # with frame = mill.prices(["bitcoin"])
+
+    Instants are ``timestamp[ms, UTC]``, numbers ``float64``; null is null at the source.
+    """
+
+    @property
+    def columns(self) -> list[str]:
+        """The names of the columns."""
+
+    def to_arrow(self) -> Any:
+        """A ``pyarrow.Table``; needs pyarrow."""
+
+    def to_polars(self) -> Any:
+        """A ``polars.DataFrame``; needs polars."""
+
+    def to_pandas(self) -> Any:
+        """A ``pandas.DataFrame``; needs pandas and pyarrow."""
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> Any: ...
+    def __arrow_c_schema__(self) -> Any: ...
+    def __len__(self) -> int: ...
+    def _repr_html_(self) -> str: ...
 
 @final
 class Sim:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import Literal, TypeAlias, TypedDict
 
-
 Resolution: TypeAlias = Literal["5m", "1h", "1d"]
 
 

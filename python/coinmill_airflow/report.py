@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-FIELDS = ("run", "kind", "slot", "state", "expected", "accepted", "stored", "calls", "score", "content_hash", "error")
+FIELDS = (
+    *("run", "kind", "slot", "resolution", "state", "expected", "received", "accepted", "stored"),
+    *("revisions", "postponed", "calls", "score", "content_hash", "error"),
+)
 NAMED = 10
 
 

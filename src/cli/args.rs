@@ -1,7 +1,7 @@
 //! What can be written on the command line.
 //! The settings' flags are made from the one table of settings.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use clap::{Arg, ArgMatches, Args, FromArgMatches, Parser, Subcommand};
 
 use super::simulate::SimArguments;
@@ -43,6 +43,22 @@ pub(super) enum Command {
     },
     /// Fetch the history of a span, as far as it is not there; it goes on where it was stopped
     Backfill(BackfillArguments),
+    /// Write the processed layer as files, in dated folders; writing a day again replaces its file
+    Export {
+        /// The format
+        #[arg(long = "to", value_enum)]
+        format: Format,
+        /// The folder
+        folder: std::path::PathBuf,
+        /// From this day (UTC) on
+        #[arg(long)]
+        from: Option<NaiveDate>,
+        /// To before this day (UTC)
+        #[arg(long)]
+        until: Option<NaiveDate>,
+        #[command(flatten)]
+        settings: SettingArguments,
+    },
     /// The newest runs and what came of them
     Runs {
         /// How many
@@ -64,6 +80,13 @@ pub(super) enum Command {
         #[arg(long, default_value = "coinmill-demo")]
         dir: std::path::PathBuf,
     },
+}
+
+/// A format of files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Format {
+    /// Apache Parquet, compressed with zstd
+    Parquet,
 }
 
 #[derive(Debug, Subcommand)]

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::path::Path;
 
 use chrono::{DateTime, Utc};
 use comfy_table::presets::NOTHING;
@@ -11,7 +12,7 @@ use serde::Serialize;
 
 use crate::config::{DatabaseUrl, Settings};
 use crate::market::{Measure, Quote};
-use crate::pipeline::{Report, SeriesReport, Status};
+use crate::pipeline::{Exported, Report, SeriesReport, Status};
 use crate::store::RunRow;
 
 /// What `init` says.
@@ -170,6 +171,19 @@ pub(super) fn series(report: &SeriesReport) -> String {
         ),
     );
     text
+}
+
+/// What an export wrote.
+pub(super) fn exported(exported: &Exported, folder: &Path) -> String {
+    let Exported {
+        files,
+        quotes,
+        points,
+    } = exported;
+    format!(
+        "{quotes} quotes and {points} price points in {files} files under {}",
+        folder.display()
+    )
 }
 
 fn counts(counts: &BTreeMap<&'static str, u64>) -> String {

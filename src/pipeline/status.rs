@@ -66,7 +66,7 @@ async fn timeseries(settings: &Settings) -> Result<Option<TimeseriesStore>> {
 pub async fn latest_quotes(settings: &Settings) -> Result<Vec<Quote>> {
     let mut store =
         SnapshotStore::open_existing(&settings.snapshot_url, &settings.vs_currency).await?;
-    let quotes = match store.newest_slot().await? {
+    let quotes = match store.newest_slot(None).await? {
         Some(slot) => store.quotes(slot).await?,
         None => Vec::new(),
     };

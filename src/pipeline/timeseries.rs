@@ -101,7 +101,7 @@ pub async fn backfill(
 
 /// The newest slot, if it was asked for so many coins.
 async fn snapshot_holds(store: &mut SnapshotStore, top: u32) -> Result<Option<Slot>> {
-    let Some(slot) = store.newest_slot().await? else {
+    let Some(slot) = store.newest_slot(None).await? else {
         return Ok(None);
     };
     let state = store.slot_state(slot).await?;
@@ -111,7 +111,7 @@ async fn snapshot_holds(store: &mut SnapshotStore, top: u32) -> Result<Option<Sl
 }
 
 async fn newest_coins(store: &mut SnapshotStore, settings: &Settings) -> Result<Vec<CoinId>> {
-    let mut coins: Vec<CoinId> = match store.newest_slot().await? {
+    let mut coins: Vec<CoinId> = match store.newest_slot(None).await? {
         Some(slot) => store
             .quotes(slot)
             .await?

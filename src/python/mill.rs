@@ -10,11 +10,12 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyList, PyString, PyTuple};
 
 use super::errors::to_exception;
+use super::frame::Frame;
 use super::{to_python, wait};
 use crate::config::Settings;
 use crate::error::Error;
 use crate::market::{CoinId, Instant, Slot};
-use crate::pipeline::{self, Backfill, Reach};
+use crate::pipeline::{self, Backfill, Prices, Reach};
 
 /// See the stub for what users read.
 #[pyclass(frozen, module = "coinmill")]
@@ -114,6 +115,39 @@ impl Mill {
         };
         let report = wait::block_on(py, pipeline::backfill(&settings, &wanted, &|_| ()))?;
         to_python(py, &report)
+    }
+
+    #[pyo3(signature = (at = None))]
+    fn quotes(&self, py: Python<'_>, at: Option<InstantArgument>) -> PyResult<Frame> {
+        let settings = self.settings(py)?;
+        let at = at.map(|at| at.0);
+        wait::block_on(py, pipeline::quotes(&settings, at)).map(Frame::from)
+    }
+
+    #[pyo3(signature = (coins = None, start = None, end = None, *, resolution = "1h", as_of = None))]
+    fn prices(
+        &self,
+        py: Python<'_>,
+        coins: Option<Vec<String>>,
+        start: Option<InstantArgument>,
+        end: Option<InstantArgument>,
+        resolution: &str,
+        as_of: Option<InstantArgument>,
+    ) -> PyResult<Frame> {
+        let settings = self.settings(py)?;
+        let coins: PyResult<Vec<CoinId>> = coins
+            .iter()
+            .flatten()
+            .map(|coin| parsed(py, coin))
+            .collect();
+        let wanted = Prices {
+            coins: coins?,
+            start: start.map(|start| start.0),
+            end: end.map(|end| end.0),
+            resolution: parsed(py, resolution)?,
+            as_of: as_of.map(|at| at.0),
+        };
+        wait::block_on(py, pipeline::prices(&settings, &wanted)).map(Frame::from)
     }
 
     #[pyo3(signature = (limit = 20))]

@@ -52,11 +52,26 @@ pub(crate) async fn slot_state(
     }))
 }
 
-/// The newest slot that holds anything.
-pub(crate) async fn newest_slot(connection: &mut Connection) -> Result<Option<Slot>> {
-    let rows = connection
-        .fetch("select max(slot) from snapshot", vec![])
-        .await?;
+/// The newest slot that holds anything, of those that began at or before an instant.
+pub(crate) async fn newest_slot(
+    connection: &mut Connection,
+    at: Option<DateTime<Utc>>,
+) -> Result<Option<Slot>> {
+    let rows = match at {
+        None => {
+            connection
+                .fetch("select max(slot) from snapshot", vec![])
+                .await?
+        }
+        Some(at) => {
+            connection
+                .fetch(
+                    "select max(slot) from snapshot where slot <= $1",
+                    vec![at.into()],
+                )
+                .await?
+        }
+    };
     Ok(rows
         .first()
         .map(|row| row.time(0))

@@ -9,6 +9,7 @@ use super::desk::{Desk, month};
 use super::ledger::{self, RunEnd, RunRow, RunStart, Scope};
 use super::migrate::SNAPSHOT;
 use super::quotes::{self, Holdings, SlotState};
+use super::table::{self, Table};
 use crate::config::DatabaseUrl;
 use crate::error::{Error, Result};
 use crate::market::{Quote, Slot};
@@ -135,12 +136,20 @@ impl SnapshotStore {
         quotes::slot_state(&mut self.0.connection, slot).await
     }
 
-    /// The newest slot that holds anything.
+    /// The newest slot that holds anything, of those that began at or before an instant.
     ///
     /// # Errors
     /// [`Error::Store`].
-    pub async fn newest_slot(&mut self) -> Result<Option<Slot>> {
-        quotes::newest_slot(&mut self.0.connection).await
+    pub async fn newest_slot(&mut self, at: Option<DateTime<Utc>>) -> Result<Option<Slot>> {
+        quotes::newest_slot(&mut self.0.connection, at).await
+    }
+
+    /// The quotes of the slots from one to before another, with everything that is derived from them.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn quote_table(&mut self, from: Slot, to: Slot) -> Result<Table> {
+        table::quotes(&mut self.0.connection, from, to).await
     }
 
     /// A slot's quotes, by market cap, the largest first; each with its symbol and name as they were known then.

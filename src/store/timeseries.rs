@@ -26,6 +26,8 @@ pub struct PricesQuery {
     pub resolution: Resolution,
     /// The span.
     pub span: Span,
+    /// The newest commit to take account of; none is all of them.
+    pub pin: Option<i64>,
 }
 
 /// What a time series database holds at one resolution, in short.
@@ -225,9 +227,20 @@ impl TimeseriesStore {
             end.into(),
             serde_json::json!(coins).to_string().into(),
             i64::from(coins.is_empty()).into(),
+            query.pin.unwrap_or(i64::MAX).into(),
         ];
         let rows = self.0.connection.fetch(PRICES, values).await?;
         rows.iter().map(price).collect()
+    }
+
+    /// The newest commit at an instant: what was known then. `None` where nothing was.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Store`].
+    pub async fn pin(&mut self, at: DateTime<Utc>) -> Result<Option<i64>> {
+        let sql = "select max(id) from landing where committed_at <= $1";
+        let rows = self.0.connection.fetch(sql, vec![at.into()]).await?;
+        Ok(rows.first().map(|row| row.int(0)).transpose()?.flatten())
     }
 
     /// Counts what the database holds, by resolution.
@@ -262,13 +275,26 @@ impl TimeseriesStore {
     }
 }
 
+/// Each point with the newest of its values that a pin takes account of.
 const PRICES: Sql = Sql {
-    postgres: "select c.id, n.ts, n.price, n.market_cap, n.volume from price_now n join coin c on c.key = n.coin \
-               where n.resolution = $1 and n.ts >= $2 and n.ts < $3 \
-               and ($5 = 1 or c.id in (select json_array_elements_text($4::json))) order by c.id, n.ts",
-    sqlite: "select c.id, n.ts, n.price, n.market_cap, n.volume from price_now n join coin c on c.key = n.coin \
-             where n.resolution = $1 and n.ts >= $2 and n.ts < $3 \
-             and ($5 = 1 or c.id in (select value from json_each($4))) order by c.id, n.ts",
+    postgres: "select c.id, p.ts, case when r.landing is null then p.price else r.price end, \
+               case when r.landing is null then p.market_cap else r.market_cap end, \
+               case when r.landing is null then p.volume else r.volume end \
+               from price_point p join coin c on c.key = p.coin left join price_revision r \
+               on r.coin = p.coin and r.resolution = p.resolution and r.ts = p.ts and r.landing = \
+               (select max(n.landing) from price_revision n where n.coin = p.coin and n.resolution = p.resolution \
+                and n.ts = p.ts and n.landing <= $6) \
+               where p.resolution = $1 and p.ts >= $2 and p.ts < $3 and p.landing <= $6 \
+               and ($5 = 1 or c.id in (select json_array_elements_text($4::json))) order by c.id, p.ts",
+    sqlite: "select c.id, p.ts, case when r.landing is null then p.price else r.price end, \
+               case when r.landing is null then p.market_cap else r.market_cap end, \
+               case when r.landing is null then p.volume else r.volume end \
+               from price_point p join coin c on c.key = p.coin left join price_revision r \
+               on r.coin = p.coin and r.resolution = p.resolution and r.ts = p.ts and r.landing = \
+               (select max(n.landing) from price_revision n where n.coin = p.coin and n.resolution = p.resolution \
+                and n.ts = p.ts and n.landing <= $6) \
+               where p.resolution = $1 and p.ts >= $2 and p.ts < $3 and p.landing <= $6 \
+               and ($5 = 1 or c.id in (select value from json_each($4))) order by c.id, p.ts",
 };
 
 fn price(row: &Row) -> Result<(CoinId, PricePoint)> {

@@ -11,7 +11,7 @@ use crate::store::fault::{Kind, fault};
 
 /// One value of a row or of a statement.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Value {
+pub enum Value {
     /// `text`
     Text(Option<String>),
     /// `bigint` or `integer`

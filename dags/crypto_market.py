@@ -1,0 +1,61 @@
+"""Every half-hour: the market's snapshot, then the time series of its coins.
+
+Settings come from the environment of the workers (`COINMILL_SNAPSHOT_URL`, `COINMILL_API_KEY`, …); the tables come from
+`coinmill init`. A run belongs to the slot of its `run_after`: the source serves only the present, so a run that is too
+late fails at once and says so. Any task may be cleared and run again: what is stored already is not stored twice.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from airflow.providers.standard.operators.python import PythonOperator
+from airflow.sdk import DAG
+
+from coinmill_airflow import native_call, slot_of, summary
+
+
+def run_market_snapshot(dag_run: Any) -> dict[str, Any]:
+    """The quotes of the run's slot."""
+    import coinmill  # not while the file is parsed: it is native
+
+    with native_call():
+        return summary(coinmill.Mill().run_snapshot(slot_of(dag_run)))
+
+
+def run_market_timeseries() -> dict[str, Any]:
+    """The share of the charts that is due."""
+    import coinmill
+
+    with native_call():
+        return summary(coinmill.Mill().run_timeseries())
+
+
+with DAG(
+    dag_id="crypto_market",
+    description="Snapshot and time series of the crypto market, every half-hour",
+    schedule="*/30 * * * *",
+    start_date=datetime(2026, 1, 1, tzinfo=timezone.utc),
+    catchup=False,
+    max_active_runs=1,
+    default_args={
+        "retries": 3,
+        "retry_delay": timedelta(seconds=30),
+        "retry_exponential_backoff": 2,
+        "max_retry_delay": timedelta(minutes=5),
+    },
+    tags=["coinmill"],
+    doc_md=__doc__,
+) as dag:
+    snapshot = PythonOperator(
+        task_id="run_market_snapshot",
+        python_callable=run_market_snapshot,
+        execution_timeout=timedelta(minutes=8),
+    )
+    timeseries = PythonOperator(
+        task_id="run_market_timeseries",
+        python_callable=run_market_timeseries,
+        execution_timeout=timedelta(minutes=20),
+    )
+    snapshot >> timeseries

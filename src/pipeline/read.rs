@@ -1,0 +1,201 @@
+//! Reading what is stored: quotes and prices as Arrow batches, and the processed layer as dated Parquet folders.
+//! Nothing here asks the source or changes a database.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use arrow_array::RecordBatch;
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use serde::Serialize;
+
+use crate::config::Settings;
+use crate::error::{Error, Result};
+use crate::frame::{prices_batch, table_batch, write_parquet};
+use crate::market::{CoinId, Slot};
+use crate::series::{PricePoint, Resolution, Span, days};
+use crate::store::{PricesQuery, SnapshotStore, TimeseriesStore};
+
+/// The quotes of the newest slot, or of the newest one that began at or before an instant.
+///
+/// # Errors
+/// [`Error::Data`] where there is none; otherwise as the database gives them.
+pub async fn quotes(settings: &Settings, at: Option<DateTime<Utc>>) -> Result<RecordBatch> {
+    let mut store =
+        SnapshotStore::open_existing(&settings.snapshot_url, &settings.vs_currency).await?;
+    let slot = store.newest_slot(at).await?.ok_or_else(|| match at {
+        None => Error::data("there is no snapshot yet: run `coinmill run snapshot`"),
+        Some(at) => Error::data(format!(
+            "there is no snapshot at or before {}",
+            at.format("%Y-%m-%dT%H:%M:%SZ")
+        )),
+    })?;
+    let table = store.quote_table(slot, slot.next()).await?;
+    store.close().await?;
+    table_batch(&table)
+}
+
+/// Which prices to read.
+#[derive(Debug, Clone)]
+pub struct Prices {
+    /// The coins; empty is all of them.
+    pub coins: Vec<CoinId>,
+    /// From this instant on.
+    pub start: Option<DateTime<Utc>>,
+    /// To before this instant.
+    pub end: Option<DateTime<Utc>>,
+    /// The resolution: they never mix.
+    pub resolution: Resolution,
+    /// As it was known at this instant.
+    pub as_of: Option<DateTime<Utc>>,
+}
+
+/// Price points by coin and stamp, with the newest values that were known.
+///
+/// # Errors
+/// [`Error::Data`] where nothing was known yet at `as_of`; otherwise as the database gives them.
+pub async fn prices(settings: &Settings, wanted: &Prices) -> Result<RecordBatch> {
+    let mut store =
+        TimeseriesStore::open_existing(&settings.timeseries_url, &settings.vs_currency).await?;
+    let query = query(&mut store, wanted).await?;
+    let rows = store.prices(&query).await;
+    store.close().await?;
+    prices_batch(&rows?)
+}
+
+async fn query(store: &mut TimeseriesStore, wanted: &Prices) -> Result<PricesQuery> {
+    let pin = match wanted.as_of {
+        None => None,
+        Some(at) => Some(store.pin(at).await?.ok_or_else(|| {
+            Error::data(format!(
+                "nothing was known at {}: history that was fetched later was learned later",
+                at.format("%Y-%m-%dT%H:%M:%SZ")
+            ))
+        })?),
+    };
+    let edge = |instant: Option<DateTime<Utc>>, open| {
+        instant.map_or(open, |instant| instant.timestamp_millis())
+    };
+    Ok(PricesQuery {
+        coins: wanted.coins.clone(),
+        resolution: wanted.resolution,
+        span: Span {
+            start: edge(wanted.start, 0),
+            end: edge(wanted.end, FAR),
+        },
+        pin,
+    })
+}
+
+/// Later than any point: 2200-01-01.
+const FAR: i64 = 7_258_118_400_000;
+
+/// What an export wrote.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Exported {
+    /// Files.
+    pub files: u64,
+    /// Quotes.
+    pub quotes: u64,
+    /// Price points.
+    pub points: u64,
+}
+
+/// Days read at once: enough that the table is not read for each day, few enough for memory.
+const DAYS: u32 = 30;
+
+/// Writes the processed layer as Parquet: `quotes/date=YYYY-MM-DD/quotes.parquet` and
+/// `prices/resolution=1h/date=YYYY-MM-DD/prices.parquet`. A day's file is written whole or not at all; writing it again
+/// replaces it.
+///
+/// # Errors
+/// [`Error::Store`] when a file cannot be written; otherwise as the databases give them.
+pub async fn export_parquet(
+    settings: &Settings,
+    folder: &Path,
+    from: Option<NaiveDate>,
+    to: Option<NaiveDate>,
+) -> Result<Exported> {
+    let mut exported = Exported::default();
+    let within =
+        |day: NaiveDate| from.is_none_or(|from| from <= day) && to.is_none_or(|to| day < to);
+    let mut store =
+        SnapshotStore::open_existing(&settings.snapshot_url, &settings.vs_currency).await?;
+    let held = store.holdings().await?;
+    for day in spanned(held.first_slot, held.newest_slot).filter(|day| within(*day)) {
+        let (start, end) = (slot_of(day), slot_of(day + TimeDelta::days(1)));
+        let table = store.quote_table(start, end).await?;
+        if !table.rows.is_empty() {
+            write_parquet(
+                &folder.join(format!("quotes/date={day}/quotes.parquet")),
+                &table_batch(&table)?,
+            )?;
+            exported.files += 1;
+            exported.quotes += table.rows.len() as u64;
+        }
+    }
+    store.close().await?;
+    if settings
+        .timeseries_url
+        .file()
+        .is_some_and(|file| !file.exists())
+    {
+        return Ok(exported);
+    }
+    let mut store =
+        TimeseriesStore::open_existing(&settings.timeseries_url, &settings.vs_currency).await?;
+    for held in store.holdings().await? {
+        let all: Vec<NaiveDate> = spanned(held.first, held.newest)
+            .filter(|day| within(*day))
+            .collect();
+        for chunk in all.chunks(DAYS as usize) {
+            let Some(first) = chunk.first() else { continue };
+            let start = slot_of(*first).start().timestamp_millis();
+            let span = Span {
+                start,
+                end: start + days(u32::try_from(chunk.len()).unwrap_or(DAYS)),
+            };
+            let query = PricesQuery {
+                coins: Vec::new(),
+                resolution: held.resolution,
+                span,
+                pin: None,
+            };
+            let mut by_day: BTreeMap<NaiveDate, Vec<(CoinId, PricePoint)>> = BTreeMap::new();
+            for (coin, point) in store.prices(&query).await? {
+                let day = DateTime::from_timestamp_millis(point.ts)
+                    .unwrap_or_default()
+                    .date_naive();
+                by_day.entry(day).or_default().push((coin, point));
+            }
+            for (day, rows) in by_day {
+                let name = format!(
+                    "prices/resolution={}/date={day}/prices.parquet",
+                    held.resolution
+                );
+                write_parquet(&folder.join(name), &prices_batch(&rows)?)?;
+                exported.files += 1;
+                exported.points += rows.len() as u64;
+            }
+        }
+    }
+    store.close().await?;
+    Ok(exported)
+}
+
+fn spanned(
+    first: Option<DateTime<Utc>>,
+    last: Option<DateTime<Utc>>,
+) -> impl Iterator<Item = NaiveDate> {
+    let (first, last) = (
+        first.map(|at| at.date_naive()),
+        last.map(|at| at.date_naive()),
+    );
+    first
+        .into_iter()
+        .flat_map(|first| first.iter_days())
+        .take_while(move |day| last.is_some_and(|last| *day <= last))
+}
+
+fn slot_of(day: NaiveDate) -> Slot {
+    Slot::containing(day.and_time(chrono::NaiveTime::MIN).and_utc())
+}

@@ -1,0 +1,135 @@
+//! `Frame`: rows as Arrow, handed to whatever library is there through the PyCapsule interface.
+//! It needs none of them; the `to_*` methods import theirs when they are called.
+
+use std::fmt::Write as _;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Float64Type, Int32Type, Int64Type, TimestampMillisecondType};
+use arrow_array::{Array, RecordBatch};
+use arrow_schema::DataType;
+use chrono::DateTime;
+use pyo3::prelude::*;
+use pyo3::types::PyCapsule;
+use pyo3_arrow::PyTable;
+
+/// Rows shown in a notebook.
+const SHOWN: usize = 10;
+
+/// See the stub for what users read.
+#[pyclass(frozen, module = "coinmill")]
+pub(super) struct Frame {
+    batch: RecordBatch,
+}
+
+impl From<RecordBatch> for Frame {
+    fn from(batch: RecordBatch) -> Self {
+        Self { batch }
+    }
+}
+
+#[pymethods]
+impl Frame {
+    #[pyo3(signature = (requested_schema = None))]
+    fn __arrow_c_stream__<'py>(
+        &self,
+        py: Python<'py>,
+        requested_schema: Option<Bound<'py, PyCapsule>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let table = PyTable::try_new(vec![self.batch.clone()], self.batch.schema())?;
+        table
+            .into_pyobject(py)?
+            .call_method1("__arrow_c_stream__", (requested_schema,))
+    }
+
+    fn __arrow_c_schema__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let table = PyTable::try_new(vec![], self.batch.schema())?;
+        table.into_pyobject(py)?.call_method0("__arrow_c_schema__")
+    }
+
+    fn to_arrow<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        slf.py().import("pyarrow")?.call_method1("table", (slf,))
+    }
+
+    fn to_polars<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        slf.py().import("polars")?.call_method1("DataFrame", (slf,))
+    }
+
+    fn to_pandas<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        Self::to_arrow(slf)?.call_method0("to_pandas")
+    }
+
+    #[getter]
+    fn columns(&self) -> Vec<String> {
+        self.batch
+            .schema()
+            .fields()
+            .iter()
+            .map(|field| field.name().clone())
+            .collect()
+    }
+
+    fn __len__(&self) -> usize {
+        self.batch.num_rows()
+    }
+
+    fn __repr__(&self) -> String {
+        format!(
+            "Frame({} rows: {})",
+            self.batch.num_rows(),
+            self.columns().join(", ")
+        )
+    }
+
+    fn _repr_html_(&self) -> String {
+        let mut html = String::from("<table><thead><tr>");
+        for name in self.columns() {
+            let _infallible = write!(html, "<th>{}</th>", escaped(&name));
+        }
+        html.push_str("</tr></thead><tbody>");
+        for row in 0..self.batch.num_rows().min(SHOWN) {
+            html.push_str("<tr>");
+            for column in self.batch.columns() {
+                let _infallible = write!(html, "<td>{}</td>", escaped(&cell(column.as_ref(), row)));
+            }
+            html.push_str("</tr>");
+        }
+        let _infallible = write!(
+            html,
+            "</tbody></table><p>{} rows</p>",
+            self.batch.num_rows()
+        );
+        html
+    }
+}
+
+fn cell(column: &dyn Array, row: usize) -> String {
+    if column.is_null(row) {
+        return String::new();
+    }
+    match column.data_type() {
+        DataType::Utf8 => column.as_string::<i32>().value(row).to_owned(),
+        DataType::Int64 => column.as_primitive::<Int64Type>().value(row).to_string(),
+        DataType::Float64 => column.as_primitive::<Float64Type>().value(row).to_string(),
+        DataType::Timestamp(..) => {
+            let stamp = column.as_primitive::<TimestampMillisecondType>().value(row);
+            DateTime::from_timestamp_millis(stamp).map_or_else(String::new, |t| {
+                t.format("%Y-%m-%d %H:%M:%S%.3f").to_string()
+            })
+        }
+        DataType::Dictionary(..) => {
+            let dictionary = column.as_dictionary::<Int32Type>();
+            dictionary
+                .key(row)
+                .map_or_else(String::new, |key| cell(dictionary.values().as_ref(), key))
+        }
+        other => other.to_string(),
+    }
+}
+
+/// Names and symbols come from outside, and a notebook runs what it shows.
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
+}

@@ -1,0 +1,123 @@
+"""Frames: what the database holds, in the hands of the libraries that people use."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import duckdb
+import pandas
+import polars
+import pyarrow
+import pyarrow.parquet
+import pytest
+
+import coinmill
+
+COINS = ["bitcoin", "ethereum"]
+
+
+def rows(query: str, **frames: coinmill.Frame) -> list[tuple[object, ...]]:
+    """What duckdb makes of a query over frames and files."""
+    with duckdb.connect() as connection:
+        for name, frame in frames.items():
+            connection.register(name, frame)
+        found: list[tuple[object, ...]] = connection.execute(query).fetchall()
+        return found
+
+
+@pytest.fixture
+def filled(sim: coinmill.Sim, tmp_path: Path) -> coinmill.Mill:
+    """A mill with a snapshot of 20 coins and a week of two coins, in SQLite files in the test's folder."""
+    mill = coinmill.Mill(**sim.settings, data_dir=tmp_path, top=20)
+    mill.run_snapshot()
+    mill.backfill(days=7, coins=COINS)
+    return mill
+
+
+def test_quotes_are_every_number_of_the_database(filled: coinmill.Mill, tmp_path: Path) -> None:
+    frame = filled.quotes()
+    assert len(frame) == 20
+    table = pyarrow.table(frame)
+    assert table.column_names == frame.columns
+    stored = sqlite3.connect(tmp_path / "snapshot.db")
+    query = "select c.id, current_price, ath_date, dominance_pct from quote join coin c on c.key = coin"
+    rows = {row[0]: row[1:] for row in stored.execute(query)}
+    for row in table.to_pylist():
+        price, ath_date, dominance = rows[row["coin_id"]]
+        assert (row["current_price"], row["dominance_pct"]) == (price, dominance)
+        assert row["ath_date"].timestamp() * 1000 == ath_date
+    caps = [row["market_cap"] for row in table.to_pylist()]
+    assert caps == sorted(caps, reverse=True)
+
+
+def test_polars_pandas_and_duckdb_read_the_same_prices(filled: coinmill.Mill) -> None:
+    frame = filled.prices(COINS)
+    from_polars = polars.DataFrame(frame)
+    assert from_polars.shape == (len(frame), 5)
+    assert frame.to_polars().equals(from_polars)
+    from_pandas = frame.to_pandas()
+    assert isinstance(from_pandas, pandas.DataFrame)
+    assert from_pandas["price"].tolist() == from_polars["price"].to_list()
+    counted = rows("select coin_id, count(*) from prices group by 1 order by 1", prices=frame)
+    assert counted == [(coin, len(filled.prices([coin]))) for coin in COINS]
+    assert str(from_polars["ts"].dtype) == "Datetime(time_unit='ms', time_zone='UTC')"
+
+
+def test_prices_are_cut_to_the_span_and_the_coins_asked_for(filled: coinmill.Mill, sim: coinmill.Sim) -> None:
+    day = (sim.now - timedelta(days=2)).date()
+    cut = filled.prices(["bitcoin"], day, day + timedelta(days=1)).to_polars()
+    assert set(cut["coin_id"].to_list()) == {"bitcoin"}
+    assert {stamp.date() for stamp in cut["ts"].to_list()} == {day}
+    assert 20 <= len(cut) <= 24
+    assert len(filled.prices(resolution="1d")) == 0
+    with pytest.raises(ValueError, match="5m, 1h or 1d"):
+        filled.prices(resolution="1 hour")  # type: ignore[arg-type]
+
+
+def test_prices_can_be_read_as_they_were_known(filled: coinmill.Mill, sim: coinmill.Sim) -> None:
+    first = sim.now
+    known = len(filled.prices())
+    sim.advance(7200)
+    filled.backfill(days=8, coins=COINS)
+    assert len(filled.prices()) > known
+    assert len(filled.prices(as_of=first)) == known
+    with pytest.raises(coinmill.DataError, match="nothing was known"):
+        filled.prices(as_of=first - timedelta(days=1))
+
+
+def test_quotes_can_be_read_as_of_a_slot(filled: coinmill.Mill, sim: coinmill.Sim) -> None:
+    first = sim.now
+    sim.advance(1800)
+    filled.run_snapshot()
+    slots = {frame.to_arrow()["slot"][0].as_py() for frame in (filled.quotes(), filled.quotes(first))}
+    assert max(slots) - min(slots) == timedelta(minutes=30)
+    with pytest.raises(coinmill.DataError, match="no snapshot at or before"):
+        filled.quotes(datetime(2020, 1, 1, tzinfo=timezone.utc))
+
+
+def test_a_frame_shows_itself_and_escapes_what_comes_from_outside(filled: coinmill.Mill) -> None:
+    frame = filled.quotes()
+    assert repr(frame).startswith("Frame(20 rows: slot, coin_id, symbol")
+    html = frame._repr_html_()
+    assert html.count("<tr>") == 11
+    assert "<script" not in html
+    assert "20 rows" in html
+
+
+def test_an_export_is_the_processed_layer_in_dated_folders(
+    filled: coinmill.Mill, sim: coinmill.Sim, tmp_path: Path
+) -> None:
+    target = tmp_path / "lake"
+    command = [sys.executable, "-m", "coinmill", "export", "--to", "parquet", str(target), "--data-dir", str(tmp_path)]
+    for _ in range(2):
+        subprocess.run(command, check=True, capture_output=True)
+    quotes = pyarrow.parquet.read_table(
+        target / "quotes" / f"date={sim.now.date()}" / "quotes.parquet", partitioning=None
+    )
+    assert quotes.equals(pyarrow.table(filled.quotes()))
+    assert rows(f"select count(*) from '{target}/prices/resolution=1h/*/prices.parquet'") == [(len(filled.prices()),)]
+    assert not list(target.rglob("*.part"))
