@@ -36,14 +36,18 @@ lint: setup $(AIRFLOW)/tools
 	cargo fmt --check
 	cargo clippy --quiet --all-targets -- -D warnings
 	cargo clippy --quiet --features python -- -D warnings
-	$(BIN)/ruff format --check python tests dags
-	$(BIN)/ruff check --quiet python tests dags
+	$(BIN)/ruff format --check python tests dags bench
+	$(BIN)/ruff check --quiet python tests dags bench
 	$(BIN)/mypy
 	MYPYPATH=tests:python $(BIN)/mypy --python-executable $(AIRFLOW)/python dags/*.py python/coinmill_airflow tests/airflow/*.py
 	$(BIN)/python -m mypy.stubtest --concise --allowlist tests/stubtest.txt coinmill
 
 test: setup $(AIRFLOW)/tools  ## everything, against a PostgreSQL cluster of its own
 	$(BIN)/python tests/postgres.py sh -c '$(CARGO_TEST) && cargo test --quiet --doc && $(BIN)/python -m pytest && $(AIRFLOW)/python -m pytest tests/airflow'
+
+bench: setup  ## side by side with what people write first; minutes, most of them for the optimised build
+	cargo build --release --bin coinmill
+	$(BIN)/python bench/sqlite_backfill.py --coinmill target/release/coinmill
 
 clean:
 	rm -rf .venv .venv-airflow target coinmill-demo

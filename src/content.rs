@@ -2,7 +2,7 @@
 //! It covers the accepted fields of the source under their natural keys; nothing derived, no keys or times of ours.
 
 use chrono::{DateTime, Utc};
-use sha2::{Digest, Sha256};
+use ring::digest::{Context, SHA256};
 
 use crate::market::{Quote, Slot};
 
@@ -13,7 +13,7 @@ use crate::market::{Quote, Slot};
 pub fn snapshot_hash<'a>(slot: Slot, quotes: impl IntoIterator<Item = &'a Quote>) -> String {
     let mut quotes: Vec<&Quote> = quotes.into_iter().collect();
     quotes.sort_by(|a, b| a.id.cmp(&b.id));
-    let mut hash = Sha256::new();
+    let mut hash = Context::new(&SHA256);
     instant(&mut hash, Some(slot.start()));
     for quote in quotes {
         text(&mut hash, Some(quote.id.as_str()));
@@ -32,20 +32,20 @@ pub fn snapshot_hash<'a>(slot: Slot, quotes: impl IntoIterator<Item = &'a Quote>
         text(&mut hash, quote.roi_currency.as_deref());
         instant(&mut hash, quote.observed_at);
     }
-    hex::encode(hash.finalize())
+    hex::encode(hash.finish())
 }
 
-fn field(hash: &mut Sha256, tag: u8, bytes: Option<[u8; 8]>) {
+fn field(hash: &mut Context, tag: u8, bytes: Option<[u8; 8]>) {
     match bytes {
         Some(bytes) => {
-            hash.update([tag]);
-            hash.update(bytes);
+            hash.update(&[tag]);
+            hash.update(&bytes);
         }
-        None => hash.update([0]),
+        None => hash.update(&[0]),
     }
 }
 
-fn instant(hash: &mut Sha256, instant: Option<DateTime<Utc>>) {
+fn instant(hash: &mut Context, instant: Option<DateTime<Utc>>) {
     field(
         hash,
         4,
@@ -53,7 +53,7 @@ fn instant(hash: &mut Sha256, instant: Option<DateTime<Utc>>) {
     );
 }
 
-fn text(hash: &mut Sha256, text: Option<&str>) {
+fn text(hash: &mut Context, text: Option<&str>) {
     field(hash, 1, text.map(|text| (text.len() as u64).to_be_bytes()));
-    hash.update(text.unwrap_or_default());
+    hash.update(text.unwrap_or_default().as_bytes());
 }

@@ -4,6 +4,7 @@
 mod arrival;
 mod credits;
 mod gather;
+mod intake;
 mod reach;
 mod read;
 mod report;

@@ -6,8 +6,8 @@ mod rules;
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
+use ring::digest::{SHA256, digest};
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 
 pub use rules::{CHART_RULES, FUTURE_TOLERANCE, QUOTE_RULES, RECORD_RULES, chart, record};
 
@@ -157,7 +157,10 @@ pub fn rule_set(thresholds: &Thresholds) -> String {
         .map(|rule| (rule.name, rule.verdict))
         .collect();
     let text = serde_json::json!([names, thresholds]).to_string();
-    hex::encode(Sha256::digest(text)).chars().take(12).collect()
+    hex::encode(digest(&SHA256, text.as_bytes()))
+        .chars()
+        .take(12)
+        .collect()
 }
 
 #[cfg(test)]

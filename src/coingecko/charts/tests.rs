@@ -189,7 +189,7 @@ proptest! {
             covered.insert(Span { start: from * 1000, end: to * 1000 });
         }
         prop_assert_eq!(covered.gaps_in(gap), vec![]);
-        prop_assert!(charts.len() as i64 <= length / (90 * 86_400) + 1);
+        prop_assert!(i64::try_from(charts.len()).unwrap() <= length / (90 * 86_400) + 1);
     }
 
     #[test]
