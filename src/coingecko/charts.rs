@@ -1,15 +1,18 @@
 //! `/coins/{id}/market_chart` and its range: which requests give which span at which resolution, and the body as points.
 //! Pure. Whether a point can be believed is judged here too, since a chart has no other fields to judge by.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 use url::Url;
 
 use crate::error::{Error, Result};
 use crate::http::Request;
 use crate::market::CoinId;
-use crate::quality::{Finding, Rule, chart as rules, record};
+use crate::quality::{FUTURE_TOLERANCE, Finding, Rule, chart as rules, record};
 use crate::series::{PricePoint, Resolution, Span, days};
 
 /// The longest range that the source answers hourly.
@@ -112,12 +115,15 @@ impl Chart {
         })
     }
 
-    /// The span that a body answers for, when it was answered at an instant; never past what is settled.
-    pub fn span(&self, answered_at: DateTime<Utc>) -> Option<Span> {
+    /// The span that a body answers for, when it was made at an instant and begins with a stamp; never past what is settled.
+    /// The last day may begin some seconds before its 24 hours.
+    fn span_of(&self, answered_at: DateTime<Utc>, first: Option<i64>) -> Option<Span> {
         let settled = self.resolution().settled(answered_at);
         // `Date` counts whole seconds, so the source's window began up to one later
-        let ago =
-            |count: u32| (answered_at + TimeDelta::seconds(1)).timestamp_millis() - days(count);
+        let ago = |count: u32| {
+            let start = (answered_at + TimeDelta::seconds(1)).timestamp_millis() - days(count);
+            first.map_or(start, |first| first.min(start))
+        };
         match self.window {
             Window::LastDay => Span::new(ago(1), settled),
             Window::Hourly { from, to } => Span::new(from * 1000, settled.min(to * 1000)),
@@ -154,30 +160,43 @@ pub fn charts(
         }
         Resolution::Hour => gaps
             .iter()
-            .flat_map(|gap| hourly(*gap))
+            .flat_map(|gap| hourly(*gap, now.timestamp()))
             .map(chart)
             .collect(),
         Resolution::Day => {
-            let oldest = gaps.iter().map(|gap| gap.start).min();
-            let count =
-                |start: i64| u32::try_from((now_ms - start).div_euclid(days(1)) + 1).unwrap_or(1);
+            let oldest = gaps.iter().filter_map(|gap| first_midnight(*gap)).min();
+            let count = |midnight: i64| {
+                u32::try_from((now_ms - midnight + days(1) - 1).div_euclid(days(1)))
+                    .unwrap_or(1)
+                    .max(1)
+            };
             oldest
-                .map(|start| chart(Window::Daily { days: count(start) }))
+                .map(|midnight| {
+                    chart(Window::Daily {
+                        days: count(midnight),
+                    })
+                })
                 .into_iter()
                 .collect()
         }
     }
 }
 
-fn hourly(gap: Span) -> Vec<Window> {
-    let (from, to) = (
-        gap.start.div_euclid(1000),
-        gap.end.div_euclid(1000) + i64::from(gap.end.rem_euclid(1000) > 0),
-    );
+/// The first midnight of a span: daily points lie nowhere else.
+pub fn first_midnight(span: Span) -> Option<i64> {
+    let midnight = (span.start + days(1) - 1).div_euclid(days(1)) * days(1);
+    span.contains(midnight).then_some(midnight)
+}
+
+/// Windows of one length, so that the last is not a short one; a short gap is stretched, to now first, since what lies
+/// before it may be beyond the plan.
+fn hourly(gap: Span, now: i64) -> Vec<Window> {
+    let from = gap.start.div_euclid(1000);
+    let to = gap.end.div_euclid(1000) + i64::from(gap.end.rem_euclid(1000) > 0);
+    let to = to.max((from + SHORTEST_RANGE).min(now));
     let from = from.min(to - SHORTEST_RANGE);
     let longest = days(HOURLY_DAYS) / 1000;
     let count = (to - from + longest - 1) / longest;
-    // windows of one length, so that the last is not a short one
     let edge = |index: i64| from + (to - from) * index / count;
     (0..count)
         .map(|index| Window::Hourly {
@@ -190,6 +209,8 @@ fn hourly(gap: Span) -> Vec<Window> {
 /// What a body holds.
 #[derive(Debug, Default)]
 pub struct Points {
+    /// The span that it answers for; none where it was refused whole.
+    pub span: Option<Span>,
     /// The points of the span, in the order of their stamps, each stamp once.
     pub points: Vec<PricePoint>,
     /// What was refused: its place in the arrays (`None` for the whole body), why, and its text.
@@ -206,30 +227,31 @@ struct Wire<'a> {
     total_volumes: Vec<(i64, &'a RawValue)>,
 }
 
-/// The settled points of a body, and what was refused of it. A body that is no chart, whose arrays do not belong
-/// together or whose spacing is not the resolution asked for is refused whole.
+/// What a body of a chart, made at an instant, answers, and what was refused of it. A body that is no chart, whose arrays do
+/// not belong together or whose spacing is not the resolution asked for is refused whole.
 ///
 /// # Errors
 /// [`Error::Source`], retryable, when the body is not JSON: it was cut.
-pub fn parse(body: &[u8], resolution: Resolution, span: Option<Span>) -> Result<Points> {
+pub fn parse(body: &[u8], chart: &Chart, made_at: DateTime<Utc>) -> Result<Points> {
     let whole = |rule: &'static Rule, found: String| {
         let text = String::from_utf8_lossy(body).chars().take(SHOWN).collect();
+        let finding = Finding {
+            rule,
+            field: "body",
+            found,
+        };
         Points {
+            span: None,
             points: Vec::new(),
-            refused: vec![(
-                None,
-                Finding {
-                    rule,
-                    field: "body",
-                    found,
-                },
-                text,
-            )],
+            refused: vec![(None, finding, text)],
         }
     };
     let wire: Wire<'_> = match serde_json::from_slice(body) {
         Ok(wire) => wire,
-        Err(error) if error.is_data() => return Ok(whole(&rules::NOT_A_CHART, error.to_string())),
+        // JSON, but of another shape
+        Err(error) if serde_json::from_slice::<IgnoredAny>(body).is_ok() => {
+            return Ok(whole(&rules::NOT_A_CHART, error.to_string()));
+        }
         Err(error) => {
             return Err(Error::Source {
                 message: "the source's body of a chart is not whole JSON".to_owned(),
@@ -261,11 +283,32 @@ pub fn parse(body: &[u8], resolution: Resolution, span: Option<Span>) -> Result<
         );
         return Ok(whole(&rules::UNEVEN_ARRAYS, found));
     }
+    let resolution = chart.resolution();
+    let Some(nominal) = chart.span_of(made_at, None) else {
+        return Ok(Points::default());
+    };
+    // a stamp far outside what was asked for says nothing of the chart
+    let near = nominal.start - 2 * resolution.step()
+        ..=made_at.timestamp_millis() + FUTURE_TOLERANCE.num_milliseconds();
+    let mut stamps: Vec<i64> = prices
+        .iter()
+        .map(|(ts, _)| *ts)
+        .filter(|ts| near.contains(ts))
+        .collect();
+    stamps.sort_unstable();
+    stamps.dedup();
+    if let Some(spacing) = odd_spacing(&stamps, resolution) {
+        let found = format!("{spacing} ms between points, asked for {resolution}");
+        return Ok(whole(&rules::WRONG_GRANULARITY, found));
+    }
+    let span = chart.span_of(made_at, stamps.first().copied());
     let mut parsed = Points {
+        span,
         points: Vec::with_capacity(prices.len()),
         refused: Vec::new(),
     };
     let Some(span) = span else { return Ok(parsed) };
+    let mut kept: HashMap<i64, PricePoint> = HashMap::with_capacity(prices.len());
     for (place, ((p, m), v)) in prices
         .iter()
         .zip(market_caps)
@@ -275,23 +318,48 @@ pub fn parse(body: &[u8], resolution: Resolution, span: Option<Span>) -> Result<
         if !span.contains(p.0) {
             continue;
         }
-        match point(p.0, p.1, m.1, v.1) {
-            Ok(point) => parsed.points.push(point),
-            Err(finding) => {
-                let text = format!("[{},{},{},{}]", p.0, p.1.get(), m.1.get(), v.1.get());
-                parsed.refused.push((Some(place as u64), finding, text));
-            }
+        let judged =
+            point(p.0, p.1, m.1, v.1).and_then(|point| match kept.insert(point.ts, point) {
+                Some(first) if first != point => {
+                    kept.insert(point.ts, first);
+                    Err(Finding {
+                        rule: &rules::CONTRADICTORY_STAMP,
+                        field: "ts",
+                        found: point.ts.to_string(),
+                    })
+                }
+                _ => Ok(()),
+            });
+        if let Err(finding) = judged {
+            let text = format!("[{},{},{},{}]", p.0, p.1.get(), m.1.get(), v.1.get());
+            parsed.refused.push((Some(place as u64), finding, text));
         }
     }
-    parsed.points.sort_by_key(|point| point.ts);
-    if let Some(median) = median_spacing(&parsed.points)
-        && !(resolution.step() / 2..=resolution.step() * 2).contains(&median)
-    {
-        let found = format!("{median} ms between points, asked for {resolution}");
-        return Ok(whole(&rules::WRONG_GRANULARITY, found));
-    }
-    contradictions(&mut parsed);
+    parsed.points.extend(kept.into_values());
+    parsed.points.sort_unstable_by_key(|point| point.ts);
     Ok(parsed)
+}
+
+/// The spacing that says that a chart is not of a resolution, if there is one. Two stamps tell little, since one may be the
+/// live point and coins can be silent for hours; but two midnights are a daily chart's.
+fn odd_spacing(stamps: &[i64], resolution: Resolution) -> Option<i64> {
+    let step = resolution.step();
+    let mut spacings: Vec<i64> = stamps
+        .windows(2)
+        .filter_map(|pair| Some(pair.get(1)? - pair.first()?))
+        .collect();
+    let middle = spacings.len() / 2;
+    match spacings.len() {
+        0 => None,
+        1 => {
+            let daily = resolution != Resolution::Day && stamps.iter().all(|ts| ts % days(1) == 0);
+            spacings.first().copied().filter(|_| daily)
+        }
+        _ => {
+            let median = *spacings.select_nth_unstable(middle).1;
+            Some(median).filter(|median| !(step / 2..=step * 2).contains(median))
+        }
+    }
 }
 
 /// The most characters of a refused body that are kept beside the reason: the body itself is in the landing.
@@ -334,35 +402,6 @@ fn number(
         Ok(number) if number.is_finite() => Ok(Some(number + 0.0)),
         _ => Err(refuse(&record::NON_FINITE)),
     }
-}
-
-fn median_spacing(points: &[PricePoint]) -> Option<i64> {
-    let mut spacings: Vec<i64> = points
-        .windows(2)
-        .filter_map(|pair| Some(pair.get(1)?.ts - pair.first()?.ts))
-        .collect();
-    let middle = spacings.len() / 2;
-    (spacings.len() >= 2).then(|| *spacings.select_nth_unstable(middle).1)
-}
-
-/// A stamp that comes twice counts once; where its values differ, the second is refused.
-fn contradictions(parsed: &mut Points) {
-    let mut kept: Vec<PricePoint> = Vec::with_capacity(parsed.points.len());
-    for point in parsed.points.drain(..) {
-        match kept.last().filter(|last| last.ts == point.ts) {
-            None => kept.push(point),
-            Some(last) if *last == point => {}
-            Some(_) => {
-                let finding = Finding {
-                    rule: &rules::CONTRADICTORY_STAMP,
-                    field: "ts",
-                    found: point.ts.to_string(),
-                };
-                parsed.refused.push((None, finding, format!("{point:?}")));
-            }
-        }
-    }
-    parsed.points = kept;
 }
 
 #[cfg(test)]

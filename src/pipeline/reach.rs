@@ -62,6 +62,11 @@ fn oldest(resolution: Resolution, plan: &Plan, now: DateTime<Utc>) -> Option<i64
 pub(super) fn span(wanted: &Backfill, plan: &Plan, now: DateTime<Utc>) -> Result<Option<Span>> {
     let settled = wanted.resolution.settled(now);
     let (start, end) = match wanted.reach {
+        Reach::Days(0) => {
+            return Err(Error::argument(
+                "a span of 0 days is empty: ask for --days 1 or more",
+            ));
+        }
         Reach::Days(count) => (settled - days(count), settled),
         Reach::Between(from, to) => {
             let to = to.unwrap_or(now);

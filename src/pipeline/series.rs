@@ -14,7 +14,7 @@ use super::{Observer, Progress};
 use crate::clock::Clock;
 use crate::coingecko::charts::{self, Chart};
 use crate::error::{Error, Result};
-use crate::http::{Client, Reply};
+use crate::http::{Client, Reply, refusal};
 use crate::landing::{self, Landed, RunFolder};
 use crate::market::CoinId;
 use crate::series::{Resolution, Spans};
@@ -166,13 +166,7 @@ async fn answer(asking: Arc<Asking>, chart: Chart) -> (Chart, Result<AnsweredCha
 
 /// A landed body as what it answers.
 fn read(chart: &Chart, landed: Landed, body: &[u8]) -> Result<AnsweredChart> {
-    let resolution = chart.resolution();
-    let span = chart.span(landed.made_at());
-    let parsed = charts::parse(body, resolution, span)?;
-    let whole = parsed
-        .refused
-        .iter()
-        .any(|(place, finding, _)| place.is_none() && finding.field == "body");
+    let parsed = charts::parse(body, chart, landed.made_at())?;
     let refused = parsed
         .refused
         .into_iter()
@@ -187,12 +181,32 @@ fn read(chart: &Chart, landed: Landed, body: &[u8]) -> Result<AnsweredChart> {
     Ok(AnsweredChart {
         landed,
         coin: chart.coin.clone(),
-        resolution,
-        span: span.filter(|_| !whole),
+        resolution: chart.resolution(),
+        span: parsed.span,
         points: parsed.points,
         refused: refused.collect(),
         fresh: false,
     })
+}
+
+/// A body out of the landing as what it answers. What was landed was not judged: it may be a refusal.
+fn read_landed(
+    root: &Path,
+    vs_currency: &str,
+    chart: &Chart,
+    landed: &Landed,
+) -> Result<AnsweredChart> {
+    let reply = Reply {
+        url: landed.url().to_owned(),
+        status: landed.status,
+        headers: landed.headers.clone(),
+        body: landing::read(root, landed)?.into(),
+        received_at: landed.received_at,
+    };
+    match refusal(&chart.request(vs_currency), &reply, None) {
+        Some(refused) => Err(refused.error),
+        None => read(chart, landed.clone(), &reply.body),
+    }
 }
 
 /// Takes up what dead runs of a resolution have landed and nobody has stored: nothing is paid for twice. Returns how many
@@ -227,8 +241,7 @@ pub(super) async fn adopt(
             else {
                 continue;
             };
-            let answered =
-                landing::read(root, &body).and_then(|bytes| read(&chart, body.clone(), &bytes));
+            let answered = read_landed(root, vs_currency, &chart, &body);
             match answered {
                 Ok(answered) => commit.charts.push(marked(answered, coverage)),
                 Err(error) => tracing::debug!("{} is not taken up: {}", body.path, error.chain()),
@@ -236,6 +249,10 @@ pub(super) async fn adopt(
         }
         commit.adopted.push(run);
     }
-    let bodies = commit.charts.len() as u64;
+    let bodies = commit
+        .charts
+        .iter()
+        .filter(|chart| chart.span.is_some())
+        .count() as u64;
     Ok((commit, bodies))
 }

@@ -15,7 +15,7 @@ use super::series::{Asking, Outcome, adopt, ask_all};
 use super::series_report::SeriesReport;
 use super::writer::Writer;
 use crate::clock::Clock;
-use crate::coingecko::charts::Chart;
+use crate::coingecko::charts::{Chart, first_midnight};
 use crate::config::Settings;
 use crate::error::{Error, Result};
 use crate::http::Client;
@@ -34,9 +34,15 @@ pub(super) struct SeriesRun<'a> {
     began: Instant,
     store: TimeseriesStore,
     coverage: HashMap<CoinId, Spans>,
-    /// Bodies taken up from runs that died, and what they gave.
-    adopted: u64,
-    taken_up: Stored,
+    taken_up: TakenUp,
+}
+
+/// What runs that died had landed, and what it gave.
+#[derive(Debug, Clone, Copy, Default)]
+struct TakenUp {
+    bodies: u64,
+    stored: Stored,
+    rejected: u64,
 }
 
 impl<'a> SeriesRun<'a> {
@@ -60,7 +66,6 @@ impl<'a> SeriesRun<'a> {
             source: settings.api_url.to_string(),
         };
         store.begin_run(&start).await?;
-        let (coverage, adopted, taken_up) = (HashMap::new(), 0, Stored::default());
         let mut run = Self {
             settings,
             clock,
@@ -68,9 +73,8 @@ impl<'a> SeriesRun<'a> {
             resolution,
             began,
             store,
-            coverage,
-            adopted,
-            taken_up,
+            coverage: HashMap::new(),
+            taken_up: TakenUp::default(),
         };
         match run.take_up().await {
             Ok(()) => Ok(run),
@@ -90,11 +94,18 @@ impl<'a> SeriesRun<'a> {
         )
         .await?;
         if !commit.adopted.is_empty() {
-            self.taken_up = self
-                .store
-                .commit(&self.start.id, &commit, self.clock.now())
-                .await?;
-            self.adopted = bodies;
+            self.taken_up = TakenUp {
+                bodies,
+                rejected: commit
+                    .charts
+                    .iter()
+                    .map(|chart| chart.refused.len() as u64)
+                    .sum(),
+                stored: self
+                    .store
+                    .commit(&self.start.id, &commit, self.clock.now())
+                    .await?,
+            };
         }
         Ok(())
     }
@@ -115,10 +126,21 @@ impl<'a> SeriesRun<'a> {
         let gaps = coins.iter().map(|coin| {
             let covered = self.coverage.get(coin).unwrap_or(&none);
             let mut gaps = covered.gaps_in(span);
-            gaps.retain(|gap| gap.length() >= self.resolution.step().min(span.length()));
+            gaps.retain(|gap| self.is_due(*gap, span));
             (coin.clone(), gaps)
         });
         gaps.filter(|(_, gaps)| !gaps.is_empty()).collect()
+    }
+
+    /// True for a gap that can hold a point: a day's is at midnight; at the end of what is settled, a step has to pass before
+    /// there can be a new one.
+    fn is_due(&self, gap: Span, span: Span) -> bool {
+        match self.resolution {
+            Resolution::Day => first_midnight(gap).is_some(),
+            resolution => {
+                gap.end < span.end || gap.length() >= resolution.step().min(span.length())
+            }
+        }
     }
 
     /// Asks for the charts, stores what comes, and writes how it ended.
@@ -146,7 +168,6 @@ impl<'a> SeriesRun<'a> {
             began,
             store,
             mut coverage,
-            adopted,
             taken_up,
         } = self;
         let mut writer = Writer::new(Arc::clone(&asking), &start.id, store);
@@ -167,6 +188,7 @@ impl<'a> SeriesRun<'a> {
             // the first call gave the failed commit's error; the second gives the store
             Err(error) => (writer.idle().await?, Some(error)),
         };
+        let calls = asking.client.spent().calls;
         let run = Self {
             settings,
             clock,
@@ -175,25 +197,24 @@ impl<'a> SeriesRun<'a> {
             began,
             store,
             coverage,
-            adopted,
             taken_up,
         };
         let outcome = match (asked, failure, settled) {
             (Ok(outcome), None, Ok(())) => outcome,
             (Err(error), ..) | (_, Some(error), _) | (_, _, Err(error)) => {
-                return run.fail(error).await;
+                return run.fail_after(calls, error).await;
             }
         };
-        if outcome.answered == 0 && run.adopted == 0 {
+        if outcome.answered == 0 && run.taken_up.bodies == 0 {
             let first = match (outcome.error, outcome.missing.first()) {
                 (Some(error), _) => error,
                 (None, Some(missing)) => Error::data(format!("nothing came: {missing}")),
                 (None, None) => Error::data("nothing came"),
             };
-            return run.fail(first).await;
+            return run.fail_after(calls, first).await;
         }
         let done = Done {
-            calls: asking.client.spent().calls,
+            calls,
             folder: asking.folder.path(),
             stored: writer.stored,
             commit_s: writer.seconds,
@@ -244,13 +265,13 @@ impl<'a> SeriesRun<'a> {
             },
             expected,
             received: outcome.answered,
-            stored: stored.points + self.taken_up.points,
-            revisions: stored.revisions + self.taken_up.revisions,
-            rejected: outcome.rejected,
+            stored: stored.points + self.taken_up.stored.points,
+            revisions: stored.revisions + self.taken_up.stored.revisions,
+            rejected: outcome.rejected + self.taken_up.rejected,
             postponed,
             missing: outcome.missing,
             calls: done.as_ref().map_or(0, |done| done.calls),
-            reused: self.adopted,
+            reused: self.taken_up.bodies,
             landing: done.map(|done| done.folder.display().to_string()),
             started_at: self.start.started_at,
             finished_at: self.clock.now(),
@@ -282,8 +303,12 @@ impl<'a> SeriesRun<'a> {
     }
 
     /// Writes that the run failed, and returns why.
-    pub(super) async fn fail<T>(mut self, error: Error) -> Result<T> {
-        let end = failed(&error, 0, self.clock.now());
+    pub(super) async fn fail<T>(self, error: Error) -> Result<T> {
+        self.fail_after(0, error).await
+    }
+
+    async fn fail_after<T>(mut self, calls: u64, error: Error) -> Result<T> {
+        let end = failed(&error, calls, self.clock.now());
         // the run's own error matters more than that it could not be written down
         if let Err(second) = self.store.end_run(&self.start.id, &end).await {
             tracing::warn!(

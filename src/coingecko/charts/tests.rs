@@ -22,14 +22,33 @@ fn body(points: &[(i64, &str)]) -> String {
     format!(r#"{{"prices":{all},"market_caps":{all},"total_volumes":{all}}}"#)
 }
 
-const WIDE: Option<Span> = Some(Span {
-    start: 0,
-    end: i64::MAX,
-});
 const HOUR: i64 = 3_600_000;
 
+/// What a body with stamps from 1970 on gives.
+fn read(body: &[u8], resolution: Resolution) -> Result<Points> {
+    let (window, made_at) = match resolution {
+        Resolution::FiveMinutes => (Window::LastDay, "1970-01-01T23:50:00Z"),
+        Resolution::Hour => (
+            Window::Hourly {
+                from: 0,
+                to: 4_102_444_800,
+            },
+            "2100-01-01T00:35:00Z",
+        ),
+        Resolution::Day => (Window::Daily { days: 60_000 }, "2100-01-01T00:35:00Z"),
+    };
+    parse(
+        body,
+        &Chart {
+            coin: coin(),
+            window,
+        },
+        made_at.parse().unwrap(),
+    )
+}
+
 fn rules_of(body: &str, resolution: Resolution) -> Vec<&'static str> {
-    parse(body.as_bytes(), resolution, WIDE)
+    read(body.as_bytes(), resolution)
         .unwrap()
         .refused
         .iter()
@@ -75,9 +94,7 @@ fn the_live_end_of_a_chart_is_no_history() {
         (settled, "3"),
         (settled + HOUR / 3, "4"),
     ]);
-    let points = parse(text.as_bytes(), Resolution::Hour, chart.span(now()))
-        .unwrap()
-        .points;
+    let points = parse(text.as_bytes(), &chart, now()).unwrap().points;
     assert_eq!(
         points.iter().map(|point| point.price).collect::<Vec<_>>(),
         [Some(1.0), Some(2.0)]
@@ -88,7 +105,7 @@ fn the_live_end_of_a_chart_is_no_history() {
 fn a_live_stamp_before_its_neighbour_does_not_disturb_the_order() {
     let step = 300_000;
     let text = body(&[(0, "1"), (step, "2"), (3 * step, "4"), (2 * step, "3")]);
-    let points = parse(text.as_bytes(), Resolution::FiveMinutes, WIDE)
+    let points = read(text.as_bytes(), Resolution::FiveMinutes)
         .unwrap()
         .points;
     assert!(points.windows(2).all(|pair| pair[0].ts < pair[1].ts));
@@ -103,7 +120,7 @@ fn nulls_are_nulls_and_what_cannot_be_is_refused_alone() {
         (3 * HOUR, "1e999"),
         (4 * HOUR, "0"),
     ]);
-    let parsed = parse(text.as_bytes(), Resolution::Hour, WIDE).unwrap();
+    let parsed = read(text.as_bytes(), Resolution::Hour).unwrap();
     assert_eq!(
         parsed
             .points
@@ -156,7 +173,7 @@ fn a_body_that_is_not_what_was_asked_for_is_refused_whole() {
     );
     assert_eq!(rules_of("[]", Resolution::Hour), ["not_a_chart"]);
     assert!(
-        parse(b"{\"prices\":[[0,1", Resolution::Hour, WIDE)
+        read(b"{\"prices\":[[0,1", Resolution::Hour)
             .unwrap_err()
             .is_retryable()
     );
@@ -194,7 +211,7 @@ proptest! {
 
     #[test]
     fn no_body_makes_it_panic(body in proptest::collection::vec(any::<u8>(), 0..200)) {
-        let _ = parse(&body, Resolution::Hour, WIDE);
+        let _ = read(&body, Resolution::Hour);
     }
 
     #[test]
@@ -202,7 +219,7 @@ proptest! {
         let number = f64::from_bits(bits).abs();
         prop_assume!(number.is_finite());
         let text = body(&[(0, &serde_json::to_string(&number).unwrap())]);
-        let points = parse(text.as_bytes(), Resolution::Hour, WIDE).unwrap().points;
+        let points = read(text.as_bytes(), Resolution::Hour).unwrap().points;
         prop_assert_eq!(points[0].volume, Some(number));
     }
 }
