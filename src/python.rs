@@ -28,12 +28,12 @@ fn _main(py: Python<'_>, arguments: Vec<OsString>) -> u8 {
     py.detach(|| crate::cli::run(arguments))
 }
 
-/// The demo: a simulated market and a run against it, into SQLite in a folder of its own.
+/// The demo: a simulated market and both runs against it, into SQLite in a folder of its own.
 #[pyfunction]
 #[pyo3(signature = (data_dir = PathBuf::from("coinmill-demo")))]
 fn demo(py: Python<'_>, data_dir: PathBuf) -> PyResult<Bound<'_, PyAny>> {
     let shown = wait::block_on(py, async move { crate::cli::run_demo(&data_dir).await })?;
-    to_python(py, &shown.report)
+    to_python(py, &shown.reports)
 }
 
 /// The module.

@@ -180,7 +180,9 @@ def test_the_command_of_the_wheel_is_the_command(sim: coinmill.Sim, tmp_path: Pa
 
 
 def test_the_demo_returns_its_report(tmp_path: Path) -> None:
-    assert coinmill.demo(tmp_path)["state"] == "complete"
+    first = coinmill.demo(tmp_path)
+    assert (first["snapshot"]["state"], first["timeseries"]["state"]) == ("complete", "complete")
+    assert first["timeseries"]["stored"] > 250 * 200
 
 
 def test_a_stopped_market_says_so(sim: coinmill.Sim) -> None:

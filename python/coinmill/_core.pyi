@@ -6,7 +6,7 @@ from typing import Any, final
 
 from typing_extensions import Self
 
-from coinmill.records import Resolution, Run, RunReport, SeriesReport, Status
+from coinmill.records import DemoReports, Resolution, Run, RunReport, SeriesReport, Status
 
 __version__: str
 
@@ -321,7 +321,10 @@ class Sim:
         self, _kind: type[BaseException] | None, _value: BaseException | None, _traceback: TracebackType | None, /
     ) -> None: ...
 
-def demo(data_dir: str | PathLike[str] = ...) -> RunReport:
-    """Run a snapshot against a simulated market, into SQLite in a folder of its own; no network is used."""
+def demo(data_dir: str | PathLike[str] = ...) -> DemoReports:
+    """Run a snapshot and the time series against a simulated market, into SQLite in a folder of their own.
+
+    No network is used, and no setting is taken from outside.
+    """
 
 def _main(arguments: Sequence[str]) -> int: ...

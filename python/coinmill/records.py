@@ -68,6 +68,13 @@ class SeriesReport(TypedDict):
     error: str | None
 
 
+class DemoReports(TypedDict):
+    """What came of the demo's two runs."""
+
+    snapshot: RunReport
+    timeseries: SeriesReport
+
+
 class Run(TypedDict):
     """A row of the ledger."""
 

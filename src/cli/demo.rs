@@ -1,34 +1,48 @@
-//! `coinmill demo`: a simulated market, a run against it, and what came of it; offline, into SQLite.
+//! `coinmill demo`: a simulated market, both runs against it, and what came of them; offline, into SQLite.
 //! It takes no settings from outside, so that it never touches a real database or a real API.
 
 use std::path::Path;
 
+use serde::Serialize;
+
 use crate::config::{Layers, Settings};
 use crate::error::Result;
 use crate::market::Quote;
-use crate::pipeline::{self, Report, RunState};
+use crate::pipeline::{self, Report, RunState, SeriesReport};
+use crate::series::Resolution;
 use crate::sim::{Sim, SimOptions};
 
 /// How many prices it shows.
 const SHOWN: usize = 10;
 
+/// What came of both runs.
+#[derive(Serialize)]
+pub(crate) struct Reports {
+    snapshot: Report,
+    timeseries: SeriesReport,
+}
+
 /// What the demo made.
 pub(crate) struct Shown {
-    pub(crate) report: Report,
+    pub(crate) reports: Reports,
     quotes: Vec<Quote>,
     settings: Settings,
 }
 
-/// Starts a market, runs a snapshot against it, and reads the first quotes back.
+/// Starts a market, runs a snapshot and the time series against it, and reads the first quotes back.
 pub(crate) async fn run_demo(dir: &Path) -> Result<Shown> {
     let sim = Sim::start(SimOptions::default()).await?;
     let settings = settings(dir, &sim)?;
-    let report = pipeline::run_snapshot(&settings, None, &|_| ()).await?;
+    let snapshot = pipeline::run_snapshot(&settings, None, &|_| ()).await?;
+    let timeseries = pipeline::run_timeseries(&settings, Resolution::FiveMinutes, &|_| ()).await?;
     let mut quotes = pipeline::latest_quotes(&settings).await?;
     sim.stop().await;
     quotes.truncate(SHOWN);
     Ok(Shown {
-        report,
+        reports: Reports {
+            snapshot,
+            timeseries,
+        },
         quotes,
         settings,
     })
@@ -37,27 +51,34 @@ pub(crate) async fn run_demo(dir: &Path) -> Result<Shown> {
 /// Runs the demo and shows what came of it.
 pub(super) async fn demo(dir: &Path, json: bool) -> Result<u8> {
     let Shown {
-        report,
+        reports,
         quotes,
         settings,
     } = run_demo(dir).await?;
-    super::print(json, &report, || {
+    let Reports {
+        snapshot,
+        timeseries,
+    } = &reports;
+    super::print(json, &reports, || {
         format!(
-            "A simulated market of CoinGecko's shape; no network is used.\n\n{}\n{}\n\n\
-             database  {}\nlanding   {}\n\n\
+            "A simulated market of CoinGecko's shape; no network is used.\n\n{}\n{}\n{}\n\n\
+             database  {}\n          {}\nlanding   {}\n\n\
              Look around:  coinmill status --data-dir {dir}      coinmill runs --data-dir {dir}\n\
              \x20             sqlite3 {file} 'select * from v_latest_prices limit 5'\n\
-             Again:        coinmill demo      (within the half-hour it spends no call and stores nothing twice)\n\
+             Again:        coinmill demo      (at once, it spends no call and stores nothing twice)\n\
              For real:     coinmill run snapshot",
-            super::show::report(&report),
+            super::show::report(snapshot),
+            super::show::series(timeseries),
             super::show::prices(&quotes, &settings.vs_currency),
             settings.snapshot_url,
+            settings.timeseries_url,
             settings.landing_dir.display(),
             file = settings.snapshot_url.file().unwrap_or(dir).display(),
             dir = dir.display(),
         )
     })?;
-    Ok(if report.state == RunState::Complete {
+    let complete = [snapshot.state, timeseries.state] == [RunState::Complete; 2];
+    Ok(if complete {
         super::COMPLETE
     } else {
         super::PARTIAL
