@@ -21,6 +21,12 @@ const HOURLY_DAYS: u32 = 90;
 /// The shortest range that we ask for: one of a day or less that ends now is answered five-minutely.
 const SHORTEST_RANGE: i64 = 2 * 86_400;
 
+/// A range that ends within so long of now is closed by the live point.
+const LIVE_EDGE: TimeDelta = TimeDelta::minutes(5);
+
+/// The oldest that a live point can be: 29 minutes were seen.
+const LIVE_AGE: TimeDelta = TimeDelta::hours(1);
+
 /// What one request asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Window {
@@ -112,6 +118,23 @@ impl Chart {
         Some(Self {
             coin: CoinId::from_source(coin),
             window,
+        })
+    }
+
+    /// The stamp of the live point, which closes a window that ends now: it has whole seconds, and was up to half an hour
+    /// old, so just after an hour it can lie before what is settled. What comes from it on is left to a later fetch.
+    fn live_stamp(&self, made_at: DateTime<Utc>, last: Option<i64>) -> Option<i64> {
+        let now = made_at.timestamp_millis();
+        let ends_now = match self.window {
+            Window::Hourly { to, .. } => to * 1000 >= now - LIVE_EDGE.num_milliseconds(),
+            Window::LastDay | Window::Daily { .. } => true,
+        };
+        let step = match self.window {
+            Window::Daily { .. } => days(1),
+            _ => i64::MAX,
+        };
+        last.filter(|ts| {
+            ends_now && ts % 1000 == 0 && ts % step != 0 && now - ts < LIVE_AGE.num_milliseconds()
         })
     }
 
@@ -301,7 +324,15 @@ pub fn parse(body: &[u8], chart: &Chart, made_at: DateTime<Utc>) -> Result<Point
         let found = format!("{spacing} ms between points, asked for {resolution}");
         return Ok(whole(&rules::WRONG_GRANULARITY, found));
     }
-    let span = chart.span_of(made_at, stamps.first().copied());
+    let before_live = chart.live_stamp(made_at, prices.last().map(|(ts, _)| *ts));
+    let span = chart
+        .span_of(made_at, stamps.first().copied())
+        .and_then(|span| {
+            Span::new(
+                span.start,
+                before_live.map_or(span.end, |live| span.end.min(live)),
+            )
+        });
     let mut parsed = Points {
         span,
         points: Vec::with_capacity(prices.len()),
