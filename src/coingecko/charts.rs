@@ -122,7 +122,7 @@ impl Chart {
     }
 
     /// The stamp of the live point, which closes a window that ends now: it has whole seconds, and was up to half an hour
-    /// old, so just after an hour it can lie before what is settled. What comes from it on is left to a later fetch.
+    /// old, so just after an hour it can lie before what is settled.
     fn live_stamp(&self, made_at: DateTime<Utc>, last: Option<i64>) -> Option<i64> {
         let now = made_at.timestamp_millis();
         let ends_now = match self.window {
@@ -324,15 +324,9 @@ pub fn parse(body: &[u8], chart: &Chart, made_at: DateTime<Utc>) -> Result<Point
         let found = format!("{spacing} ms between points, asked for {resolution}");
         return Ok(whole(&rules::WRONG_GRANULARITY, found));
     }
-    let before_live = chart.live_stamp(made_at, prices.last().map(|(ts, _)| *ts));
-    let span = chart
-        .span_of(made_at, stamps.first().copied())
-        .and_then(|span| {
-            Span::new(
-                span.start,
-                before_live.map_or(span.end, |live| span.end.min(live)),
-            )
-        });
+    let live = chart.live_stamp(made_at, prices.last().map(|(ts, _)| *ts));
+    let last = prices.len() - usize::from(live.is_some());
+    let span = chart.span_of(made_at, stamps.first().copied());
     let mut parsed = Points {
         span,
         points: Vec::with_capacity(prices.len()),
@@ -345,6 +339,7 @@ pub fn parse(body: &[u8], chart: &Chart, made_at: DateTime<Utc>) -> Result<Point
         .zip(market_caps)
         .zip(total_volumes)
         .enumerate()
+        .take(last)
     {
         if !span.contains(p.0) {
             continue;
