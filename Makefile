@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 AIRFLOW := .venv-airflow/bin
 NEXTEST := $(shell command -v cargo-nextest)
-CARGO_TEST := $(if $(NEXTEST),cargo nextest run --no-fail-fast,cargo test --no-fail-fast --all-targets)
+CARGO_TEST := $(if $(NEXTEST),cargo nextest run --features failpoints --no-fail-fast,cargo test --features failpoints --no-fail-fast --all-targets)
 
 .PHONY: all setup demo lint test bench clean
 all: lint test
@@ -34,7 +34,7 @@ demo: setup  ## a market, a run and what came of it; no network
 
 lint: setup $(AIRFLOW)/tools
 	cargo fmt --check
-	cargo clippy --quiet --all-targets -- -D warnings
+	cargo clippy --quiet --all-targets --features failpoints -- -D warnings
 	cargo clippy --quiet --features python -- -D warnings
 	$(BIN)/ruff format --check python tests dags bench
 	$(BIN)/ruff check --quiet python tests dags bench

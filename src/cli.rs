@@ -39,6 +39,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 /// Runs the `coinmill` command and returns its exit code; see [`main`].
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
+    #[cfg(feature = "failpoints")]
+    let _listening = crate::failpoint::listen();
     let arguments = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => arguments,
         Err(error) => {

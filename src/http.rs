@@ -23,6 +23,7 @@ pub use refusal::{Refusal, refusal};
 use crate::clock::Clock;
 use crate::config::{ClockSetting, Settings};
 use crate::error::{Error, Result};
+use crate::failpoint;
 use limiter::Limiter;
 
 /// How coinmill introduces itself: without a descriptive User-Agent the source answers 403.
@@ -198,6 +199,7 @@ impl Client {
             tries += 1;
             let refused = match self.once(request).await {
                 Ok(reply) => {
+                    failpoint::pass(failpoint::CALL_ANSWERED);
                     let landed = land(&reply)?;
                     match refusal(request, &reply, self.key.as_deref()) {
                         None => match read(landed, &reply) {

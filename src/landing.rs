@@ -5,9 +5,9 @@
 //! one line a body: request (never with a key), status, headers, sha256, time. A body is written whole under another
 //! name, then renamed, then listed; so what is listed is whole, and what is not listed does not count.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -16,6 +16,7 @@ use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::failpoint;
 
 const MANIFEST: &str = "manifest.jsonl";
 
@@ -124,6 +125,16 @@ struct Written {
     folders_synced: bool,
 }
 
+impl Written {
+    /// Adds a line to the manifest. A line that does not fit is taken back, so that the next does not stick to it.
+    fn list(&mut self, line: &[u8]) -> io::Result<()> {
+        let length = self.manifest.metadata()?.len();
+        failpoint::write(&mut self.manifest, line, failpoint::BODY_HALF_LISTED).inspect_err(|_| {
+            let _disk_refuses_this_too = self.manifest.set_len(length);
+        })
+    }
+}
+
 impl RunFolder {
     /// Makes the folder of a run and the first line of its manifest, so that a landing that cannot be written is known
     /// before a call is spent.
@@ -139,7 +150,7 @@ impl RunFolder {
                 .create_new(true)
                 .append(true)
                 .open(folder.join(MANIFEST))?;
-            manifest.write_all(&line(header)?)?;
+            failpoint::write(&mut manifest, &line(header)?, failpoint::FOLDER_HALF_MADE)?;
             Ok(manifest)
         };
         let manifest = open().map_err(|error| unwritable(&folder, error))?;
@@ -184,15 +195,23 @@ impl RunFolder {
             bytes: arrival.body.len() as u64,
             received_at: arrival.received_at,
         };
-        let mut write = || -> io::Result<()> {
-            let part = folder.join(format!("{name}.part"));
+        let part = folder.join(format!("{name}.part"));
+        let write = || -> io::Result<File> {
             let mut file = File::create(&part)?;
-            file.write_all(&packed)?;
+            failpoint::write(&mut file, &packed, failpoint::BODY_HALF_LANDED)?;
             fs::rename(&part, folder.join(&name))?;
-            state.unsynced.push(file);
-            state.manifest.write_all(&line(&landed)?)
+            failpoint::pass(failpoint::BODY_NOT_LISTED);
+            Ok(file)
         };
-        write().map_err(|error| unwritable(&folder, error))?;
+        let listed = write().and_then(|file| {
+            state.unsynced.push(file);
+            state.list(&line(&landed)?)
+        });
+        listed.map_err(|error| {
+            // half a body is of no use, and a full disk needs the room
+            let _already_gone = fs::remove_file(&part);
+            unwritable(&folder, error)
+        })?;
         Ok(landed)
     }
 
@@ -204,9 +223,10 @@ impl RunFolder {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let folder = self.path();
         let mut sync = || -> io::Result<()> {
-            for file in state.unsynced.drain(..) {
+            for file in &state.unsynced {
                 file.sync_data()?;
             }
+            state.unsynced.clear();
             state.manifest.sync_data()?;
             File::open(&folder)?.sync_all()?;
             if !state.folders_synced {
@@ -218,6 +238,30 @@ impl RunFolder {
         };
         sync().map_err(|error| unwritable(&folder, error))
     }
+}
+
+/// Forces to the disk what a run that died had landed: its own [`RunFolder::sync`] never came. Bodies that are not there
+/// any more are passed over.
+///
+/// # Errors
+/// [`Error::Store`] when the disk refuses.
+pub fn sync_bodies<'a>(root: &Path, bodies: impl IntoIterator<Item = &'a Landed>) -> Result<()> {
+    let mut folders = BTreeSet::from([root.to_owned()]);
+    for body in bodies.into_iter().filter(|body| is_inside(&body.path)) {
+        let path = root.join(&body.path);
+        folders.extend(path.ancestors().skip(1).take(2).map(Path::to_owned));
+        match File::open(&path).and_then(|file| file.sync_data()) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(unwritable(&path, error));
+            }
+            _ => {}
+        }
+    }
+    for folder in &folders {
+        let synced = File::open(folder).and_then(|folder| folder.sync_all());
+        synced.map_err(|error| unwritable(folder, error))?;
+    }
+    Ok(())
 }
 
 /// The folders of one day: each run's header and the bodies that it listed, in the order of landing. Folders without a
@@ -271,13 +315,7 @@ pub fn read(root: &Path, landed: &Landed) -> Result<Vec<u8>> {
             root.display()
         ))
     };
-    // a manifest is a file that anyone may have edited: its paths must not lead out of the landing
-    let parts: Vec<&str> = landed.path.split('/').collect();
-    let inside = parts.len() == 3
-        && parts
-            .iter()
-            .all(|part| !matches!(*part, "" | "." | "..") && !part.contains('\\'));
-    if !inside {
+    if !is_inside(&landed.path) {
         return Err(broken("is not inside the landing folder"));
     }
     let file = File::open(root.join(&landed.path))
@@ -290,6 +328,16 @@ pub fn read(root: &Path, landed: &Landed) -> Result<Vec<u8>> {
         return Err(broken("does not have the hash that it was landed with"));
     }
     Ok(body)
+}
+
+/// True for a path of the landing's own shape. A manifest is a file that anyone may have edited: its paths must not lead
+/// out of the landing.
+fn is_inside(path: &str) -> bool {
+    let parts: Vec<&str> = path.split('/').collect();
+    parts.len() == 3
+        && parts
+            .iter()
+            .all(|part| !matches!(*part, "" | "." | "..") && !part.contains('\\'))
 }
 
 fn line(value: &impl Serialize) -> io::Result<Vec<u8>> {

@@ -10,6 +10,7 @@ pub mod config;
 pub mod content;
 pub mod derive;
 pub mod error;
+pub mod failpoint;
 pub mod frame;
 pub mod http;
 pub mod landing;

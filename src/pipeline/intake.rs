@@ -85,6 +85,17 @@ impl<'a> Intake<'a> {
         self.folder.as_ref()
     }
 
+    /// Forces to the disk what the rows came from: what this run landed, and what it took up.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub(super) fn sync(&self, bodies: &[Landed]) -> Result<()> {
+        if self.reused > 0 {
+            landing::sync_bodies(&self.settings.landing_dir, bodies)?;
+        }
+        self.folder.as_ref().map_or(Ok(()), RunFolder::sync)
+    }
+
     /// Takes note of what the slot holds already, then takes up what was landed for it and is not stored.
     ///
     /// # Errors

@@ -19,7 +19,7 @@ use crate::coingecko::charts::{Chart, first_midnight};
 use crate::config::Settings;
 use crate::error::{Error, Result};
 use crate::http::Client;
-use crate::landing::{RunFolder, RunHeader};
+use crate::landing::{self, RunFolder, RunHeader};
 use crate::market::CoinId;
 use crate::quality::rule_set;
 use crate::series::{Resolution, Span, Spans};
@@ -94,6 +94,7 @@ impl<'a> SeriesRun<'a> {
         )
         .await?;
         if !commit.adopted.is_empty() {
+            landing::sync_bodies(root, commit.charts.iter().map(|chart| &chart.landed))?;
             self.taken_up = TakenUp {
                 bodies,
                 rejected: commit

@@ -13,6 +13,7 @@ use super::report::{Report, RunState, Timings, failed};
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::error::{Error, Result};
+use crate::failpoint;
 use crate::http;
 use crate::landing::RunHeader;
 use crate::market::{CoinId, Quote, Slot};
@@ -282,9 +283,8 @@ impl Run<'_> {
         };
         let judge_s = judging.elapsed().as_secs_f64();
         let committing = Instant::now();
-        if let Some(folder) = self.intake.folder() {
-            folder.sync()?;
-        }
+        self.intake.sync(&commit.bodies)?;
+        failpoint::pass(failpoint::BEFORE_COMMIT);
         report.timings = Timings {
             fetch_s,
             judge_s,

@@ -8,6 +8,7 @@ use tokio::task::JoinHandle;
 
 use super::series::Asking;
 use crate::error::{Error, Result};
+use crate::failpoint;
 use crate::store::{SeriesCommit, Stored, TimeseriesStore};
 
 /// A store that may be at work on a batch.
@@ -48,7 +49,10 @@ impl Writer {
         self.state = State::Busy(tokio::spawn(async move {
             let began = Instant::now();
             let stored = match asking.folder.sync() {
-                Ok(()) => store.commit(&run, &batch, asking.clock.now()).await,
+                Ok(()) => {
+                    failpoint::pass(failpoint::BEFORE_COMMIT);
+                    store.commit(&run, &batch, asking.clock.now()).await
+                }
                 Err(error) => Err(error),
             };
             (store, stored, began.elapsed().as_secs_f64())

@@ -12,6 +12,7 @@ use super::value::Value;
 use crate::content::snapshot_hash;
 use crate::derive::Derived;
 use crate::error::Result;
+use crate::failpoint;
 use crate::landing::Landed;
 use crate::market::{CoinId, Measure, Quote, Slot};
 
@@ -83,6 +84,7 @@ pub(crate) async fn commit_snapshot(
             let keys = insert_coins(connection, &commit.quotes).await?;
             insert_names(connection, commit, &keys, &landings).await?;
             insert_quotes(connection, commit, &keys, &landings).await?;
+            failpoint::pass(failpoint::COMMIT_HALF_DONE);
             insert_refused(connection, commit, &landings).await?;
             let hash = snapshot_hash(
                 commit.slot,

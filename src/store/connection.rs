@@ -15,6 +15,7 @@ use super::fault::{Kind, fault};
 use super::value::{Row, Value};
 use crate::config::DatabaseUrl;
 use crate::error::{Error, Result};
+use crate::failpoint;
 
 /// The longest wait for a server to take a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
@@ -249,9 +250,12 @@ impl Connection {
             }
             Kind::Sqlite => self.script("begin immediate").await?,
         }
+        failpoint::pass(failpoint::COMMIT_BEGUN);
         match work(self).await {
             Ok(done) => {
+                failpoint::pass(failpoint::COMMIT_NOT_SENT);
                 self.script("commit").await?;
+                failpoint::pass(failpoint::COMMITTED);
                 Ok(done)
             }
             Err(error) => {

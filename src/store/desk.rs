@@ -9,6 +9,7 @@ use super::lock::{self, RunLock};
 use super::migrate::Schema;
 use crate::config::DatabaseUrl;
 use crate::error::{Error, Result};
+use crate::failpoint;
 
 /// One open database with its ledger.
 #[derive(Debug)]
@@ -68,12 +69,15 @@ impl Desk {
                 lock::unlock(&mut self.connection, lock, scope).await?;
             }
         }
+        failpoint::pass(failpoint::RUN_BEGUN);
         Ok(())
     }
 
     /// Writes how a run ended.
     pub(crate) async fn end_run(&mut self, id: &str, end: &RunEnd) -> Result<()> {
-        ledger::end(&mut self.connection, id, end).await
+        ledger::end(&mut self.connection, id, end).await?;
+        failpoint::pass(failpoint::RUN_ENDED);
+        Ok(())
     }
 
     /// The newest runs, newest first.

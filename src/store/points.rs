@@ -12,6 +12,7 @@ use super::connection::{Connection, Sql};
 use super::fault::fault;
 use super::ledger::needed;
 use crate::error::Result;
+use crate::failpoint;
 use crate::landing::Landed;
 use crate::market::CoinId;
 use crate::series::{PricePoint, Resolution, Span};
@@ -84,6 +85,7 @@ pub(crate) async fn commit_charts(
             // in the order of the key, which is the order that an index likes
             rows.sort_by_key(|row| (row.coin, row.chart.resolution, row.chart.span));
             let stored = insert_points(connection, &rows).await?;
+            failpoint::pass(failpoint::COMMIT_HALF_DONE);
             insert_coverage(connection, &rows).await?;
             insert_refused(connection, &rows).await?;
             insert_visits(connection, commit, at).await?;

@@ -12,6 +12,7 @@ use super::quotes::{self, Holdings, SlotState};
 use super::table::{self, Table};
 use crate::config::DatabaseUrl;
 use crate::error::{Error, Result};
+use crate::failpoint;
 use crate::market::{Quote, Slot};
 
 /// The snapshot database.
@@ -87,6 +88,7 @@ impl SnapshotStore {
     ) -> Result<()> {
         let month = month(now);
         if ledger::reserve(&mut self.0.connection, &month, credits, limit).await? {
+            failpoint::pass(failpoint::CALLS_RESERVED);
             return Ok(());
         }
         let spent = ledger::credits(&mut self.0.connection, &month).await?;
