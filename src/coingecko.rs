@@ -1,8 +1,9 @@
 //! CoinGecko's endpoints: what to ask, and what the bodies mean.
 //! Pure: requests and bytes in, values and findings out; the calls themselves are the HTTP client's.
 
+mod bounded;
 pub mod charts;
 mod fields;
 mod markets;
 
-pub use markets::{Page, Record, asked_ids, by_ids, markets, page, pages, parse};
+pub use markets::{ENDPOINT, Page, Record, asked_ids, by_ids, markets, page, pages, parse};

@@ -17,6 +17,7 @@ pub use database_url::DatabaseUrl;
 pub use layers::{Layers, SETTINGS, Setting};
 pub use plan::{Plan, PlanKind};
 
+use crate::contract::Contract;
 use crate::error::{Error, Result};
 use crate::market::CoinId;
 
@@ -115,6 +116,10 @@ pub struct Settings {
     pub max_wait: Duration,
     /// When a quote is warned about.
     pub thresholds: Thresholds,
+    /// Warning rules whose quotes are refused, by name.
+    pub refuse: Vec<String>,
+    /// What follows when the source's bodies have other fields than are known.
+    pub contract: Contract,
 }
 
 impl Settings {
@@ -208,6 +213,10 @@ impl Settings {
                 max_change_24h: number("max_change_24h", default.max_change_24h)?,
                 stale_after: number("stale_after", default.stale_after)?,
             },
+            refuse: layers.read_with("refuse", names)?.unwrap_or_default(),
+            contract: layers
+                .read_with("contract", str::parse)?
+                .unwrap_or_default(),
             plan,
         };
         if settings.top == 0 && settings.coins.is_empty() {
@@ -246,6 +255,14 @@ fn coin_list(text: &str) -> Result<Vec<CoinId>> {
         }
     }
     Ok(coins)
+}
+
+fn names(text: &str) -> Result<Vec<String>> {
+    let names = text.split(',').map(str::trim);
+    Ok(names
+        .filter(|name| !name.is_empty())
+        .map(str::to_owned)
+        .collect())
 }
 
 fn currency(text: &str) -> Result<String> {

@@ -24,6 +24,7 @@ use crate::clock::Clock;
 use crate::config::{ClockSetting, Settings};
 use crate::error::{Error, Result};
 use crate::failpoint;
+use crate::landing::BODY_LIMIT;
 use limiter::Limiter;
 
 /// How coinmill introduces itself: without a descriptive User-Agent the source answers 403.
@@ -32,9 +33,6 @@ pub const USER_AGENT: &str = concat!(
     env!("CARGO_PKG_VERSION"),
     " (market data pipeline)"
 );
-
-/// The most bytes of one body, decompressed: the largest real one, `/coins/list`, has about 2 MB.
-pub const BODY_LIMIT: usize = 64 << 20;
 
 /// The reply headers worth keeping: they say how old a body is and what it is a part of.
 const USEFUL_HEADERS: [&str; 12] = [
@@ -266,31 +264,23 @@ impl Client {
                 ))
             })
             .collect();
-        let mut body = BytesMut::new();
-        while let Some(chunk) = response
-            .chunk()
-            .await
-            .map_err(|error| cut_short(request, error))?
-        {
-            if body.len() + chunk.len() > BODY_LIMIT {
-                return Err(Error::Source {
-                    message: format!(
-                        "the source's body for {request} is over {} MB: not read",
-                        BODY_LIMIT >> 20
-                    ),
-                    status: Some(status),
-                    code: None,
-                    retryable: false,
-                    cause: None,
-                });
-            }
-            body.extend_from_slice(&chunk);
-        }
+        let body = whole(&mut response, BODY_LIMIT).await;
+        let body = body.map_err(|error| cut_short(request, error))?;
+        let body = body.ok_or_else(|| Error::Source {
+            message: format!(
+                "the source's body for {request} is over {} MB, which no real one is: not read",
+                BODY_LIMIT >> 20
+            ),
+            status: Some(status),
+            code: None,
+            retryable: false,
+            cause: None,
+        })?;
         let reply = Reply {
             url: url.into(),
             status,
             headers,
-            body: body.freeze(),
+            body,
             received_at: self.clock.now(),
         };
         tracing::debug!(
@@ -301,6 +291,18 @@ impl Client {
         );
         Ok(reply)
     }
+}
+
+/// A body, decompressed; `None` as soon as it is longer than that, and then no more of it is read.
+async fn whole(response: &mut reqwest::Response, most: usize) -> reqwest::Result<Option<Bytes>> {
+    let mut body = BytesMut::new();
+    while let Some(chunk) = response.chunk().await? {
+        if body.len() + chunk.len() > most {
+            return Ok(None);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Some(body.freeze()))
 }
 
 fn builder() -> reqwest::ClientBuilder {
@@ -368,6 +370,9 @@ fn transport(message: String, error: reqwest::Error) -> Error {
     }
 }
 
+/// The most bytes of a simulated market's clock.
+const CLOCK_LIMIT: usize = 1 << 16;
+
 /// The clock that a setting names. The simulated market is asked for its own; that is no API call.
 ///
 /// # Errors
@@ -391,16 +396,13 @@ pub async fn clock(settings: &Settings) -> Result<Clock> {
                 Error::config("the HTTP client cannot be set up").because(error)
             })?;
             let told = async {
-                client
-                    .get(url)
-                    .send()
-                    .await?
-                    .error_for_status()?
-                    .bytes()
-                    .await
-            }
-            .await;
-            let told = told.map_err(|error| Error::config(remedy).because(error.without_url()))?;
+                let reply = client.get(url).send().await?;
+                whole(&mut reply.error_for_status()?, CLOCK_LIMIT).await
+            };
+            let told = told
+                .await
+                .map_err(|error| Error::config(remedy).because(error.without_url()))?
+                .ok_or_else(|| Error::config(remedy))?;
             let told: Told = serde_json::from_slice(&told)
                 .map_err(|error| Error::config(remedy).because(error))?;
             Ok(if told.frozen {

@@ -23,8 +23,9 @@ const MANIFEST: &str = "manifest.jsonl";
 /// The fastest of zstd's plain levels: on digits, which hardly compress, the next ones take twice the time for a few percent.
 const COMPRESSION: i32 = 1;
 
-/// The most bytes that a landed body may have once decompressed: more was never written, so it is not ours.
-const BODY_LIMIT: u64 = 64 << 20;
+/// The most bytes of one body, decompressed. The largest real one, `/coins/list`, has about 2 MB; eight may be under way
+/// at once.
+pub const BODY_LIMIT: usize = 16 << 20;
 
 /// Who landed a folder: the first line of its manifest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -322,7 +323,7 @@ pub fn read(root: &Path, landed: &Landed) -> Result<Vec<u8>> {
         .map_err(|error| broken("cannot be read").because(error))?;
     let mut body = Vec::new();
     zstd::Decoder::new(file)
-        .and_then(|decoder| decoder.take(BODY_LIMIT + 1).read_to_end(&mut body))
+        .and_then(|decoder| decoder.take(BODY_LIMIT as u64 + 1).read_to_end(&mut body))
         .map_err(|error| broken("is damaged").because(error))?;
     if sha256(&body) != landed.sha256 {
         return Err(broken("does not have the hash that it was landed with"));

@@ -8,6 +8,7 @@ pub mod clock;
 pub mod coingecko;
 pub mod config;
 pub mod content;
+pub mod contract;
 pub mod derive;
 pub mod error;
 pub mod failpoint;

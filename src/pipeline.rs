@@ -7,6 +7,7 @@ mod gather;
 mod intake;
 mod reach;
 mod read;
+mod reader;
 mod report;
 mod series;
 mod series_report;

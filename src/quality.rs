@@ -3,7 +3,7 @@
 
 mod rules;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use ring::digest::{SHA256, digest};
@@ -12,6 +12,7 @@ use serde::Serialize;
 pub use rules::{CHART_RULES, FUTURE_TOLERANCE, QUOTE_RULES, RECORD_RULES, chart, record};
 
 use crate::config::Thresholds;
+use crate::error::{Error, Result};
 use crate::market::Quote;
 
 /// What follows from a broken rule.
@@ -24,13 +25,73 @@ pub enum Verdict {
     Warn,
 }
 
-/// What a record is judged against.
-#[derive(Debug, Clone, Copy)]
-pub struct Context {
-    /// When the source answered: the reply's `Date`, or our own clock where it had none.
-    pub answered_at: DateTime<Utc>,
+/// The rules in force: those of this program, with the bounds and the severity that the settings give them.
+#[derive(Debug, Clone, Default)]
+pub struct Rules {
     /// The bounds of the warnings.
     pub thresholds: Thresholds,
+    /// Warning rules whose quotes are refused.
+    refuse: BTreeSet<&'static str>,
+}
+
+impl Rules {
+    /// The rules with these bounds; quotes that break one of the named warning rules are refused.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for a name that is no warning rule.
+    pub fn new(thresholds: Thresholds, refuse: &[String]) -> Result<Self> {
+        let warnings = || {
+            let rules = QUOTE_RULES.iter().map(|(rule, _)| rule);
+            rules.filter(|rule| rule.verdict == Verdict::Warn)
+        };
+        let find = |name: &String| {
+            let found = warnings().find(|rule| rule.name == name);
+            found.map(|rule| rule.name).ok_or_else(|| {
+                let names: Vec<_> = warnings().map(|rule| rule.name).collect();
+                Error::config(format!(
+                    "refuse: there is no warning rule {name}: give {}",
+                    names.join(", ")
+                ))
+            })
+        };
+        Ok(Self {
+            thresholds,
+            refuse: refuse.iter().map(find).collect::<Result<_>>()?,
+        })
+    }
+
+    /// What follows when a rule is broken.
+    fn verdict(&self, rule: &Rule) -> Verdict {
+        if self.refuse.contains(rule.name) {
+            Verdict::Reject
+        } else {
+            rule.verdict
+        }
+    }
+
+    /// Their name, for the ledger: a hash of all names, verdicts and bounds.
+    pub fn name(&self) -> String {
+        let rules: Vec<_> = RECORD_RULES
+            .into_iter()
+            .chain(CHART_RULES)
+            .chain(QUOTE_RULES.iter().map(|(rule, _)| rule))
+            .map(|rule| (rule.name, self.verdict(rule)))
+            .collect();
+        let text = serde_json::json!([rules, self.thresholds]).to_string();
+        hex::encode(digest(&SHA256, text.as_bytes()))
+            .chars()
+            .take(12)
+            .collect()
+    }
+}
+
+/// What a record is judged against.
+#[derive(Debug, Clone, Copy)]
+pub struct Context<'a> {
+    /// When the source answered: the reply's `Date`, or our own clock where it had none.
+    pub answered_at: DateTime<Utc>,
+    /// The rules in force.
+    pub rules: &'a Rules,
 }
 
 /// A rule that quotes are held against.
@@ -51,6 +112,8 @@ pub struct Rule {
 pub struct Finding {
     /// The rule.
     pub rule: &'static Rule,
+    /// What follows, which settings may have made more severe.
+    pub verdict: Verdict,
     /// The field that breaks it.
     pub field: &'static str,
     /// What stood there.
@@ -58,6 +121,16 @@ pub struct Finding {
 }
 
 impl Finding {
+    /// A broken rule with the verdict of its own.
+    pub fn new(rule: &'static Rule, field: &'static str, found: impl Into<String>) -> Self {
+        Self {
+            rule,
+            verdict: rule.verdict,
+            field,
+            found: found.into(),
+        }
+    }
+
     /// The reason with the field and what stood in it.
     pub fn reason(&self) -> String {
         if self.found.is_empty() {
@@ -68,11 +141,15 @@ impl Finding {
 }
 
 /// Holds a quote against every rule.
-pub fn judge(quote: &Quote, context: &Context) -> Vec<Finding> {
+pub fn judge(quote: &Quote, context: &Context<'_>) -> Vec<Finding> {
     QUOTE_RULES
         .iter()
         .filter_map(|(rule, check)| {
-            check(quote, context).map(|(field, found)| Finding { rule, field, found })
+            let (field, found) = check(quote, context)?;
+            Some(Finding {
+                verdict: context.rules.verdict(rule),
+                ..Finding::new(rule, field, found)
+            })
         })
         .collect()
 }
@@ -81,7 +158,7 @@ pub fn judge(quote: &Quote, context: &Context) -> Vec<Finding> {
 pub fn rejects(findings: &[Finding]) -> bool {
     findings
         .iter()
-        .any(|finding| finding.rule.verdict == Verdict::Reject)
+        .any(|finding| finding.verdict == Verdict::Reject)
 }
 
 /// The quality of what one run received.
@@ -98,7 +175,7 @@ impl Quality {
     pub fn count(&mut self, findings: &[Finding]) {
         let refused = rejects(findings);
         for finding in findings {
-            match finding.rule.verdict {
+            match finding.verdict {
                 Verdict::Reject => *self.rejections.entry(finding.rule.name).or_default() += 1,
                 Verdict::Warn if !refused => {
                     *self.warnings.entry(finding.rule.name).or_default() += 1
@@ -146,21 +223,6 @@ impl Quality {
 )]
 fn ratio(count: u64) -> f64 {
     count as f64
-}
-
-/// The name of the rules in force: a hash of their names, verdicts and thresholds, for the ledger.
-pub fn rule_set(thresholds: &Thresholds) -> String {
-    let names: Vec<_> = RECORD_RULES
-        .into_iter()
-        .chain(CHART_RULES)
-        .chain(QUOTE_RULES.iter().map(|(rule, _)| rule))
-        .map(|rule| (rule.name, rule.verdict))
-        .collect();
-    let text = serde_json::json!([names, thresholds]).to_string();
-    hex::encode(digest(&SHA256, text.as_bytes()))
-        .chars()
-        .take(12)
-        .collect()
 }
 
 #[cfg(test)]

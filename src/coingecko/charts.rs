@@ -1,18 +1,23 @@
 //! `/coins/{id}/market_chart` and its range: which requests give which span at which resolution, and the body as points.
 //! Pure. Whether a point can be believed is judged here too, since a chart has no other fields to judge by.
 
+mod points;
+mod wire;
+
 use std::collections::HashMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use serde::Deserialize;
 use serde::de::IgnoredAny;
-use serde_json::value::RawValue;
 use url::Url;
 
+use points::point;
+use wire::Wire;
+
+use crate::contract::Deviation;
 use crate::error::{Error, Result};
 use crate::http::Request;
 use crate::market::CoinId;
-use crate::quality::{FUTURE_TOLERANCE, Finding, Rule, chart as rules, record};
+use crate::quality::{FUTURE_TOLERANCE, Finding, Rule, chart as rules};
 use crate::series::{PricePoint, Resolution, Span, days};
 
 /// The longest range that the source answers hourly.
@@ -26,6 +31,9 @@ const LIVE_EDGE: TimeDelta = TimeDelta::minutes(5);
 
 /// The oldest that a live point can be: 29 minutes were seen.
 const LIVE_AGE: TimeDelta = TimeDelta::hours(1);
+
+/// The endpoint, as reports name it.
+pub const ENDPOINT: &str = "/coins/{id}/market_chart";
 
 /// What one request asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,12 +114,12 @@ impl Chart {
         }
         let window = match (get("from"), get("days"), get("interval").as_deref()) {
             (Some(from), _, None) => Window::Hourly {
-                from: from.parse().ok()?,
-                to: get("to")?.parse().ok()?,
+                from: seconds(&from)?,
+                to: seconds(&get("to")?)?,
             },
             (None, Some(days), None) if days == "1" => Window::LastDay,
             (None, Some(days), Some("daily")) => Window::Daily {
-                days: days.parse().ok()?,
+                days: days.parse().ok().filter(|days| *days < 100_000)?,
             },
             _ => return None,
         };
@@ -134,7 +142,8 @@ impl Chart {
             _ => i64::MAX,
         };
         last.filter(|ts| {
-            ends_now && ts % 1000 == 0 && ts % step != 0 && now - ts < LIVE_AGE.num_milliseconds()
+            let age = now.saturating_sub(*ts);
+            ends_now && ts % 1000 == 0 && ts % step != 0 && age < LIVE_AGE.num_milliseconds()
         })
     }
 
@@ -153,6 +162,12 @@ impl Chart {
             Window::Daily { days } => Span::new(ago(days), settled),
         }
     }
+}
+
+/// UNIX seconds of a landed URL, which anyone may have edited; what lies thousands of years away is none of ours.
+fn seconds(text: &str) -> Option<i64> {
+    let seconds = text.parse::<i64>().ok()?;
+    (seconds.abs() < 100_000_000_000).then_some(seconds)
 }
 
 /// The fewest requests that answer for the gaps of a coin, oldest first. `None` where the source has nothing so old at
@@ -238,16 +253,8 @@ pub struct Points {
     pub points: Vec<PricePoint>,
     /// What was refused: its place in the arrays (`None` for the whole body), why, and its text.
     pub refused: Vec<(Option<u64>, Finding, String)>,
-}
-
-#[derive(Deserialize)]
-struct Wire<'a> {
-    #[serde(borrow)]
-    prices: Vec<(i64, &'a RawValue)>,
-    #[serde(borrow)]
-    market_caps: Vec<(i64, &'a RawValue)>,
-    #[serde(borrow)]
-    total_volumes: Vec<(i64, &'a RawValue)>,
+    /// Fields that a chart is not known to have, or lacks.
+    pub drift: Vec<(Deviation, String)>,
 }
 
 /// What a body of a chart, made at an instant, answers, and what was refused of it. A body that is no chart, whose arrays do
@@ -258,15 +265,10 @@ struct Wire<'a> {
 pub fn parse(body: &[u8], chart: &Chart, made_at: DateTime<Utc>) -> Result<Points> {
     let whole = |rule: &'static Rule, found: String| {
         let text = String::from_utf8_lossy(body).chars().take(SHOWN).collect();
-        let finding = Finding {
-            rule,
-            field: "body",
-            found,
-        };
+        let finding = Finding::new(rule, "body", found);
         Points {
-            span: None,
-            points: Vec::new(),
             refused: vec![(None, finding, text)],
+            ..Points::default()
         }
     };
     let wire: Wire<'_> = match serde_json::from_slice(body) {
@@ -289,13 +291,24 @@ pub fn parse(body: &[u8], chart: &Chart, made_at: DateTime<Utc>) -> Result<Point
         prices,
         market_caps,
         total_volumes,
-    } = &wire;
+        drift,
+    } = wire;
+    let missing = drift
+        .iter()
+        .find(|(deviation, _)| *deviation == Deviation::Missing);
+    if let Some((_, name)) = missing {
+        let found = format!("no {name}");
+        return Ok(Points {
+            drift,
+            ..whole(&rules::NOT_A_CHART, found)
+        });
+    }
     let belong = prices.len() == market_caps.len()
         && prices.len() == total_volumes.len()
         && prices
             .iter()
-            .zip(market_caps)
-            .zip(total_volumes)
+            .zip(&market_caps)
+            .zip(&total_volumes)
             .all(|((p, m), v)| p.0 == m.0 && p.0 == v.0);
     if !belong {
         let found = format!(
@@ -304,11 +317,17 @@ pub fn parse(body: &[u8], chart: &Chart, made_at: DateTime<Utc>) -> Result<Point
             market_caps.len(),
             total_volumes.len()
         );
-        return Ok(whole(&rules::UNEVEN_ARRAYS, found));
+        return Ok(Points {
+            drift,
+            ..whole(&rules::UNEVEN_ARRAYS, found)
+        });
     }
     let resolution = chart.resolution();
     let Some(nominal) = chart.span_of(made_at, None) else {
-        return Ok(Points::default());
+        return Ok(Points {
+            drift,
+            ..Points::default()
+        });
     };
     // a stamp far outside what was asked for says nothing of the chart
     let near = nominal.start - 2 * resolution.step()
@@ -322,7 +341,10 @@ pub fn parse(body: &[u8], chart: &Chart, made_at: DateTime<Utc>) -> Result<Point
     stamps.dedup();
     if let Some(spacing) = odd_spacing(&stamps, resolution) {
         let found = format!("{spacing} ms between points, asked for {resolution}");
-        return Ok(whole(&rules::WRONG_GRANULARITY, found));
+        return Ok(Points {
+            drift,
+            ..whole(&rules::WRONG_GRANULARITY, found)
+        });
     }
     let live = chart.live_stamp(made_at, prices.last().map(|(ts, _)| *ts));
     let last = prices.len() - usize::from(live.is_some());
@@ -331,13 +353,14 @@ pub fn parse(body: &[u8], chart: &Chart, made_at: DateTime<Utc>) -> Result<Point
         span,
         points: Vec::with_capacity(prices.len()),
         refused: Vec::new(),
+        drift,
     };
     let Some(span) = span else { return Ok(parsed) };
     let mut kept: HashMap<i64, PricePoint> = HashMap::with_capacity(prices.len());
     for (place, ((p, m), v)) in prices
         .iter()
-        .zip(market_caps)
-        .zip(total_volumes)
+        .zip(&market_caps)
+        .zip(&total_volumes)
         .enumerate()
         .take(last)
     {
@@ -348,11 +371,8 @@ pub fn parse(body: &[u8], chart: &Chart, made_at: DateTime<Utc>) -> Result<Point
             point(p.0, p.1, m.1, v.1).and_then(|point| match kept.insert(point.ts, point) {
                 Some(first) if first != point => {
                     kept.insert(point.ts, first);
-                    Err(Finding {
-                        rule: &rules::CONTRADICTORY_STAMP,
-                        field: "ts",
-                        found: point.ts.to_string(),
-                    })
+                    let found = point.ts.to_string();
+                    Err(Finding::new(&rules::CONTRADICTORY_STAMP, "ts", found))
                 }
                 _ => Ok(()),
             });
@@ -390,45 +410,6 @@ fn odd_spacing(stamps: &[i64], resolution: Resolution) -> Option<i64> {
 
 /// The most characters of a refused body that are kept beside the reason: the body itself is in the landing.
 const SHOWN: usize = 1_000;
-
-fn point(
-    ts: i64,
-    price: &RawValue,
-    market_cap: &RawValue,
-    volume: &RawValue,
-) -> std::result::Result<PricePoint, Finding> {
-    Ok(PricePoint {
-        ts,
-        price: number("price", price, &rules::NEGATIVE_PRICE)?,
-        market_cap: number("market_cap", market_cap, &rules::NEGATIVE_MARKET_CAP)?,
-        volume: number("volume", volume, &rules::NEGATIVE_VOLUME)?,
-    })
-}
-
-fn number(
-    field: &'static str,
-    raw: &RawValue,
-    negative: &'static Rule,
-) -> std::result::Result<Option<f64>, Finding> {
-    let text = raw.get();
-    if text == "null" {
-        return Ok(None);
-    }
-    let refuse = |rule| Finding {
-        rule,
-        field,
-        found: text.chars().take(80).collect(),
-    };
-    if !text.starts_with(|c: char| c == '-' || c.is_ascii_digit()) {
-        return Err(refuse(&record::WRONG_TYPE));
-    }
-    match text.parse::<f64>() {
-        Ok(number) if number < 0.0 => Err(refuse(negative)),
-        // negative zero becomes zero, as SQLite would make it
-        Ok(number) if number.is_finite() => Ok(Some(number + 0.0)),
-        _ => Err(refuse(&record::NON_FINITE)),
-    }
-}
 
 #[cfg(test)]
 mod tests;

@@ -7,6 +7,7 @@ use chrono::{DateTime, Datelike, Utc};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::contract::Deviation;
 use crate::market::to_millisecond;
 use crate::quality::{Finding, Rule, record};
 
@@ -36,12 +37,26 @@ impl<'a> Fields<'a> {
             .filter(|text| *text != "null")
     }
 
+    /// What the record has beyond its known fields, and which of them it lacks.
+    pub(super) fn deviations(&self, known: &[&str]) -> Vec<(Deviation, String)> {
+        let missing = known.iter().filter(|name| !self.raw.contains_key(**name));
+        let mut deviations: Vec<_> = missing
+            .map(|name| (Deviation::Missing, (*name).to_owned()))
+            .collect();
+        // every known field there and none over: the usual case costs no second look
+        if self.raw.len() + deviations.len() > known.len() {
+            let unknown = self
+                .raw
+                .keys()
+                .filter(|name| !known.contains(&name.as_str()));
+            deviations.extend(unknown.map(|name| (Deviation::Unknown, name.clone())));
+        }
+        deviations
+    }
+
     pub(super) fn find(&mut self, rule: &'static Rule, field: &'static str, found: &str) {
-        self.findings.push(Finding {
-            rule,
-            field,
-            found: found.chars().take(SHOWN).collect(),
-        });
+        let found: String = found.chars().take(SHOWN).collect();
+        self.findings.push(Finding::new(rule, field, found));
     }
 
     /// A number; null and absent are `None`.

@@ -5,7 +5,9 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use url::Url;
 
+use super::bounded::Bounded;
 use super::fields::Fields;
+use crate::contract::Deviation;
 use crate::error::{Error, Result};
 use crate::http::Request;
 use crate::market::{CoinId, MEASURES, Measure, Quote};
@@ -19,6 +21,39 @@ const LONGEST_LIST: usize = 4_000;
 
 /// The longest id that is taken for one, in bytes: real ones reach 60, and a key of PostgreSQL's has its limits.
 const LONGEST_ID: usize = 1_000;
+
+/// The endpoint, as reports name it.
+pub const ENDPOINT: &str = "/coins/markets";
+
+/// The fields of a record, as CoinGecko's OpenAPI documents them and as they have come since 2023.
+const FIELDS: [&str; 26] = [
+    "id",
+    "symbol",
+    "name",
+    "image",
+    "current_price",
+    "market_cap",
+    "market_cap_rank",
+    "fully_diluted_valuation",
+    "total_volume",
+    "high_24h",
+    "low_24h",
+    "price_change_24h",
+    "price_change_percentage_24h",
+    "market_cap_change_24h",
+    "market_cap_change_percentage_24h",
+    "circulating_supply",
+    "total_supply",
+    "max_supply",
+    "ath",
+    "ath_change_percentage",
+    "ath_date",
+    "atl",
+    "atl_change_percentage",
+    "atl_date",
+    "roi",
+    "last_updated",
+];
 
 /// A page of the coins by market cap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -124,21 +159,26 @@ pub struct Record<'a> {
     pub id: Option<String>,
     /// The quote, or every reason why it is none.
     pub quote: std::result::Result<Quote, Vec<Finding>>,
+    /// Its fields that are not as they are known to be.
+    pub drift: Vec<(Deviation, String)>,
 }
 
 /// The records of a body of `/coins/markets`, in its order.
 ///
 /// # Errors
-/// [`Error::Source`], retryable, when the body is not a JSON array: it was cut, or it is no answer at all.
+/// [`Error::Source`], retryable, when the body is not a JSON array, or a longer one than a page can be: it was cut, or it
+/// is no answer at all.
 pub fn parse(body: &[u8]) -> Result<Vec<Record<'_>>> {
-    let records: Vec<&RawValue> = serde_json::from_slice(body).map_err(|error| Error::Source {
-        message: "the source's body for /coins/markets is not a whole JSON array".to_owned(),
+    let records: Bounded<&RawValue, { LONGEST_PAGE as usize }> = serde_json::from_slice(body).map_err(|error| Error::Source {
+        message: format!(
+            "the source's body for {ENDPOINT} is not a whole JSON array of at most {LONGEST_PAGE} records"
+        ),
         status: None,
         code: None,
         retryable: true,
         cause: Some(error.into()),
     })?;
-    Ok(records.into_iter().map(read).collect())
+    Ok(records.0.into_iter().map(read).collect())
 }
 
 #[derive(Deserialize)]
@@ -150,15 +190,12 @@ struct Roi {
 
 fn read(raw: &RawValue) -> Record<'_> {
     let Some(mut fields) = Fields::of(raw) else {
-        let finding = Finding {
-            rule: &record::NOT_AN_OBJECT,
-            field: "record",
-            found: String::new(),
-        };
+        let finding = Finding::new(&record::NOT_AN_OBJECT, "record", "");
         return Record {
             raw: raw.get(),
             id: None,
             quote: Err(vec![finding]),
+            drift: Vec::new(),
         };
     };
     let id = fields.text("id").filter(|id| !id.is_empty());
@@ -169,6 +206,7 @@ fn read(raw: &RawValue) -> Record<'_> {
     let findings = std::mem::take(&mut fields.findings);
     Record {
         raw: raw.get(),
+        drift: fields.deviations(&FIELDS),
         id,
         quote: quote.filter(|_| findings.is_empty()).ok_or(findings),
     }

@@ -120,6 +120,14 @@ pub const SETTINGS: &[Setting] = &[
         "stale_after",
         "warn when a quote is older than this, in seconds [default: 3600]",
     ),
+    setting(
+        "refuse",
+        "warning rules whose quotes are refused instead, with commas, such as zero_price",
+    ),
+    setting(
+        "contract",
+        "evolve: note fields that are new or gone; freeze: store nothing then [default: evolve]",
+    ),
 ];
 
 /// The texts of the settings, by where they were written.

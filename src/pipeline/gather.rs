@@ -4,12 +4,12 @@
 use std::collections::HashSet;
 
 use crate::coingecko;
-use crate::config::Thresholds;
+use crate::contract::{Contract, Drifts};
 use crate::derive::derive;
 use crate::error::Result;
 use crate::landing::Landed;
 use crate::market::{CoinId, Measure, Quote};
-use crate::quality::{Context, Finding, Quality, Verdict, judge, rejects};
+use crate::quality::{Context, Finding, Quality, Rules, Verdict, judge, rejects};
 use crate::store::{QuoteRow, RefusedRow};
 
 /// A body that parsed as a page of quotes, and what it was asked for.
@@ -29,6 +29,8 @@ pub(super) struct Gathered {
     pub(super) refused: Vec<RefusedRow>,
     pub(super) quality: Quality,
     pub(super) repeated: u64,
+    /// Fields that are not as they are known to be.
+    pub(super) drifts: Drifts,
     /// Coins already stored, or accepted.
     taken: HashSet<CoinId>,
     bodies: usize,
@@ -54,20 +56,28 @@ impl Gathered {
     /// Judges one body and returns the coins of its records, in order.
     ///
     /// # Errors
-    /// [`crate::error::Error::Source`] when the body is no page of quotes.
+    /// [`crate::error::Error::Source`] when the body is no page of quotes; [`crate::error::Error::Data`] when it breaks a
+    /// frozen contract. Then nothing of it is taken.
     pub(super) fn add(
         &mut self,
         body: &Body,
         named: &HashSet<CoinId>,
-        thresholds: Thresholds,
+        rules: &Rules,
+        contract: Contract,
     ) -> Result<Vec<Option<CoinId>>> {
         let index = self.bodies;
-        let answered_at = body.landed.sent_at();
         let context = Context {
-            answered_at,
-            thresholds,
+            answered_at: body.landed.sent_at(),
+            rules,
         };
         let records = coingecko::parse(&body.bytes)?;
+        for (deviation, field) in records.iter().flat_map(|record| &record.drift) {
+            let at = body.landed.received_at;
+            self.drifts.note(coingecko::ENDPOINT, *deviation, field, at);
+        }
+        if let Some(breach) = self.drifts.breach(contract) {
+            return Err(breach);
+        }
         self.bodies += 1;
         let mut coins = Vec::with_capacity(records.len());
         let mut here = HashSet::new();
@@ -169,7 +179,7 @@ fn refused(
 ) -> RefusedRow {
     let rejections: Vec<&Finding> = findings
         .iter()
-        .filter(|finding| finding.rule.verdict == Verdict::Reject)
+        .filter(|finding| finding.verdict == Verdict::Reject)
         .collect();
     RefusedRow {
         body,

@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::http::{Client, Reply, Request};
 use crate::landing::{self, Landed, RunFolder, RunHeader};
 use crate::market::{CoinId, Quote, Slot};
-use crate::quality::Quality;
+use crate::quality::{Quality, Rules};
 use crate::store::SnapshotStore;
 
 /// How long after its end a slot may still be answered for, by a run that began in time.
@@ -32,6 +32,7 @@ pub(super) struct Intake<'a> {
     clock: Clock,
     slot: Slot,
     header: RunHeader,
+    rules: Rules,
     client: Client,
     pages: Vec<Page>,
     /// Where this run lands; made before its first call.
@@ -56,6 +57,7 @@ impl<'a> Intake<'a> {
         clock: Clock,
         slot: Slot,
         header: RunHeader,
+        rules: Rules,
     ) -> Result<Self> {
         let pages = coingecko::pages(settings.top);
         Ok(Self {
@@ -63,6 +65,7 @@ impl<'a> Intake<'a> {
             clock,
             slot,
             header,
+            rules,
             client: Client::new(settings, clock)?,
             sweep: Sweep::new(settings.top, pages.clone()),
             pages,
@@ -96,13 +99,27 @@ impl<'a> Intake<'a> {
         self.folder.as_ref().map_or(Ok(()), RunFolder::sync)
     }
 
-    /// Takes note of what the slot holds already, then takes up what was landed for it and is not stored.
+    /// Takes note of what the slot holds already, then takes up bodies that were landed for it: nothing is paid for twice.
     ///
     /// # Errors
-    /// [`Error::Store`] when the landing cannot be read.
-    pub(super) fn begin_with(&mut self, stored: &[Quote], quality: Quality) -> Result<()> {
+    /// [`Error::Data`] where one of them breaks a frozen contract. A body that cannot be read any more is asked for again.
+    pub(super) fn begin_with(
+        &mut self,
+        stored: &[Quote],
+        quality: Quality,
+        landed: Vec<Landed>,
+    ) -> Result<()> {
         self.gathered = Gathered::holding(stored.iter().map(|quote| quote.id.clone()), quality);
-        self.reuse()?;
+        for landed in landed {
+            let path = landed.path.clone();
+            let taken = landing::read(&self.settings.landing_dir, &landed)
+                .and_then(|bytes| self.take(landed, bytes));
+            match taken {
+                Ok(()) => self.reused += 1,
+                Err(error) if self.is_breached() => return Err(error),
+                Err(error) => tracing::debug!("{path} is not taken up again: {}", error.chain()),
+            }
+        }
         self.sweep.doubt();
         let held = stored.iter().map(|quote| quote.id.clone());
         let (named, others): (Vec<CoinId>, Vec<CoinId>) =
@@ -112,36 +129,35 @@ impl<'a> Intake<'a> {
         Ok(())
     }
 
-    /// Takes up what earlier runs of this slot have landed: nothing is paid for twice.
-    fn reuse(&mut self) -> Result<()> {
+    /// True where a body broke a frozen contract.
+    pub(super) fn is_breached(&self) -> bool {
+        let drifts = &self.gathered.drifts;
+        drifts.breach(self.settings.contract).is_some()
+    }
+
+    /// The bodies that earlier runs of this slot have landed, stored or not.
+    ///
+    /// # Errors
+    /// [`Error::Store`] when the landing cannot be read.
+    pub(super) fn landed(&self) -> Result<Vec<Landed>> {
         let ours = format!("GET {}?", self.client.url(&coingecko::markets(vec![])));
-        for (header, bodies) in
-            landing::runs_of(&self.settings.landing_dir, self.slot.start().date_naive())?
-        {
-            if header.kind != self.header.kind
-                || header.slot != Some(self.slot.to_string())
-                || header.vs_currency != self.settings.vs_currency
-            {
-                continue;
-            }
-            for landed in bodies {
-                if landed.status != 200
-                    || !landed.request.starts_with(&ours)
-                    || !self.in_time(landed.sent_at())
-                {
-                    continue;
-                }
-                let taken = landing::read(&self.settings.landing_dir, &landed)
-                    .and_then(|bytes| self.take(landed.clone(), bytes));
-                match taken {
-                    Ok(()) => self.reused += 1,
-                    Err(error) => {
-                        tracing::debug!("{} is not taken up again: {}", landed.path, error.chain())
-                    }
-                }
-            }
-        }
-        Ok(())
+        let day = self.slot.start().date_naive();
+        let runs = landing::runs_of(&self.settings.landing_dir, day)?.into_iter();
+        let slot = Some(self.slot.to_string());
+        Ok(runs
+            .filter(|(header, _)| {
+                header.kind == self.header.kind
+                    && header.slot == slot
+                    && header.vs_currency == self.settings.vs_currency
+            })
+            .flat_map(|(_, bodies)| bodies)
+            .filter(|landed| {
+                landed.status == 200
+                    && landed.request.starts_with(&ours)
+                    && self.in_time(landed.sent_at())
+                    && self.in_time(landed.made_at())
+            })
+            .collect())
     }
 
     /// Reads one body into what has been received.
@@ -168,7 +184,8 @@ impl<'a> Intake<'a> {
             surplus_from,
             keeps_nameless: asked.is_some(),
         };
-        let coins = self.gathered.add(&body, &named, self.settings.thresholds)?;
+        let contract = self.settings.contract;
+        let coins = self.gathered.add(&body, &named, &self.rules, contract)?;
         self.named.extend(
             coins
                 .iter()
@@ -253,14 +270,12 @@ impl<'a> Intake<'a> {
             .as_ref()
             .ok_or_else(|| Error::data("the landing folder was not made"))?;
         let land = |reply: &Reply| land(folder, request, reply);
-        let read = |landed, reply: &Reply| {
-            coingecko::parse(&reply.body).map(|_| (landed, reply.body.clone()))
+        let read = |landed: Landed, reply: &Reply| {
+            coingecko::parse(&reply.body)?;
+            self.believe(&landed)?;
+            Ok((landed, reply.body.clone()))
         };
         let (landed, body): (Landed, _) = self.client.get(request, land, read).await?;
-        let sent = landed.sent_at();
-        if !self.in_time(sent) {
-            return Err(self.out_of_time(sent));
-        }
         self.take(landed, body.to_vec())
     }
 
@@ -269,12 +284,30 @@ impl<'a> Intake<'a> {
         (self.slot.start() - SKEW..self.slot.end() + GRACE).contains(&instant)
     }
 
-    fn out_of_time(&self, sent: DateTime<Utc>) -> Error {
-        Error::config(format!(
-            "the source's clock says {}, which is not in slot {} of this machine's clock: correct the clock (or set \
-             COINMILL_CLOCK=sim for a simulated market)",
-            sent.format("%Y-%m-%dT%H:%M:%SZ"),
-            self.slot
-        ))
+    /// Refuses an answer of another time: the source's clock is not ours, or a cache still has what it was before the slot.
+    fn believe(&self, landed: &Landed) -> Result<()> {
+        let (sent, made) = (landed.sent_at(), landed.made_at());
+        if !self.in_time(sent) {
+            return Err(Error::config(format!(
+                "the source's clock says {}, which is not in slot {} of this machine's clock: correct the clock (or set \
+                 COINMILL_CLOCK=sim for a simulated market)",
+                sent.format("%Y-%m-%dT%H:%M:%SZ"),
+                self.slot
+            )));
+        }
+        if !self.in_time(made) {
+            return Err(Error::Source {
+                message: format!(
+                    "a cache answered with a page of {}, before slot {}",
+                    made.format("%Y-%m-%dT%H:%M:%SZ"),
+                    self.slot
+                ),
+                status: Some(landed.status),
+                code: None,
+                retryable: true,
+                cause: None,
+            });
+        }
+        Ok(())
     }
 }

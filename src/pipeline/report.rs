@@ -7,6 +7,8 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
+use crate::config::Settings;
+use crate::contract::Drift;
 use crate::error::Error;
 use crate::market::Slot;
 use crate::store::RunEnd;
@@ -86,6 +88,8 @@ pub struct Report {
     pub warnings: BTreeMap<&'static str, u64>,
     /// Records that break each rejecting rule.
     pub rejections: BTreeMap<&'static str, u64>,
+    /// Fields of the bodies that are not as they are known to be.
+    pub drift: Vec<Drift>,
     /// The content hash of what the slot now holds.
     pub content_hash: Option<String>,
     /// The folder of the bodies that this run landed.
@@ -116,6 +120,7 @@ impl Report {
             content_hash: self.content_hash.clone(),
             error: self.error.clone(),
             report: serde_json::to_string(self).ok(),
+            drift: self.drift.clone(),
         }
     }
 
@@ -168,8 +173,24 @@ impl Report {
     }
 }
 
+/// What a run is asked for and by which bounds, for the ledger, as JSON.
+pub(super) fn asked(settings: &Settings) -> String {
+    serde_json::json!({
+        "top": settings.top,
+        "coins": settings.coins,
+        "thresholds": settings.thresholds,
+        "refuse": settings.refuse,
+    })
+    .to_string()
+}
+
 /// The ledger's row for a run that stored nothing.
-pub(super) fn failed(error: &Error, calls: u64, finished_at: DateTime<Utc>) -> RunEnd {
+pub(super) fn failed(
+    error: &Error,
+    calls: u64,
+    drift: Vec<Drift>,
+    finished_at: DateTime<Utc>,
+) -> RunEnd {
     RunEnd {
         state: RunState::Failed.name(),
         finished_at,
@@ -183,5 +204,6 @@ pub(super) fn failed(error: &Error, calls: u64, finished_at: DateTime<Utc>) -> R
         content_hash: None,
         error: Some(error.chain()),
         report: None,
+        drift,
     }
 }

@@ -9,16 +9,17 @@ use tokio::task::JoinSet;
 
 use super::arrival::land;
 use super::credits::Credits;
+use super::reader::Reader;
 use super::writer::Writer;
 use super::{Observer, Progress};
 use crate::clock::Clock;
-use crate::coingecko::charts::{self, Chart};
+use crate::coingecko::charts::Chart;
 use crate::error::{Error, Result};
-use crate::http::{Client, Reply, refusal};
-use crate::landing::{self, Landed, RunFolder};
+use crate::http::{Client, Reply};
+use crate::landing::{self, RunFolder};
 use crate::market::CoinId;
 use crate::series::{Resolution, Spans};
-use crate::store::{AnsweredChart, RefusedRow, SeriesCommit, TimeseriesStore};
+use crate::store::{AnsweredChart, SeriesCommit, TimeseriesStore};
 
 /// Calls under way at once.
 const CONCURRENT: usize = 8;
@@ -31,7 +32,7 @@ const BATCH_CHARTS: usize = 100;
 pub(super) struct Asking {
     pub(super) client: Client,
     pub(super) folder: RunFolder,
-    pub(super) vs_currency: String,
+    pub(super) reader: Arc<Reader>,
     pub(super) clock: Clock,
 }
 
@@ -106,6 +107,8 @@ pub(super) async fn ask_all(
                 outcome.note(&answered);
                 batch.charts.push(marked(answered, coverage));
             }
+            // bodies that are under way or wait for their commit stay in the landing
+            Err(error) if asking.reader.is_breached() => return Err(error),
             Err(error) => {
                 batch
                     .unanswered
@@ -157,66 +160,21 @@ fn marked(mut chart: AnsweredChart, coverage: &mut HashMap<CoinId, Spans>) -> An
 
 /// One chart: asked, landed, parsed and judged.
 async fn answer(asking: Arc<Asking>, chart: Chart) -> (Chart, Result<AnsweredChart>) {
-    let request = chart.request(&asking.vs_currency);
+    let request = chart.request(&asking.reader.vs_currency);
     let land = |reply: &Reply| land(&asking.folder, &request, reply);
-    let read = |landed, reply: &Reply| read(&chart, landed, &reply.body);
+    let read = |landed, reply: &Reply| asking.reader.read(&chart, landed, &reply.body);
     let answered = asking.client.get(&request, land, read).await;
     (chart, answered)
-}
-
-/// A landed body as what it answers.
-fn read(chart: &Chart, landed: Landed, body: &[u8]) -> Result<AnsweredChart> {
-    let parsed = charts::parse(body, chart, landed.made_at())?;
-    let refused = parsed
-        .refused
-        .into_iter()
-        .map(|(place, finding, raw)| RefusedRow {
-            body: 0,
-            record: place,
-            coin: Some(chart.coin.to_string()),
-            rule: finding.rule.name,
-            reason: finding.reason(),
-            raw,
-        });
-    Ok(AnsweredChart {
-        landed,
-        coin: chart.coin.clone(),
-        resolution: chart.resolution(),
-        span: parsed.span,
-        points: parsed.points,
-        refused: refused.collect(),
-        fresh: false,
-    })
-}
-
-/// A body out of the landing as what it answers. What was landed was not judged: it may be a refusal.
-fn read_landed(
-    root: &Path,
-    vs_currency: &str,
-    chart: &Chart,
-    landed: &Landed,
-) -> Result<AnsweredChart> {
-    let reply = Reply {
-        url: landed.url().to_owned(),
-        status: landed.status,
-        headers: landed.headers.clone(),
-        body: landing::read(root, landed)?.into(),
-        received_at: landed.received_at,
-    };
-    match refusal(&chart.request(vs_currency), &reply, None) {
-        Some(refused) => Err(refused.error),
-        None => read(chart, landed.clone(), &reply.body),
-    }
 }
 
 /// Takes up what dead runs of a resolution have landed and nobody has stored: nothing is paid for twice. Returns how many
 /// bodies that was.
 ///
 /// # Errors
-/// [`Error::Store`].
+/// [`Error::Store`]; [`Error::Data`] where one of them breaks a frozen contract.
 pub(super) async fn adopt(
     root: &Path,
-    vs_currency: &str,
+    reader: &Reader,
     resolution: Resolution,
     store: &mut TimeseriesStore,
     coverage: &mut HashMap<CoinId, Spans>,
@@ -236,14 +194,14 @@ pub(super) async fn adopt(
             .flat_map(|(_, bodies)| bodies)
             .filter(|body| body.status == 200 && !used.contains(&body.path))
         {
-            let Some(chart) = Chart::of_url(body.url(), vs_currency)
+            let Some(chart) = Chart::of_url(body.url(), &reader.vs_currency)
                 .filter(|chart| chart.resolution() == resolution)
             else {
                 continue;
             };
-            let answered = read_landed(root, vs_currency, &chart, &body);
-            match answered {
+            match reader.read_landed(root, &chart, &body) {
                 Ok(answered) => commit.charts.push(marked(answered, coverage)),
+                Err(error) if reader.is_breached() => return Err(error),
                 Err(error) => tracing::debug!("{} is not taken up: {}", body.path, error.chain()),
             }
         }

@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::report::{RunState, Timings};
+use crate::contract::Drift;
 use crate::error::Error;
 use crate::series::Resolution;
 use crate::store::RunEnd;
@@ -34,6 +35,8 @@ pub struct SeriesReport {
     pub postponed: u64,
     /// What is missing, by name.
     pub missing: Vec<String>,
+    /// Fields of the bodies that are not as they are known to be.
+    pub drift: Vec<Drift>,
     /// Calls sent, tries included.
     pub calls: u64,
     /// Bodies taken up from runs that died.
@@ -66,6 +69,7 @@ impl SeriesReport {
             content_hash: None,
             error: self.error.clone(),
             report: serde_json::to_string(self).ok(),
+            drift: self.drift.clone(),
         }
     }
 

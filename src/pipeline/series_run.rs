@@ -10,7 +10,8 @@ use uuid::Uuid;
 
 use super::Observer;
 use super::credits::Credits;
-use super::report::{RunState, Timings, failed};
+use super::reader::Reader;
+use super::report::{RunState, Timings, asked, failed};
 use super::series::{Asking, Outcome, adopt, ask_all};
 use super::series_report::SeriesReport;
 use super::writer::Writer;
@@ -21,7 +22,7 @@ use crate::error::{Error, Result};
 use crate::http::Client;
 use crate::landing::{self, RunFolder, RunHeader};
 use crate::market::CoinId;
-use crate::quality::rule_set;
+use crate::quality::Rules;
 use crate::series::{Resolution, Span, Spans};
 use crate::store::{RunStart, Scope, SnapshotStore, Stored, TimeseriesStore};
 
@@ -34,6 +35,7 @@ pub(super) struct SeriesRun<'a> {
     began: Instant,
     store: TimeseriesStore,
     coverage: HashMap<CoinId, Spans>,
+    reader: Arc<Reader>,
     taken_up: TakenUp,
 }
 
@@ -53,6 +55,7 @@ impl<'a> SeriesRun<'a> {
         kind: &'static str,
         resolution: Resolution,
     ) -> Result<Self> {
+        let rules = Rules::new(settings.thresholds, &settings.refuse)?;
         let began = Instant::now();
         let mut store =
             TimeseriesStore::open(&settings.timeseries_url, &settings.vs_currency).await?;
@@ -62,8 +65,9 @@ impl<'a> SeriesRun<'a> {
             kind,
             scope: Scope::Series(resolution),
             started_at: clock.now(),
-            rule_set: rule_set(&settings.thresholds),
+            rule_set: rules.name(),
             source: settings.api_url.to_string(),
+            asked: asked(settings),
         };
         store.begin_run(&start).await?;
         let mut run = Self {
@@ -74,6 +78,7 @@ impl<'a> SeriesRun<'a> {
             began,
             store,
             coverage: HashMap::new(),
+            reader: Arc::new(Reader::new(&settings.vs_currency, settings.contract)),
             taken_up: TakenUp::default(),
         };
         match run.take_up().await {
@@ -84,10 +89,10 @@ impl<'a> SeriesRun<'a> {
 
     async fn take_up(&mut self) -> Result<()> {
         self.coverage = self.store.coverage(self.resolution).await?;
-        let (root, vs_currency) = (&self.settings.landing_dir, &self.settings.vs_currency);
+        let root = &self.settings.landing_dir;
         let (commit, bodies) = adopt(
             root,
-            vs_currency,
+            &self.reader,
             self.resolution,
             &mut self.store,
             &mut self.coverage,
@@ -169,6 +174,7 @@ impl<'a> SeriesRun<'a> {
             began,
             store,
             mut coverage,
+            reader,
             taken_up,
         } = self;
         let mut writer = Writer::new(Arc::clone(&asking), &start.id, store);
@@ -198,6 +204,7 @@ impl<'a> SeriesRun<'a> {
             began,
             store,
             coverage,
+            reader,
             taken_up,
         };
         let outcome = match (asked, failure, settled) {
@@ -240,7 +247,7 @@ impl<'a> SeriesRun<'a> {
                 self.start.started_at.date_naive(),
                 &header,
             )?,
-            vs_currency: self.settings.vs_currency.clone(),
+            reader: Arc::clone(&self.reader),
             clock: self.clock,
         })
     }
@@ -271,6 +278,7 @@ impl<'a> SeriesRun<'a> {
             rejected: outcome.rejected + self.taken_up.rejected,
             postponed,
             missing: outcome.missing,
+            drift: self.reader.drift(),
             calls: done.as_ref().map_or(0, |done| done.calls),
             reused: self.taken_up.bodies,
             landing: done.map(|done| done.folder.display().to_string()),
@@ -309,7 +317,7 @@ impl<'a> SeriesRun<'a> {
     }
 
     async fn fail_after<T>(mut self, calls: u64, error: Error) -> Result<T> {
-        let end = failed(&error, calls, self.clock.now());
+        let end = failed(&error, calls, self.reader.drift(), self.clock.now());
         // the run's own error matters more than that it could not be written down
         if let Err(second) = self.store.end_run(&self.start.id, &end).await {
             tracing::warn!(

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::Observer;
 use super::gather::total_cap;
 use super::intake::Intake;
-use super::report::{Report, RunState, Timings, failed};
+use super::report::{Report, RunState, Timings, asked, failed};
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::error::{Error, Result};
@@ -17,7 +17,7 @@ use crate::failpoint;
 use crate::http;
 use crate::landing::RunHeader;
 use crate::market::{CoinId, Quote, Slot};
-use crate::quality::{Quality, rule_set};
+use crate::quality::{Quality, Rules};
 use crate::store::{RunStart, Scope, SlotState, SnapshotCommit, SnapshotStore};
 
 /// Fetches, lands, judges and stores a snapshot. `slot` is the current one unless named. A complete slot costs no call; a
@@ -33,6 +33,7 @@ pub async fn run_snapshot(
     slot: Option<Slot>,
     observer: Observer<'_>,
 ) -> Result<Report> {
+    let rules = Rules::new(settings.thresholds, &settings.refuse)?;
     let clock = http::clock(settings).await?;
     let started_at = clock.now();
     let current = Slot::containing(started_at);
@@ -49,8 +50,9 @@ pub async fn run_snapshot(
         kind: "snapshot",
         scope: Scope::Slot(slot),
         started_at,
-        rule_set: rule_set(&settings.thresholds),
+        rule_set: rules.name(),
         source: settings.api_url.to_string(),
+        asked: asked(settings),
     };
     store.begin_run(&start).await?;
     let header = RunHeader {
@@ -61,7 +63,7 @@ pub async fn run_snapshot(
         version: env!("CARGO_PKG_VERSION").to_owned(),
         started_at,
     };
-    let intake = Intake::new(settings, clock, slot, header)?;
+    let intake = Intake::new(settings, clock, slot, header, rules)?;
     let mut run = Run {
         settings,
         clock,
@@ -84,7 +86,8 @@ pub async fn run_snapshot(
             report.or_incomplete(settings.completeness)
         }
         Err(error) => {
-            let end = failed(&error, run.intake.calls(), run.clock.now());
+            let drift = run.intake.gathered.drifts.list();
+            let end = failed(&error, run.intake.calls(), drift, run.clock.now());
             // the run's own error matters more than that it could not be written down
             if let Err(second) = store.end_run(&run.start.id, &end).await {
                 tracing::warn!(
@@ -125,7 +128,8 @@ impl Run<'_> {
             store.end_run(&self.start.id, &report.to_run_end()).await?;
             return Ok(report);
         }
-        self.intake.begin_with(&stored, quality)?;
+        let landed = self.intake.landed()?;
+        self.intake.begin_with(&stored, quality, landed)?;
         let fetched = if self.slot < self.current {
             Err(Error::Past {
                 message: format!(
@@ -140,7 +144,7 @@ impl Run<'_> {
         let gathered = &self.intake.gathered;
         let new = !gathered.accepted.is_empty() || !gathered.refused.is_empty();
         match fetched {
-            Err(error) if !new => Err(error),
+            Err(error) if !new || self.intake.is_breached() => Err(error),
             Ok(()) if !new && stored.is_empty() => Err(self.nothing_came()),
             fetched => self.commit(store, &stored, fetched.err(), fetch_s).await,
         }
@@ -198,6 +202,7 @@ impl Run<'_> {
             warnings: Default::default(),
             rejections: Default::default(),
             content_hash: None,
+            drift: Vec::new(),
             landing: self
                 .intake
                 .folder()
@@ -260,6 +265,7 @@ impl Run<'_> {
             score: received.gathered.quality.score(expected, accepted as u64),
             warnings: received.gathered.quality.warnings.clone(),
             rejections: received.gathered.quality.rejections.clone(),
+            drift: received.gathered.drifts.list(),
             error: error.filter(|_| !complete).map(|error| error.chain()),
             ..self.report(if complete {
                 RunState::Complete

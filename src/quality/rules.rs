@@ -110,7 +110,7 @@ pub static CHART_RULES: [&Rule; 7] = [
 ];
 
 /// A check: the field that breaks the rule and what stood there.
-type Check = fn(&Quote, &Context) -> Option<(&'static str, String)>;
+type Check = fn(&Quote, &Context<'_>) -> Option<(&'static str, String)>;
 
 const fn reject(name: &'static str, reason: &'static str) -> Rule {
     Rule {
@@ -162,7 +162,7 @@ pub static QUOTE_RULES: [(Rule, Check); 19] = [
     (
         warn("price_out_of_bounds", "a price outside the set bounds"),
         |q, c| {
-            let bounds = c.thresholds.min_price..=c.thresholds.max_price;
+            let bounds = c.rules.thresholds.min_price..=c.rules.thresholds.max_price;
             measure(q, Measure::CurrentPrice, |price| {
                 price > 0.0 && !bounds.contains(&price)
             })
@@ -172,7 +172,7 @@ pub static QUOTE_RULES: [(Rule, Check); 19] = [
         warn("low_market_cap", "a market cap below the set bound"),
         |q, c| {
             measure(q, Measure::MarketCap, |cap| {
-                cap < c.thresholds.min_market_cap
+                cap < c.rules.thresholds.min_market_cap
             })
         },
     ),
@@ -180,7 +180,7 @@ pub static QUOTE_RULES: [(Rule, Check); 19] = [
         warn("low_volume", "a 24 h volume below the set bound"),
         |q, c| {
             measure(q, Measure::TotalVolume, |volume| {
-                volume < c.thresholds.min_volume
+                volume < c.rules.thresholds.min_volume
             })
         },
     ),
@@ -188,7 +188,7 @@ pub static QUOTE_RULES: [(Rule, Check); 19] = [
         warn("large_change_24h", "a 24 h change above the set bound"),
         |q, c| {
             measure(q, Measure::PriceChangePercentage24h, |change| {
-                change.abs() > c.thresholds.max_change_24h
+                change.abs() > c.rules.thresholds.max_change_24h
             })
         },
     ),
@@ -206,7 +206,7 @@ pub static QUOTE_RULES: [(Rule, Check); 19] = [
         |q, c| {
             stamp(q, |observed| {
                 let age = c.answered_at - observed;
-                age.as_seconds_f64() > c.thresholds.stale_after
+                age.as_seconds_f64() > c.rules.thresholds.stale_after
             })
         },
     ),

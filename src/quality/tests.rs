@@ -38,17 +38,18 @@ fn now() -> DateTime<Utc> {
     "2026-04-08T01:55:42.179Z".parse().unwrap()
 }
 
-fn context() -> Context {
-    Context {
+fn findings(quote: &Quote, rules: &Rules) -> Vec<Finding> {
+    let context = Context {
         answered_at: now(),
-        thresholds: Thresholds::default(),
-    }
+        rules,
+    };
+    judge(quote, &context)
 }
 
 fn broken(change: impl FnOnce(&mut Quote)) -> Vec<&'static str> {
     let mut quote = plain();
     change(&mut quote);
-    judge(&quote, &context())
+    findings(&quote, &Rules::default())
         .iter()
         .map(|finding| finding.rule.name)
         .collect()
@@ -151,14 +152,35 @@ fn the_score_is_one_for_the_best_and_falls_with_what_is_missing_or_strange() {
 }
 
 #[test]
-fn the_rule_set_changes_with_its_thresholds() {
+fn the_rules_are_named_by_their_bounds_and_verdicts() {
+    let rules = |thresholds, refuse: &[&str]| {
+        let refuse: Vec<String> = refuse.iter().map(|name| (*name).to_owned()).collect();
+        Rules::new(thresholds, &refuse)
+    };
+    let name = |thresholds, refuse: &[&str]| rules(thresholds, refuse).unwrap().name();
+    let usual = Thresholds::default();
     let other = Thresholds {
         min_price: 0.0,
-        ..Thresholds::default()
+        ..usual
     };
-    assert_eq!(
-        rule_set(&Thresholds::default()),
-        rule_set(&Thresholds::default())
-    );
-    assert_ne!(rule_set(&Thresholds::default()), rule_set(&other));
+    assert_eq!(name(usual, &[]), name(usual, &[]));
+    assert_ne!(name(usual, &[]), name(other, &[]));
+    assert_ne!(name(usual, &[]), name(usual, &["zero_price"]));
+    for wrong in ["zero", "negative_price"] {
+        let said = rules(usual, &[wrong]).unwrap_err().to_string();
+        assert!(said.contains(wrong) && said.contains("above_ath"), "{said}");
+    }
+}
+
+#[test]
+fn a_warning_can_be_made_a_refusal() {
+    let mut quote = plain();
+    quote.measures[Measure::CurrentPrice as usize] = Some(0.0);
+    assert!(!rejects(&findings(&quote, &Rules::default())));
+    let strict = Rules::new(Thresholds::default(), &["zero_price".to_owned()]).unwrap();
+    let findings = findings(&quote, &strict);
+    assert!(rejects(&findings));
+    let mut quality = Quality::default();
+    quality.count(&findings);
+    assert_eq!(quality.rejections, BTreeMap::from([("zero_price", 1)]));
 }

@@ -115,7 +115,18 @@ pub(super) async fn insert_landings<'a>(
     bodies: impl ExactSizeIterator<Item = &'a Landed>,
     at: DateTime<Utc>,
 ) -> Result<Vec<i64>> {
-    let before = highest(connection, "select max(id) from landing").await?;
+    let newest = connection
+        .fetch(
+            "select id, committed_at from landing order by id desc limit 1",
+            vec![],
+        )
+        .await?;
+    let (before, last) = match newest.first() {
+        Some(row) => (needed(row.int(0)?, "landing.id")?, row.time(1)?),
+        None => (0, None),
+    };
+    // a clock that jumped back must not make a later commit look like an earlier one: pins go by this instant
+    let at = last.map_or(at, |last| at.max(last));
     let ids: Vec<i64> = (before + 1..).take(bodies.len()).collect();
     let rows: Vec<Vec<Value>> = ids
         .iter()

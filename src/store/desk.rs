@@ -75,7 +75,12 @@ impl Desk {
 
     /// Writes how a run ended.
     pub(crate) async fn end_run(&mut self, id: &str, end: &RunEnd) -> Result<()> {
-        ledger::end(&mut self.connection, id, end).await?;
+        if end.drift.is_empty() {
+            ledger::end(&mut self.connection, id, end).await?;
+        } else {
+            let write = async |connection: &mut Connection| ledger::end(connection, id, end).await;
+            self.connection.commit(write).await?;
+        }
         failpoint::pass(failpoint::RUN_ENDED);
         Ok(())
     }

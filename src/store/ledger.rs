@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::connection::Connection;
 use super::value::{Row, Value};
+use crate::contract::Drift;
 use crate::error::{Error, Result};
 use crate::market::Slot;
 use crate::series::Resolution;
@@ -60,6 +61,8 @@ pub struct RunStart {
     pub rule_set: String,
     /// The API that it asks.
     pub source: String,
+    /// What it is asked for and by which bounds, as JSON.
+    pub asked: String,
 }
 
 /// What is written about a run at its end.
@@ -89,6 +92,8 @@ pub struct RunEnd {
     pub error: Option<String>,
     /// The whole report, as JSON.
     pub report: Option<String>,
+    /// Fields of the source's bodies that are not as they are known to be.
+    pub drift: Vec<Drift>,
 }
 
 /// A row of the ledger.
@@ -136,8 +141,8 @@ pub struct RunRow {
 
 /// Writes that a run has begun.
 pub(crate) async fn begin(connection: &mut Connection, run: &RunStart) -> Result<()> {
-    let sql = "insert into run (id, kind, slot, resolution, state, started_at, version, rule_set, source) \
-               values ($1, $2, $3, $4, 'running', $5, $6, $7, $8)";
+    let sql = "insert into run (id, kind, slot, resolution, state, started_at, version, rule_set, source, asked) \
+               values ($1, $2, $3, $4, 'running', $5, $6, $7, $8, $9)";
     let values = vec![
         run.id.as_str().into(),
         run.kind.into(),
@@ -147,11 +152,12 @@ pub(crate) async fn begin(connection: &mut Connection, run: &RunStart) -> Result
         env!("CARGO_PKG_VERSION").into(),
         run.rule_set.as_str().into(),
         run.source.as_str().into(),
+        run.asked.as_str().into(),
     ];
     connection.execute(sql, values).await.map(drop)
 }
 
-/// Writes how a run ended.
+/// Writes how a run ended, and what its bodies had more or less. Two statements: to be called inside a commit.
 pub(crate) async fn end(connection: &mut Connection, id: &str, end: &RunEnd) -> Result<()> {
     let sql = "update run set state = $2, finished_at = $3, expected = $4, received = $5, accepted = $6, rejected = $7, \
                stored = $8, calls = $9, score = $10, content_hash = $11, error = $12, report = $13 where id = $1";
@@ -170,7 +176,32 @@ pub(crate) async fn end(connection: &mut Connection, id: &str, end: &RunEnd) -> 
         end.error.clone().into(),
         end.report.clone().into(),
     ];
-    connection.execute(sql, values).await.map(drop)
+    connection.execute(sql, values).await?;
+    let drift: Vec<Vec<Value>> = end
+        .drift
+        .iter()
+        .map(|drift| {
+            vec![
+                id.into(),
+                drift.endpoint.as_str().into(),
+                drift.field.as_str().into(),
+                drift.deviation.name().into(),
+                drift.records.into(),
+                drift.first_seen.into(),
+                drift.last_seen.into(),
+            ]
+        })
+        .collect();
+    let columns = [
+        "run",
+        "endpoint",
+        "field",
+        "deviation",
+        "records",
+        "first_seen",
+        "last_seen",
+    ];
+    connection.insert("schema_drift", &columns, &drift).await
 }
 
 /// The runs that say they are running, other than this one, and what each works on.

@@ -27,6 +27,8 @@ create table run (
   version text not null,
   rule_set text not null,
   source text not null,
+  -- what it was asked for and by which bounds, as JSON
+  asked text,
   error text,
   report text
 ) strict;
@@ -132,6 +134,27 @@ create table quarantine (
   reason text not null,
   raw text not null,
   constraint quarantine_once unique (body, record)
+) strict;
+
+-- What became of refused records that were judged again, by the run that did it.
+create table requeue (
+  quarantine integer not null constraint requeue_quarantine references quarantine (id),
+  run text not null constraint requeue_run references run (id),
+  outcome text not null constraint requeue_outcome check (outcome in ('stored', 'present', 'refused')),
+  reason text,
+  constraint requeue_key primary key (quarantine, run)
+) strict;
+
+-- Fields that the bodies of a run had beyond what is known, or lacked.
+create table schema_drift (
+  run text not null constraint schema_drift_run references run (id),
+  endpoint text not null,
+  field text not null,
+  deviation text not null constraint schema_drift_deviation check (deviation in ('unknown', 'missing')),
+  records integer not null,
+  first_seen integer not null,
+  last_seen integer not null,
+  constraint schema_drift_key primary key (run, endpoint, field, deviation)
 ) strict;
 
 -- Calls that the source charged, by month (UTC). Shared by every process: calls are reserved here before they are made.

@@ -27,6 +27,8 @@ create table run (
   version text not null,
   rule_set text not null,
   source text not null,
+  -- what it was asked for and by which bounds, as JSON
+  asked text,
   error text,
   report text,
   adopted_by text constraint run_adopted_by references run (id)
@@ -39,13 +41,15 @@ create index run_unfinished on run (state) where state in ('running', 'abandoned
 create table landing (
   id bigint constraint landing_key primary key,
   run text not null constraint landing_run references run (id),
-  path text not null constraint landing_once unique,
+  path text not null,
   request text not null,
   status bigint not null,
   sha256 text not null,
   bytes bigint not null,
   received_at timestamptz not null,
-  committed_at timestamptz not null
+  committed_at timestamptz not null,
+  -- a body whose refused records are accepted later is committed again, by another run
+  constraint landing_once unique (run, path)
 );
 
 create table coin (
@@ -110,6 +114,27 @@ create table quarantine (
   rule text not null,
   reason text not null,
   raw text not null
+);
+
+-- What became of refused records that were judged again, by the run that did it.
+create table requeue (
+  quarantine bigint not null constraint requeue_quarantine references quarantine (id),
+  run text not null constraint requeue_run references run (id),
+  outcome text not null constraint requeue_outcome check (outcome in ('stored', 'present', 'refused')),
+  reason text,
+  constraint requeue_key primary key (quarantine, run)
+);
+
+-- Fields that the bodies of a run had beyond what is known, or lacked.
+create table schema_drift (
+  run text not null constraint schema_drift_run references run (id),
+  endpoint text not null,
+  field text not null,
+  deviation text not null constraint schema_drift_deviation check (deviation in ('unknown', 'missing')),
+  records bigint not null,
+  first_seen timestamptz not null,
+  last_seen timestamptz not null,
+  constraint schema_drift_key primary key (run, endpoint, field, deviation)
 );
 
 -- Every point with its newest value and the body that it came from.

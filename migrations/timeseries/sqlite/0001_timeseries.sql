@@ -28,6 +28,8 @@ create table run (
   version text not null,
   rule_set text not null,
   source text not null,
+  -- what it was asked for and by which bounds, as JSON
+  asked text,
   error text,
   report text,
   adopted_by text constraint run_adopted_by references run (id)
@@ -40,13 +42,15 @@ create index run_unfinished on run (state) where state in ('running', 'abandoned
 create table landing (
   id integer constraint landing_key primary key,
   run text not null constraint landing_run references run (id),
-  path text not null constraint landing_once unique,
+  path text not null,
   request text not null,
   status integer not null,
   sha256 text not null,
   bytes integer not null,
   received_at integer not null,
-  committed_at integer not null
+  committed_at integer not null,
+  -- a body whose refused records are accepted later is committed again, by another run
+  constraint landing_once unique (run, path)
 ) strict;
 
 create table coin (
@@ -111,6 +115,27 @@ create table quarantine (
   rule text not null,
   reason text not null,
   raw text not null
+) strict;
+
+-- What became of refused records that were judged again, by the run that did it.
+create table requeue (
+  quarantine integer not null constraint requeue_quarantine references quarantine (id),
+  run text not null constraint requeue_run references run (id),
+  outcome text not null constraint requeue_outcome check (outcome in ('stored', 'present', 'refused')),
+  reason text,
+  constraint requeue_key primary key (quarantine, run)
+) strict;
+
+-- Fields that the bodies of a run had beyond what is known, or lacked.
+create table schema_drift (
+  run text not null constraint schema_drift_run references run (id),
+  endpoint text not null,
+  field text not null,
+  deviation text not null constraint schema_drift_deviation check (deviation in ('unknown', 'missing')),
+  records integer not null,
+  first_seen integer not null,
+  last_seen integer not null,
+  constraint schema_drift_key primary key (run, endpoint, field, deviation)
 ) strict;
 
 -- Every point with its newest value and the body that it came from.

@@ -1,0 +1,103 @@
+//! Bodies of charts as what they answer: parsed, judged and held against the contract, fresh or out of the landing.
+//! Asking for them is `series`'s work, storing them the store's.
+
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use crate::coingecko::charts::{self, Chart};
+use crate::contract::{Contract, Drift, Drifts};
+use crate::error::Result;
+use crate::http::{Reply, refusal};
+use crate::landing::{self, Landed};
+use crate::store::{AnsweredChart, RefusedRow};
+
+/// Reads the charts of one run, and notes what is not as it is known to be.
+#[derive(Debug)]
+pub(super) struct Reader {
+    pub(super) vs_currency: String,
+    contract: Contract,
+    drifts: Mutex<Drifts>,
+}
+
+impl Reader {
+    pub(super) fn new(vs_currency: &str, contract: Contract) -> Self {
+        Self {
+            vs_currency: vs_currency.to_owned(),
+            contract,
+            drifts: Mutex::default(),
+        }
+    }
+
+    /// A body as what it answers.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Source`], retryable, when it is not JSON; [`crate::error::Error::Data`] when it breaks a
+    /// frozen contract.
+    pub(super) fn read(&self, chart: &Chart, landed: Landed, body: &[u8]) -> Result<AnsweredChart> {
+        let parsed = charts::parse(body, chart, landed.made_at())?;
+        if !parsed.drift.is_empty() {
+            let mut drifts = self.drifts.lock().unwrap_or_else(PoisonError::into_inner);
+            for (deviation, field) in &parsed.drift {
+                drifts.note(charts::ENDPOINT, *deviation, field, landed.received_at);
+            }
+            if let Some(breach) = drifts.breach(self.contract) {
+                return Err(breach);
+            }
+        }
+        let refused = parsed
+            .refused
+            .into_iter()
+            .map(|(place, finding, raw)| RefusedRow {
+                body: 0,
+                record: place,
+                coin: Some(chart.coin.to_string()),
+                rule: finding.rule.name,
+                reason: finding.reason(),
+                raw,
+            });
+        Ok(AnsweredChart {
+            landed,
+            coin: chart.coin.clone(),
+            resolution: chart.resolution(),
+            span: parsed.span,
+            points: parsed.points,
+            refused: refused.collect(),
+            fresh: false,
+        })
+    }
+
+    /// A body out of the landing as what it answers. What was landed was not judged: it may be a refusal.
+    ///
+    /// # Errors
+    /// As [`Self::read`], and [`crate::error::Error::Data`] where the body is gone or damaged.
+    pub(super) fn read_landed(
+        &self,
+        root: &Path,
+        chart: &Chart,
+        landed: &Landed,
+    ) -> Result<AnsweredChart> {
+        let reply = Reply {
+            url: landed.url().to_owned(),
+            status: landed.status,
+            headers: landed.headers.clone(),
+            body: landing::read(root, landed)?.into(),
+            received_at: landed.received_at,
+        };
+        match refusal(&chart.request(&self.vs_currency), &reply, None) {
+            Some(refused) => Err(refused.error),
+            None => self.read(chart, landed.clone(), &reply.body),
+        }
+    }
+
+    /// True where a body broke a frozen contract.
+    pub(super) fn is_breached(&self) -> bool {
+        let drifts = self.drifts.lock().unwrap_or_else(PoisonError::into_inner);
+        drifts.breach(self.contract).is_some()
+    }
+
+    /// What was not as it is known to be.
+    pub(super) fn drift(&self) -> Vec<Drift> {
+        let drifts = self.drifts.lock().unwrap_or_else(PoisonError::into_inner);
+        drifts.list()
+    }
+}
