@@ -304,6 +304,27 @@ pub fn runs_of(root: &Path, day: NaiveDate) -> Result<Vec<(RunHeader, Vec<Landed
     Ok(runs)
 }
 
+/// What was kept about the body of a path, which has to have a hash.
+///
+/// # Errors
+/// [`Error::Data`] when no manifest lists it so.
+pub fn find(root: &Path, path: &str, sha256: &str) -> Result<Landed> {
+    let lost = || {
+        Error::data(format!(
+            "the landed body {path} is not listed with its hash any more: restore the landing folder {}",
+            root.display()
+        ))
+    };
+    let folder = Path::new(path).parent().filter(|_| is_inside(path));
+    let manifest = root.join(folder.ok_or_else(lost)?).join(MANIFEST);
+    let text = fs::read_to_string(&manifest).map_err(|error| lost().because(error))?;
+    text.lines()
+        .skip(1)
+        .filter_map(|line| serde_json::from_str::<Landed>(line).ok())
+        .find(|landed| landed.path == path && landed.sha256 == sha256)
+        .ok_or_else(lost)
+}
+
 /// The bytes of a landed body, checked against its hash.
 ///
 /// # Errors

@@ -2,13 +2,16 @@
 //! Everything left of the commit can be repeated freely; the commit is the only effect.
 
 mod arrival;
+mod begin;
 mod credits;
 mod gather;
 mod intake;
+mod quarantine;
 mod reach;
 mod read;
 mod reader;
 mod report;
+mod requeue;
 mod series;
 mod series_report;
 mod series_run;
@@ -18,9 +21,11 @@ mod sweep;
 mod timeseries;
 mod writer;
 
+pub use quarantine::{Pick, Quarantined, RefusedId, quarantine};
 pub use reach::{Backfill, Reach};
 pub use read::{Exported, Prices, export_parquet, prices, quotes};
 pub use report::{Report, RunState, Timings};
+pub use requeue::{RequeueReport, StillRefused, requeue};
 pub use series_report::SeriesReport;
 pub use snapshot::run_snapshot;
 pub use status::{Status, init, latest_quotes, runs, status};

@@ -96,30 +96,32 @@ impl Gathered {
                 self.repeated += 1;
                 continue;
             }
-            let (quote, findings) = match record.quote {
-                Ok(quote) => {
-                    let findings = judge(&quote, &context);
-                    (Some(quote), findings)
-                }
-                Err(findings) => (None, findings),
-            };
+            let (quote, findings) = judged(record.quote, &context);
             self.quality.count(&findings);
-            match quote.filter(|_| !rejects(&findings)) {
-                Some(quote) => {
-                    self.taken.insert(quote.id.clone());
-                    let warnings = findings.iter().map(|finding| finding.rule.name).collect();
-                    self.accepted.push(Accepted {
-                        quote,
-                        warnings,
-                        body: index,
-                    });
-                }
+            match quote {
+                Some(quote) => self.accept(quote, &findings, index),
                 None => self
                     .refused
                     .push(refused(index, place, coin, record.raw, &findings)),
             }
         }
         Ok(coins)
+    }
+
+    /// Takes a quote of a body.
+    pub(super) fn accept(&mut self, quote: Quote, findings: &[Finding], body: usize) {
+        self.taken.insert(quote.id.clone());
+        let warnings = findings.iter().map(|finding| finding.rule.name).collect();
+        self.accepted.push(Accepted {
+            quote,
+            warnings,
+            body,
+        });
+    }
+
+    /// True for a coin that is stored already, or accepted.
+    pub(super) fn holds(&self, coin: &CoinId) -> bool {
+        self.taken.contains(coin)
     }
 
     /// Drops the smallest of the accepted coins until no more than so many are left; coins asked for by name stay. More
@@ -163,6 +165,30 @@ impl Gathered {
     }
 }
 
+/// A record held against every rule: the quote, where none refuses it, and what it breaks.
+pub(super) fn judged(
+    quote: std::result::Result<Quote, Vec<Finding>>,
+    context: &Context<'_>,
+) -> (Option<Quote>, Vec<Finding>) {
+    match quote {
+        Ok(quote) => {
+            let findings = judge(&quote, context);
+            (Some(quote).filter(|_| !rejects(&findings)), findings)
+        }
+        Err(findings) => (None, findings),
+    }
+}
+
+/// The reasons of the refusals among findings.
+pub(super) fn reasons(findings: &[Finding]) -> String {
+    findings
+        .iter()
+        .filter(|finding| finding.verdict == Verdict::Reject)
+        .map(Finding::reason)
+        .collect::<Vec<_>>()
+        .join("; ")
+}
+
 /// The sum of the market caps.
 pub(super) fn total_cap<'a>(quotes: impl Iterator<Item = &'a Quote>) -> f64 {
     quotes
@@ -177,22 +203,15 @@ fn refused(
     raw: &str,
     findings: &[Finding],
 ) -> RefusedRow {
-    let rejections: Vec<&Finding> = findings
+    let first = findings
         .iter()
-        .filter(|finding| finding.verdict == Verdict::Reject)
-        .collect();
+        .find(|finding| finding.verdict == Verdict::Reject);
     RefusedRow {
         body,
         record: Some(place as u64),
         coin: coin.map(|coin| coin.as_str().replace('\0', "\u{fffd}")),
-        rule: rejections
-            .first()
-            .map_or("unknown", |finding| finding.rule.name),
-        reason: rejections
-            .iter()
-            .map(|finding| finding.reason())
-            .collect::<Vec<_>>()
-            .join("; "),
+        rule: first.map_or("unknown", |finding| finding.rule.name),
+        reason: reasons(findings),
         raw: raw.to_owned(),
     }
 }

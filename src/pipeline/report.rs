@@ -7,7 +7,6 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use crate::config::Settings;
 use crate::contract::Drift;
 use crate::error::Error;
 use crate::market::Slot;
@@ -171,17 +170,6 @@ impl Report {
             report: Box::new(serde_json::to_value(&self).unwrap_or_default()),
         })
     }
-}
-
-/// What a run is asked for and by which bounds, for the ledger, as JSON.
-pub(super) fn asked(settings: &Settings) -> String {
-    serde_json::json!({
-        "top": settings.top,
-        "coins": settings.coins,
-        "thresholds": settings.thresholds,
-        "refuse": settings.refuse,
-    })
-    .to_string()
 }
 
 /// The ledger's row for a run that stored nothing.

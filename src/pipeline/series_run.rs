@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use chrono::{DateTime, Utc};
-use uuid::Uuid;
 
 use super::Observer;
+use super::begin::{run_header, run_start};
 use super::credits::Credits;
 use super::reader::Reader;
-use super::report::{RunState, Timings, asked, failed};
+use super::report::{RunState, Timings, failed};
 use super::series::{Asking, Outcome, adopt, ask_all};
 use super::series_report::SeriesReport;
 use super::writer::Writer;
@@ -20,7 +20,7 @@ use crate::coingecko::charts::{Chart, first_midnight};
 use crate::config::Settings;
 use crate::error::{Error, Result};
 use crate::http::Client;
-use crate::landing::{self, RunFolder, RunHeader};
+use crate::landing::{self, RunFolder};
 use crate::market::CoinId;
 use crate::quality::Rules;
 use crate::series::{Resolution, Span, Spans};
@@ -60,15 +60,8 @@ impl<'a> SeriesRun<'a> {
         let mut store =
             TimeseriesStore::open(&settings.timeseries_url, &settings.vs_currency).await?;
         store.hold(resolution).await?;
-        let start = RunStart {
-            id: Uuid::now_v7().to_string(),
-            kind,
-            scope: Scope::Series(resolution),
-            started_at: clock.now(),
-            rule_set: rules.name(),
-            source: settings.api_url.to_string(),
-            asked: asked(settings),
-        };
+        let scope = Scope::Series(resolution);
+        let start = run_start(settings, &rules, kind, scope, clock.now());
         store.begin_run(&start).await?;
         let mut run = Self {
             settings,
@@ -232,20 +225,12 @@ impl<'a> SeriesRun<'a> {
     }
 
     fn asking(&self) -> Result<Asking> {
-        let header = RunHeader {
-            run: self.start.id.clone(),
-            kind: self.start.kind.to_owned(),
-            slot: None,
-            vs_currency: self.settings.vs_currency.clone(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            started_at: self.start.started_at,
-        };
         Ok(Asking {
             client: Client::new(self.settings, self.clock)?,
             folder: RunFolder::create(
                 &self.settings.landing_dir,
                 self.start.started_at.date_naive(),
-                &header,
+                &run_header(self.settings, &self.start),
             )?,
             reader: Arc::clone(&self.reader),
             clock: self.clock,
@@ -318,14 +303,7 @@ impl<'a> SeriesRun<'a> {
 
     async fn fail_after<T>(mut self, calls: u64, error: Error) -> Result<T> {
         let end = failed(&error, calls, self.reader.drift(), self.clock.now());
-        // the run's own error matters more than that it could not be written down
-        if let Err(second) = self.store.end_run(&self.start.id, &end).await {
-            tracing::warn!(
-                "the end of run {} could not be written: {}",
-                self.start.id,
-                second.chain()
-            );
-        }
+        self.store.fail_run(&self.start.id, &end).await;
         Err(error)
     }
 }

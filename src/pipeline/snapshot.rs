@@ -4,18 +4,16 @@
 use std::collections::HashSet;
 use std::time::Instant;
 
-use uuid::Uuid;
-
 use super::Observer;
+use super::begin::{run_header, run_start};
 use super::gather::total_cap;
 use super::intake::Intake;
-use super::report::{Report, RunState, Timings, asked, failed};
+use super::report::{Report, RunState, Timings, failed};
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::error::{Error, Result};
 use crate::failpoint;
 use crate::http;
-use crate::landing::RunHeader;
 use crate::market::{CoinId, Quote, Slot};
 use crate::quality::{Quality, Rules};
 use crate::store::{RunStart, Scope, SlotState, SnapshotCommit, SnapshotStore};
@@ -45,24 +43,9 @@ pub async fn run_snapshot(
     }
     let mut store = SnapshotStore::open(&settings.snapshot_url, &settings.vs_currency).await?;
     store.hold(slot).await?;
-    let start = RunStart {
-        id: Uuid::now_v7().to_string(),
-        kind: "snapshot",
-        scope: Scope::Slot(slot),
-        started_at,
-        rule_set: rules.name(),
-        source: settings.api_url.to_string(),
-        asked: asked(settings),
-    };
+    let start = run_start(settings, &rules, "snapshot", Scope::Slot(slot), started_at);
     store.begin_run(&start).await?;
-    let header = RunHeader {
-        run: start.id.clone(),
-        kind: start.kind.to_owned(),
-        slot: Some(slot.to_string()),
-        vs_currency: settings.vs_currency.clone(),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        started_at,
-    };
+    let header = run_header(settings, &start);
     let intake = Intake::new(settings, clock, slot, header, rules)?;
     let mut run = Run {
         settings,
@@ -88,14 +71,7 @@ pub async fn run_snapshot(
         Err(error) => {
             let drift = run.intake.gathered.drifts.list();
             let end = failed(&error, run.intake.calls(), drift, run.clock.now());
-            // the run's own error matters more than that it could not be written down
-            if let Err(second) = store.end_run(&run.start.id, &end).await {
-                tracing::warn!(
-                    "the end of run {} could not be written: {}",
-                    run.start.id,
-                    second.chain()
-                );
-            }
+            store.fail_run(&run.start.id, &end).await;
             Err(error)
         }
     }
@@ -286,6 +262,7 @@ impl Run<'_> {
             bodies: std::mem::take(&mut self.intake.bodies),
             quotes,
             refused,
+            requeued: Vec::new(),
         };
         let judge_s = judging.elapsed().as_secs_f64();
         let committing = Instant::now();

@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 
 use super::connection::{Connection, Sql};
 use super::ledger::{self, RunEnd, needed};
+use super::quarantine::{self, Requeued};
 use super::quotes;
 use super::value::Value;
 use crate::content::snapshot_hash;
@@ -69,6 +70,8 @@ pub struct SnapshotCommit {
     pub quotes: Vec<QuoteRow>,
     /// Records refused.
     pub refused: Vec<RefusedRow>,
+    /// Records of earlier runs that were judged again.
+    pub requeued: Vec<Requeued>,
 }
 
 /// Stores it, and lets `end` make the ledger's row from the slot's content hash. Returns that hash.
@@ -86,6 +89,7 @@ pub(crate) async fn commit_snapshot(
             insert_quotes(connection, commit, &keys, &landings).await?;
             failpoint::pass(failpoint::COMMIT_HALF_DONE);
             insert_refused(connection, commit, &landings).await?;
+            quarantine::note(connection, &commit.run, &commit.requeued).await?;
             let hash = snapshot_hash(
                 commit.slot,
                 &quotes::quotes_of(connection, commit.slot).await?,

@@ -85,6 +85,16 @@ impl Desk {
         Ok(())
     }
 
+    /// Writes that a run failed. That it could not be written down matters less than why it failed.
+    pub(crate) async fn fail_run(&mut self, id: &str, end: &RunEnd) {
+        if let Err(second) = self.end_run(id, end).await {
+            tracing::warn!(
+                "the end of run {id} could not be written: {}",
+                second.chain()
+            );
+        }
+    }
+
     /// The newest runs, newest first.
     pub(crate) async fn runs(&mut self, limit: u32) -> Result<Vec<RunRow>> {
         ledger::runs(&mut self.connection, limit).await

@@ -35,7 +35,7 @@ impl Scope {
         }
     }
 
-    fn read(row: &Row, slot: usize, minutes: usize) -> Result<Option<Self>> {
+    pub(super) fn read(row: &Row, slot: usize, minutes: usize) -> Result<Option<Self>> {
         if let Some(start) = row.time(slot)? {
             return Ok(Some(Self::Slot(Slot::containing(start))));
         }
@@ -231,12 +231,23 @@ pub(crate) async fn abandon(
         .map(drop)
 }
 
+const NEWEST: &str = "select id, kind, slot, state, started_at, finished_at, expected, received, accepted, rejected, stored, calls, \
+    score, content_hash, version, rule_set, source, error, cast(resolution as bigint) from run \
+    order by started_at desc, id desc limit $1";
+
+const ONE: &str = "select id, kind, slot, state, started_at, finished_at, expected, received, accepted, rejected, stored, calls, \
+    score, content_hash, version, rule_set, source, error, cast(resolution as bigint) from run where id = $1";
+
 /// The newest runs, newest first.
 pub(crate) async fn runs(connection: &mut Connection, limit: u32) -> Result<Vec<RunRow>> {
-    let sql = "select id, kind, slot, state, started_at, finished_at, expected, received, accepted, rejected, stored, calls, \
-               score, content_hash, version, rule_set, source, error, cast(resolution as bigint) from run order by started_at desc, id desc limit $1";
-    let rows = connection.fetch(sql, vec![limit.into()]).await?;
+    let rows = connection.fetch(NEWEST, vec![limit.into()]).await?;
     rows.iter().map(run_row).collect()
+}
+
+/// One run.
+pub(crate) async fn run(connection: &mut Connection, id: &str) -> Result<Option<RunRow>> {
+    let rows = connection.fetch(ONE, vec![id.into()]).await?;
+    rows.first().map(run_row).transpose()
 }
 
 fn run_row(row: &Row) -> Result<RunRow> {

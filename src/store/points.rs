@@ -11,6 +11,7 @@ use super::commit::{highest, insert_landings};
 use super::connection::{Connection, Sql};
 use super::fault::fault;
 use super::ledger::needed;
+use super::quarantine::{self, Requeued};
 use crate::error::Result;
 use crate::failpoint;
 use crate::landing::Landed;
@@ -46,6 +47,8 @@ pub struct SeriesCommit {
     pub unanswered: Vec<(CoinId, Resolution, String)>,
     /// Earlier runs whose landed bodies are all in here or stored already.
     pub adopted: Vec<String>,
+    /// Records of earlier runs that were judged again.
+    pub requeued: Vec<Requeued>,
 }
 
 /// What a commit added.
@@ -89,6 +92,7 @@ pub(crate) async fn commit_charts(
             insert_coverage(connection, &rows).await?;
             insert_refused(connection, &rows).await?;
             insert_visits(connection, commit, at).await?;
+            quarantine::note(connection, run, &commit.requeued).await?;
             for earlier in &commit.adopted {
                 let sql = "update run set adopted_by = $2 where id = $1";
                 connection

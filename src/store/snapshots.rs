@@ -8,6 +8,7 @@ use super::connection::Connection;
 use super::desk::{Desk, month};
 use super::ledger::{self, RunEnd, RunRow, RunStart, Scope};
 use super::migrate::SNAPSHOT;
+use super::quarantine::{self, Refused};
 use super::quotes::{self, Holdings, SlotState};
 use super::table::{self, Table};
 use crate::config::DatabaseUrl;
@@ -74,6 +75,27 @@ impl SnapshotStore {
     /// [`Error::Store`].
     pub async fn end_run(&mut self, id: &str, end: &RunEnd) -> Result<()> {
         self.0.end_run(id, end).await
+    }
+
+    /// Writes that a run failed; where that cannot be written, it is logged.
+    pub async fn fail_run(&mut self, id: &str, end: &RunEnd) {
+        self.0.fail_run(id, end).await;
+    }
+
+    /// One run of the ledger.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn run(&mut self, id: &str) -> Result<Option<RunRow>> {
+        ledger::run(&mut self.0.connection, id).await
+    }
+
+    /// The refused records with these numbers, or all of them, the newest first.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn refused(&mut self, ids: Option<&[i64]>) -> Result<Vec<Refused>> {
+        quarantine::refused(&mut self.0.connection, ids).await
     }
 
     /// Reserves credits of the month that an instant lies in, before the calls are made.

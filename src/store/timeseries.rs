@@ -8,9 +8,10 @@ use serde::Serialize;
 
 use super::connection::{Connection, Sql};
 use super::desk::Desk;
-use super::ledger::{RunEnd, RunRow, RunStart, Scope, needed};
+use super::ledger::{self, RunEnd, RunRow, RunStart, Scope, needed};
 use super::migrate::TIMESERIES;
 use super::points::{self, SeriesCommit, Stored};
+use super::quarantine::{self, Refused};
 use super::value::Row;
 use crate::config::DatabaseUrl;
 use crate::error::Result;
@@ -104,6 +105,27 @@ impl TimeseriesStore {
     /// [`crate::error::Error::Store`].
     pub async fn end_run(&mut self, id: &str, end: &RunEnd) -> Result<()> {
         self.0.end_run(id, end).await
+    }
+
+    /// Writes that a run failed; where that cannot be written, it is logged.
+    pub async fn fail_run(&mut self, id: &str, end: &RunEnd) {
+        self.0.fail_run(id, end).await;
+    }
+
+    /// One run of the ledger.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Store`].
+    pub async fn run(&mut self, id: &str) -> Result<Option<RunRow>> {
+        ledger::run(&mut self.0.connection, id).await
+    }
+
+    /// The refused records with these numbers, or all of them, the newest first.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Store`].
+    pub async fn refused(&mut self, ids: Option<&[i64]>) -> Result<Vec<Refused>> {
+        quarantine::refused(&mut self.0.connection, ids).await
     }
 
     /// The newest runs, newest first.

@@ -1,0 +1,367 @@
+//! Refused records judged again by the rules in force: a new run over the old bytes that adds rows and alters none.
+//! What another version of the rules accepts is stored as learned now; the run that refused it stays as it was.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use super::begin::run_start;
+use super::gather::{Gathered, judged, reasons, total_cap};
+use super::quarantine::{Pick, RefusedId, picked};
+use super::reader::Reader;
+use super::report::{RunState, failed};
+use crate::clock::Clock;
+use crate::coingecko;
+use crate::coingecko::charts::Chart;
+use crate::config::Settings;
+use crate::contract::Contract;
+use crate::error::{Error, Result};
+use crate::http;
+use crate::landing::{self, Landed};
+use crate::market::{Quote, Slot};
+use crate::quality::{Context, Quality, Rules};
+use crate::series::Resolution;
+use crate::store::{
+    AnsweredChart, Outcome, Refused, Requeued, RunEnd, RunStart, Scope, SeriesCommit,
+    SnapshotCommit, SnapshotStore, TimeseriesStore,
+};
+
+/// A record that is refused again.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct StillRefused {
+    /// Its number.
+    pub id: RefusedId,
+    /// Why.
+    pub reason: String,
+}
+
+/// What came of judging the refused records of one slot, or of one resolution, again.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RequeueReport {
+    /// The run's id.
+    pub run: String,
+    /// `requeue`.
+    pub kind: &'static str,
+    /// The slot of quotes.
+    pub slot: Option<Slot>,
+    /// The resolution of points.
+    pub resolution: Option<Resolution>,
+    /// `complete` where none is refused again.
+    pub state: RunState,
+    /// Records judged again.
+    pub requeued: u64,
+    /// Those accepted and stored.
+    pub stored: u64,
+    /// Those accepted in whose place another body's record stands already.
+    pub present: u64,
+    /// Those refused again.
+    pub refused: Vec<StillRefused>,
+    /// The content hash of what the slot now holds.
+    pub content_hash: Option<String>,
+    /// When it began.
+    pub started_at: DateTime<Utc>,
+    /// When it ended.
+    pub finished_at: DateTime<Utc>,
+}
+
+impl RequeueReport {
+    fn to_run_end(&self) -> RunEnd {
+        RunEnd {
+            state: self.state.name(),
+            finished_at: self.finished_at,
+            expected: Some(self.requeued),
+            received: Some(self.requeued),
+            accepted: Some(self.stored + self.present),
+            rejected: Some(self.refused.len() as u64),
+            stored: Some(self.stored),
+            calls: Some(0),
+            score: None,
+            content_hash: self.content_hash.clone(),
+            error: None,
+            report: serde_json::to_string(self).ok(),
+            drift: Vec::new(),
+        }
+    }
+}
+
+/// Judges refused records again, by the rules in force: one run for each slot and each resolution.
+///
+/// # Errors
+/// [`Error::Argument`] for a number that is not there; [`Error::Held`] while another run is at work on the slot or series;
+/// [`Error::Data`] when a landed body is gone or damaged; otherwise as the databases give them.
+pub async fn requeue(settings: &Settings, pick: &Pick) -> Result<Vec<RequeueReport>> {
+    let rules = Rules::new(settings.thresholds, &settings.refuse)?;
+    let clock = http::clock(settings).await?;
+    let (quotes, points) = picked(settings, pick).await?;
+    let mut slots: BTreeMap<Slot, Vec<Refused>> = BTreeMap::new();
+    let mut series: BTreeMap<Resolution, Vec<Refused>> = BTreeMap::new();
+    for refused in quotes.into_iter().chain(points) {
+        match refused.scope {
+            Some(Scope::Slot(slot)) => slots.entry(slot).or_default().push(refused),
+            Some(Scope::Series(resolution)) => series.entry(resolution).or_default().push(refused),
+            None => {}
+        }
+    }
+    let mut reports = Vec::new();
+    for (slot, refused) in slots {
+        reports.push(requeue_quotes(settings, &rules, clock, slot, refused).await?);
+    }
+    for (resolution, refused) in series {
+        reports.push(requeue_points(settings, &rules, clock, resolution, refused).await?);
+    }
+    Ok(reports)
+}
+
+async fn requeue_quotes(
+    settings: &Settings,
+    rules: &Rules,
+    clock: Clock,
+    slot: Slot,
+    refused: Vec<Refused>,
+) -> Result<RequeueReport> {
+    let (url, vs_currency) = (&settings.snapshot_url, &settings.vs_currency);
+    let mut store = SnapshotStore::open_existing(url, vs_currency).await?;
+    store.hold(slot).await?;
+    let start = run_start(settings, rules, "requeue", Scope::Slot(slot), clock.now());
+    store.begin_run(&start).await?;
+    let done = async {
+        let (mut commit, requeued) =
+            rejudged_quotes(settings, rules, &mut store, &start, slot, refused).await?;
+        commit.at = clock.now();
+        commit.requeued.clone_from(&requeued);
+        let mut report = report(&start, &requeued, false, clock.now());
+        let hash = store
+            .commit_snapshot(&commit, |hash| {
+                report.content_hash = Some(hash.to_owned());
+                report.to_run_end()
+            })
+            .await?;
+        report.content_hash = Some(hash);
+        Ok(report)
+    }
+    .await;
+    match done {
+        Ok(report) => store.close().await.map(|()| report),
+        Err(error) => {
+            let end = failed(&error, 0, Vec::new(), clock.now());
+            store.fail_run(&start.id, &end).await;
+            Err(error)
+        }
+    }
+}
+
+/// What the commit of a requeue of quotes stores, and what becomes of each record.
+pub(super) async fn rejudged_quotes(
+    settings: &Settings,
+    rules: &Rules,
+    store: &mut SnapshotStore,
+    start: &RunStart,
+    slot: Slot,
+    mut refused: Vec<Refused>,
+) -> Result<(SnapshotCommit, Vec<Requeued>)> {
+    let state = store.slot_state(slot).await?.ok_or_else(|| {
+        Error::data(format!(
+            "slot {slot} has refused records and no account of its own: the database is damaged"
+        ))
+    })?;
+    let stored: Vec<Quote> = store.quotes(slot).await?;
+    let taken = stored.iter().map(|quote| quote.id.clone());
+    let mut gathered = Gathered::holding(taken, Quality::default());
+    let mut bodies: Vec<Landed> = Vec::new();
+    let mut requeued = Vec::new();
+    refused.sort_by(|a, b| (&a.body, a.record).cmp(&(&b.body, b.record)));
+    for group in refused.chunk_by(|a, b| a.body == b.body) {
+        let Some(first) = group.first() else { continue };
+        let landed = landing::find(&settings.landing_dir, &first.body, &first.sha256)?;
+        let bytes = landing::read(&settings.landing_dir, &landed)?;
+        let context = Context {
+            answered_at: landed.sent_at(),
+            rules,
+        };
+        let mut wanted: Vec<&Refused> = group.iter().collect();
+        let before = gathered.accepted.len();
+        for (place, record) in coingecko::parse(&bytes)?.into_iter().enumerate() {
+            let Some(at) = wanted
+                .iter()
+                .position(|refused| refused.record == Some(place as u64))
+            else {
+                continue;
+            };
+            let id = wanted.swap_remove(at).id;
+            let (quote, findings) = judged(record.quote, &context);
+            let (outcome, reason) = match quote {
+                None => (Outcome::Refused, Some(reasons(&findings))),
+                Some(quote) if gathered.holds(&quote.id) => (Outcome::Present, None),
+                Some(quote) => {
+                    gathered.accept(quote, &findings, bodies.len());
+                    (Outcome::Stored, None)
+                }
+            };
+            requeued.push(Requeued {
+                id,
+                outcome,
+                reason,
+            });
+        }
+        if let Some(lost) = wanted.first() {
+            return Err(Error::data(format!(
+                "the landed body {} has no record {}: restore the landing folder",
+                lost.body,
+                lost.record.unwrap_or_default()
+            )));
+        }
+        if gathered.accepted.len() > before {
+            bodies.push(landed);
+        }
+    }
+    let (quotes, _) = gathered.rows(total_cap(stored.iter()));
+    landing::sync_bodies(&settings.landing_dir, &bodies)?;
+    let commit = SnapshotCommit {
+        run: start.id.clone(),
+        slot,
+        at: start.started_at,
+        top: u32::try_from(state.top).unwrap_or(u32::MAX),
+        expected: state.expected,
+        received: state.received,
+        complete: state.is_complete(),
+        bodies,
+        quotes,
+        refused: Vec::new(),
+        requeued: Vec::new(),
+    };
+    Ok((commit, requeued))
+}
+
+async fn requeue_points(
+    settings: &Settings,
+    rules: &Rules,
+    clock: Clock,
+    resolution: Resolution,
+    refused: Vec<Refused>,
+) -> Result<RequeueReport> {
+    let (url, vs_currency) = (&settings.timeseries_url, &settings.vs_currency);
+    let mut store = TimeseriesStore::open_existing(url, vs_currency).await?;
+    store.hold(resolution).await?;
+    let scope = Scope::Series(resolution);
+    let start = run_start(settings, rules, "requeue", scope, clock.now());
+    store.begin_run(&start).await?;
+    let done = async {
+        let commit = rejudged_points(settings, refused)?;
+        let bodies = commit.charts.iter().map(|chart| &chart.landed);
+        landing::sync_bodies(&settings.landing_dir, bodies)?;
+        store.commit(&start.id, &commit, clock.now()).await?;
+        let report = report(&start, &commit.requeued, true, clock.now());
+        store.end_run(&start.id, &report.to_run_end()).await?;
+        Ok(report)
+    }
+    .await;
+    match done {
+        Ok(report) => store.close().await.map(|()| report),
+        Err(error) => {
+            let end = failed(&error, 0, Vec::new(), clock.now());
+            store.fail_run(&start.id, &end).await;
+            Err(error)
+        }
+    }
+}
+
+/// The charts of which something is accepted now, read again whole: points that are there already stay as they are.
+fn rejudged_points(settings: &Settings, mut refused: Vec<Refused>) -> Result<SeriesCommit> {
+    let reader = Reader::new(&settings.vs_currency, Contract::Evolve);
+    let mut commit = SeriesCommit::default();
+    refused.sort_by(|a, b| (&a.body, a.record).cmp(&(&b.body, b.record)));
+    for group in refused.chunk_by(|a, b| a.body == b.body) {
+        let Some(first) = group.first() else { continue };
+        let root = &settings.landing_dir;
+        let landed = landing::find(root, &first.body, &first.sha256)?;
+        let chart = Chart::of_url(landed.url(), &settings.vs_currency).ok_or_else(|| {
+            Error::data(format!(
+                "the landed body {} does not say which chart it is: restore the landing folder",
+                first.body
+            ))
+        })?;
+        let answered = reader.read_landed(root, &chart, &landed)?;
+        let again: Vec<Requeued> = group
+            .iter()
+            .map(|record| {
+                let reason = still_refused(&answered, record.record);
+                Requeued {
+                    id: record.id,
+                    outcome: reason
+                        .as_ref()
+                        .map_or(Outcome::Stored, |_| Outcome::Refused),
+                    reason,
+                }
+            })
+            .collect();
+        if again.iter().any(|record| record.outcome == Outcome::Stored) {
+            commit.charts.push(AnsweredChart {
+                refused: Vec::new(),
+                ..answered
+            });
+        }
+        commit.requeued.extend(again);
+    }
+    Ok(commit)
+}
+
+/// Why a place of a chart, or the whole of it, is refused now.
+fn still_refused(answered: &AnsweredChart, place: Option<u64>) -> Option<String> {
+    let whole = answered.span.is_none();
+    let found = answered
+        .refused
+        .iter()
+        .find(|refused| refused.record == place || (whole && refused.record.is_none()));
+    match found {
+        Some(refused) => Some(refused.reason.clone()),
+        None => whole.then(|| "the chart answers for nothing that is settled".to_owned()),
+    }
+}
+
+fn report(
+    start: &RunStart,
+    requeued: &[Requeued],
+    is_series: bool,
+    finished_at: DateTime<Utc>,
+) -> RequeueReport {
+    let count = |outcome| {
+        let records = requeued.iter().filter(|record| record.outcome == outcome);
+        records.count() as u64
+    };
+    let refused: Vec<StillRefused> = requeued
+        .iter()
+        .filter(|record| record.outcome == Outcome::Refused)
+        .map(|record| StillRefused {
+            id: RefusedId {
+                is_series,
+                number: record.id,
+            },
+            reason: record.reason.clone().unwrap_or_default(),
+        })
+        .collect();
+    RequeueReport {
+        run: start.id.clone(),
+        kind: start.kind,
+        slot: match start.scope {
+            Scope::Slot(slot) => Some(slot),
+            Scope::Series(_) => None,
+        },
+        resolution: match start.scope {
+            Scope::Slot(_) => None,
+            Scope::Series(resolution) => Some(resolution),
+        },
+        state: if refused.is_empty() {
+            RunState::Complete
+        } else {
+            RunState::Partial
+        },
+        requeued: requeued.len() as u64,
+        stored: count(Outcome::Stored),
+        present: count(Outcome::Present),
+        refused,
+        content_hash: None,
+        started_at: start.started_at,
+        finished_at,
+    }
+}

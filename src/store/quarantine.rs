@@ -1,0 +1,144 @@
+//! The quarantine read back, and what became of refused records that were judged again. The same tables in both databases.
+//! Nothing here changes a refused record; judging is the pipeline's work.
+
+use super::connection::{Connection, Sql};
+use super::ledger::{Scope, needed};
+use super::value::Value;
+use crate::error::Result;
+
+/// A refused record, with where it came from.
+#[derive(Debug, Clone)]
+pub struct Refused {
+    /// Its number in the quarantine.
+    pub id: i64,
+    /// The run that refused it.
+    pub run: String,
+    /// What that run worked on.
+    pub scope: Option<Scope>,
+    /// The landed body.
+    pub body: String,
+    /// That body's SHA-256, in hex.
+    pub sha256: String,
+    /// Its place in the body, from 0; none for a body that was refused whole.
+    pub record: Option<u64>,
+    /// The coin that it names, where it names one.
+    pub coin: Option<String>,
+    /// The rule that it breaks.
+    pub rule: String,
+    /// Why, with what stood there.
+    pub reason: String,
+    /// Its own bytes, or the beginning of a whole body's.
+    pub raw: String,
+    /// What became of it when it was last judged again, and the run that did.
+    pub requeued: Option<(String, String)>,
+}
+
+impl Refused {
+    /// True where it is not known to be stored.
+    pub fn is_open(&self) -> bool {
+        self.requeued
+            .as_ref()
+            .is_none_or(|(outcome, _)| outcome == Outcome::Refused.name())
+    }
+}
+
+/// What becomes of a record that is judged again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is accepted and stored.
+    Stored,
+    /// It is accepted, and another body's record stands in its place already.
+    Present,
+    /// It is refused again.
+    Refused,
+}
+
+impl Outcome {
+    /// The name in the database.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Stored => "stored",
+            Self::Present => "present",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+/// A record that was judged again.
+#[derive(Debug, Clone)]
+pub struct Requeued {
+    /// Its number in the quarantine.
+    pub id: i64,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// Why it is refused again.
+    pub reason: Option<String>,
+}
+
+const SELECT: Sql = Sql {
+    postgres: "select z.id, r.id, r.slot, cast(r.resolution as bigint), z.body, l.sha256, z.record, z.coin, z.rule, z.reason, z.raw, \
+               (select q.outcome from requeue q where q.quarantine = z.id order by q.run desc limit 1), \
+               (select q.run from requeue q where q.quarantine = z.id order by q.run desc limit 1) \
+               from quarantine z join landing l on l.id = z.landing join run r on r.id = l.run \
+               where $1 = 1 or z.id in (select json_array_elements_text($2::json)::bigint) order by z.id desc",
+    sqlite: "select z.id, r.id, r.slot, r.resolution, z.body, l.sha256, z.record, z.coin, z.rule, z.reason, z.raw, \
+             (select q.outcome from requeue q where q.quarantine = z.id order by q.run desc limit 1), \
+             (select q.run from requeue q where q.quarantine = z.id order by q.run desc limit 1) \
+             from quarantine z join landing l on l.id = z.landing join run r on r.id = l.run \
+             where $1 = 1 or z.id in (select value from json_each($2)) order by z.id desc",
+};
+
+/// The refused records with these numbers, or all of them, the newest first.
+pub(super) async fn refused(
+    connection: &mut Connection,
+    ids: Option<&[i64]>,
+) -> Result<Vec<Refused>> {
+    let list = serde_json::json!(ids.unwrap_or_default()).to_string();
+    let all = i64::from(ids.is_none());
+    let rows = connection
+        .fetch(SELECT, vec![all.into(), list.into()])
+        .await?;
+    rows.iter()
+        .map(|row| {
+            Ok(Refused {
+                id: needed(row.int(0)?, "quarantine.id")?,
+                run: needed(row.text(1)?, "run.id")?,
+                scope: Scope::read(row, 2, 3)?,
+                body: needed(row.text(4)?, "quarantine.body")?,
+                sha256: needed(row.text(5)?, "landing.sha256")?,
+                record: row.count(6)?,
+                coin: row.text(7)?,
+                rule: needed(row.text(8)?, "quarantine.rule")?,
+                reason: needed(row.text(9)?, "quarantine.reason")?,
+                raw: needed(row.text(10)?, "quarantine.raw")?,
+                requeued: row.text(11)?.zip(row.text(12)?),
+            })
+        })
+        .collect()
+}
+
+/// Writes what became of records that a run judged again.
+pub(super) async fn note(
+    connection: &mut Connection,
+    run: &str,
+    requeued: &[Requeued],
+) -> Result<()> {
+    let rows: Vec<Vec<Value>> = requeued
+        .iter()
+        .map(|record| {
+            vec![
+                record.id.into(),
+                run.into(),
+                record.outcome.name().into(),
+                record.reason.clone().into(),
+            ]
+        })
+        .collect();
+    connection
+        .insert(
+            "requeue",
+            &["quarantine", "run", "outcome", "reason"],
+            &rows,
+        )
+        .await
+}
