@@ -164,12 +164,22 @@ async fn the_log_of_calls_is_kept_without_keys_and_without_control_calls() {
     let sim = seeded(5).await;
     get(&sim, "/ping?x_cg_demo_api_key=hush").await;
     get(&sim, "/nothing").await;
+    for header in [
+        "x-cg-pro-api-key: hush",
+        "Authorization: hush",
+        "x-cg-demo-api-key:",
+    ] {
+        let headers = format!("{AGENT}{header}\r\n");
+        receive(send(&sim, "GET", "/api/v3/ping", &headers, "").await).await;
+    }
     let log = control(&sim, "GET", "/sim/calls", &Value::Null).await;
-    assert_eq!(log["calls"], 2);
+    assert_eq!(log["calls"], 5);
     assert_eq!(
         log["log"][1],
-        json!({ "method": "GET", "path": "/nothing", "status": 404 })
+        json!({ "method": "GET", "path": "/nothing", "status": 404, "key": false })
     );
+    let shown: Vec<bool> = sim.call_log().iter().map(|call| call.key).collect();
+    assert_eq!(shown, [true, false, true, true, false]);
     assert!(!log.to_string().contains("hush"));
 }
 

@@ -17,6 +17,8 @@ pub struct Call {
     pub path: String,
     /// The status it was answered with.
     pub status: u16,
+    /// True where it carried an API key, or anything else by which a caller proves who it is.
+    pub key: bool,
 }
 
 /// All calls so far.
@@ -27,16 +29,15 @@ pub struct CallLog {
 }
 
 impl CallLog {
-    /// Adds a call.
-    pub fn push(&mut self, method: &str, path: &str, status: u16) {
+    /// Adds a call, whose path may still have keys in it.
+    pub fn push(&mut self, call: Call) {
         self.count += 1;
         if self.recent.len() == KEPT {
             self.recent.pop_front();
         }
         self.recent.push_back(Call {
-            method: method.to_owned(),
-            path: without_keys(path),
-            status,
+            path: without_keys(&call.path),
+            ..call
         });
     }
 
@@ -72,7 +73,12 @@ mod tests {
     #[test]
     fn a_key_in_the_query_is_not_kept() {
         let mut log = CallLog::default();
-        log.push("GET", "/ping?x_cg_demo_api_key=hush&a=1", 200);
+        log.push(Call {
+            method: "GET".into(),
+            path: "/ping?x_cg_demo_api_key=hush&a=1".into(),
+            status: 200,
+            key: true,
+        });
         let kept: Vec<_> = log.recent().map(|call| call.path.as_str()).collect();
         assert_eq!(kept, ["/ping?x_cg_demo_api_key=…&a=1"]);
         assert_eq!(log.count(), 1);

@@ -12,9 +12,11 @@ use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
 
 use super::bodies;
+use super::calls::Call;
 use super::control;
 use super::lock::lock;
 use super::plan::Keys;
+use super::query::parameters;
 use super::reply::Reply;
 use super::routes::{self, Asked};
 use super::state::State;
@@ -92,8 +94,27 @@ fn market(state: &State, method: &Method, uri: &Uri, headers: &HeaderMap) -> Rep
     } else {
         format!("{path}?{query}")
     };
-    lock(&state.calls).push(method.as_str(), &target, reply.status);
+    lock(&state.calls).push(Call {
+        method: method.to_string(),
+        path: target,
+        status: reply.status,
+        key: has_key(headers, query),
+    });
     reply
+}
+
+// Wider than what lets a caller in: a key that reaches the wrong host under any name has leaked.
+fn has_key(headers: &HeaderMap, query: &str) -> bool {
+    let names_key = |name: &str| {
+        let name = name.to_ascii_lowercase().replace('-', "_");
+        name.contains("api_key") || name.contains("authorization") || name == "cookie"
+    };
+    headers
+        .iter()
+        .any(|(name, value)| names_key(name.as_str()) && !value.as_bytes().trim_ascii().is_empty())
+        || parameters(query)
+            .iter()
+            .any(|(name, value)| names_key(name) && !value.is_empty())
 }
 
 fn below<'a>(path: &'a str, root: &str) -> Option<&'a str> {
