@@ -19,6 +19,7 @@ mod clock;
 mod coins;
 mod control;
 mod currency;
+mod edit;
 mod extremes;
 mod fault;
 mod faults;
@@ -39,8 +40,10 @@ mod seeded;
 mod server;
 mod source;
 mod state;
+mod swell;
 mod universe;
 mod wire;
+mod written;
 
 pub use calls::Call;
 pub use clock::ClockSetting;

@@ -1,4 +1,4 @@
-//! The market server over real sockets: paging, keys, clock, faults and recordings.
+//! The market server over real sockets: paging, keys, clock, recordings, and in `sim/faults.rs` its faults.
 //! The figures themselves are tested beside their code.
 
 #![allow(
@@ -15,11 +15,11 @@ use std::path::PathBuf;
 use chrono::{DateTime, TimeDelta, Utc};
 use coinmill::sim::{Market, RecordingKind, Sim, SimOptions, SimPlan};
 use serde_json::{Value, json};
-use tokio::io::AsyncReadExt;
-use tokio::net::TcpStream;
 
 #[path = "sim/client.rs"]
 mod client;
+#[path = "sim/faults.rs"]
+mod faults;
 #[path = "sim/start.rs"]
 mod start;
 
@@ -181,86 +181,6 @@ async fn the_log_of_calls_is_kept_without_keys_and_without_control_calls() {
     let shown: Vec<bool> = sim.call_log().iter().map(|call| call.key).collect();
     assert_eq!(shown, [true, false, true, true, false]);
     assert!(!log.to_string().contains("hush"));
-}
-
-#[tokio::test]
-async fn faults_of_every_kind_reach_the_wire() {
-    let sim = seeded(50).await;
-    let faults = json!([
-        "429:retry_after=7",
-        { "kind": "429", "retry_after_date": 30 },
-        "throttled",
-        "1015",
-        "503",
-        "html:status=504",
-        "html:status=200",
-        "limit200",
-        "body:status=418,text={\"odd\":[1,2]}",
-    ]);
-    control(&sim, "POST", "/sim/faults", &faults).await;
-    let refused = get(&sim, "/ping").await;
-    assert_eq!(
-        (refused.status, refused.header("retry-after")),
-        (429, Some("7"))
-    );
-    let refused = get(&sim, "/ping").await;
-    assert_eq!(
-        refused.header("retry-after"),
-        Some("Wed, 14 Jan 2026 12:00:30 GMT")
-    );
-    assert_eq!(get(&sim, "/ping").await.text(), "Throttled");
-    assert_eq!(get(&sim, "/ping").await.text(), "error code: 1015");
-    assert_eq!(get(&sim, "/ping").await.status, 503);
-    let page = get(&sim, "/ping").await;
-    assert!(page.status == 504 && page.text().contains("504: Gateway time-out"));
-    let page = get(&sim, "/ping").await;
-    assert!(
-        page.status == 200
-            && page
-                .header("content-type")
-                .unwrap()
-                .starts_with("text/html")
-    );
-    let notice = get(&sim, "/ping").await;
-    assert_eq!(
-        (notice.status, &notice.json()["status"]["error_code"]),
-        (200, &json!(429))
-    );
-    let odd = get(&sim, "/ping").await;
-    assert_eq!((odd.status, odd.json()), (418, json!({ "odd": [1, 2] })));
-    assert_eq!(get(&sim, "/ping").await.status, 200);
-}
-
-#[tokio::test]
-async fn a_cut_reply_ends_before_its_promised_length() {
-    let sim = seeded(250).await;
-    let target = "/coins/markets?vs_currency=usd&per_page=250";
-    let good = get(&sim, target).await;
-    sim.add_fault("cut:path=/coins/markets".parse().unwrap());
-    let cut = get(&sim, target).await;
-    assert!(good.is_whole && !cut.is_whole);
-    assert_eq!(cut.header("content-length"), good.header("content-length"));
-    assert!(!cut.body.is_empty() && good.body.starts_with(&cut.body));
-    sim.add_fault("truncate".parse().unwrap());
-    let truncated = get(&sim, target).await;
-    assert!(truncated.is_whole && truncated.body.len() == good.body.len() / 2);
-}
-
-#[tokio::test]
-async fn a_stalled_reply_stays_half_and_does_not_keep_the_server_from_stopping() {
-    let sim = seeded(5).await;
-    sim.add_fault("stall:times=0".parse().unwrap());
-    let mut stream = send(&sim, "GET", "/api/v3/coins/list", AGENT, "").await;
-    let mut seen = Vec::new();
-    while !seen.windows(4).any(|part| part == b"\r\n\r\n") || seen.ends_with(b"\r\n\r\n") {
-        assert_ne!(stream.read_buf(&mut seen).await.unwrap(), 0);
-    }
-    let address = sim.address();
-    sim.stop().await;
-    let _ = stream.read_to_end(&mut seen).await;
-    let text = String::from_utf8(seen).unwrap();
-    assert!(text.contains("bitcoin") && !text.ends_with(']'));
-    assert!(TcpStream::connect(address).await.is_err());
 }
 
 #[tokio::test]

@@ -22,8 +22,15 @@ enum Plays {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 The clock moves by POST /sim/clock {\"set\": INSTANT, \"freeze\": BOOL, \"advance\": SECONDS}; GET /sim tells its state.
-Faults: STATUS, html, limit200, throttled, 1015, stall, cut, truncate, shift, vanish:id=COIN, body:status=N,text=…
-with times=N (0 for ever), after=N, path=PART, retry_after=SECONDS.")]
+Faults, as KIND:OPTION=VALUE,…
+  refusals        STATUS, html[:status=N], limit200, throttled, 1015, redirect:[status=N,]to=URL, body:status=N,text=…
+  delivery        stall, cut, truncate, drip, huge[:mb=N], bomb[:mb=N] (500 MB, plain or in gzip)
+  rows            shift, vanish:id=COIN, double:id=COIN (on this page too)
+  fields          set:field=NAME,[id=COIN,]value=JSON, drop:field=NAME[,id=COIN]
+  older figures   aged:seconds=N (as from a cache that says so), back:seconds=N (without a word)
+all with times=N (0 for ever), after=N, path=PART (as in path=&page=2)
+STATUS, html, throttled and 1015 also with retry_after=SECONDS
+What value, to and text hold may have commas in it, so they come last.")]
 pub(super) struct SimArguments {
     /// The port; 0 takes a free one
     #[arg(long, default_value_t = 8480)]

@@ -4,6 +4,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::bodies;
+use super::edit::{Edit, edited};
 use super::fault::{Fault, FaultKind, RetryAfter};
 use super::reply::{Delivery, HTML, JSON, PLAIN, Reply};
 
@@ -21,6 +22,13 @@ pub enum Action {
         /// The `Retry-After` header.
         retry_after: Option<RetryAfter>,
     },
+    /// Answer with a redirect instead of the market's reply.
+    Redirect {
+        /// The HTTP status.
+        status: u16,
+        /// Where to.
+        to: String,
+    },
     /// Send the market's reply in this way.
     Deliver(Delivery),
     /// End the market's reply in its middle.
@@ -29,31 +37,77 @@ pub enum Action {
     Shift,
     /// Answer without this coin.
     Vanish(String),
+    /// Answer with this coin in the place of the page's last one.
+    Double(String),
+    /// Answer with a field changed.
+    Edit(Edit),
+    /// Answer as the market stood so many seconds ago.
+    Older {
+        /// The seconds.
+        by: u32,
+        /// True where headers say so.
+        told: bool,
+    },
 }
 
 impl Action {
     /// The reply to give instead of the market's, where the action is one.
     pub fn answer(&self, now: DateTime<Utc>) -> Option<Reply> {
-        let Self::Answer {
-            status,
-            content_type,
-            body,
-            retry_after,
-        } = self
-        else {
-            return None;
-        };
-        let reply = Reply::new(*status, content_type, body.clone());
-        Some(match retry_after {
-            Some(RetryAfter::Seconds(wait)) => reply.with("retry-after", wait.to_string()),
-            Some(RetryAfter::Date(wait)) => {
-                let until = now
-                    .checked_add_signed(TimeDelta::seconds(i64::from(*wait)))
-                    .unwrap_or(now);
-                reply.with("retry-after", http_date(until))
+        match self {
+            Self::Answer {
+                status,
+                content_type,
+                body,
+                retry_after,
+            } => {
+                let reply = Reply::new(*status, content_type, body.clone());
+                Some(match retry_after {
+                    Some(wait) => reply.with("retry-after", header_of(*wait, now)),
+                    None => reply,
+                })
             }
-            None => reply,
-        })
+            Self::Redirect { status, to } => {
+                Some(Reply::new(*status, HTML, "").with("location", to))
+            }
+            _ => None,
+        }
+    }
+
+    /// The instant of the market that the reply shows.
+    pub fn instant(&self, now: DateTime<Utc>) -> DateTime<Utc> {
+        match self {
+            Self::Older { by, .. } => now
+                .checked_sub_signed(TimeDelta::seconds(i64::from(*by)))
+                .unwrap_or(now),
+            _ => now,
+        }
+    }
+
+    /// The market's reply with this done to it.
+    pub fn applied(&self, mut reply: Reply) -> Reply {
+        match self {
+            Self::Deliver(delivery) => reply.delivered(*delivery),
+            Self::Truncate => reply.truncated(),
+            // A refusal has none of the market's fields, and is no older than it is.
+            Self::Edit(edit) if reply.status == 200 => {
+                reply.body = edited(&reply.body, edit);
+                reply
+            }
+            Self::Older { by, told: true } if reply.status == 200 => reply
+                .with("age", by.to_string())
+                .with("cf-cache-status", "HIT"),
+            _ => reply,
+        }
+    }
+}
+
+fn header_of(wait: RetryAfter, now: DateTime<Utc>) -> String {
+    match wait {
+        RetryAfter::Seconds(wait) => wait.to_string(),
+        RetryAfter::Date(wait) => http_date(
+            now.checked_add_signed(TimeDelta::seconds(i64::from(wait)))
+                .unwrap_or(now),
+        ),
     }
 }
 
@@ -152,9 +206,27 @@ fn act(fault: &Fault) -> Action {
         FaultKind::Limit200 => answer(200, JSON, bodies::RATE_LIMIT.into()),
         FaultKind::Stall => Action::Deliver(Delivery::Stall),
         FaultKind::Cut => Action::Deliver(Delivery::Cut),
+        FaultKind::Drip => Action::Deliver(Delivery::Drip),
+        FaultKind::Huge(mb) => Action::Deliver(Delivery::Huge(*mb)),
+        FaultKind::Bomb(mb) => Action::Deliver(Delivery::Bomb(*mb)),
         FaultKind::Truncate => Action::Truncate,
         FaultKind::Shift => Action::Shift,
         FaultKind::Vanish(id) => Action::Vanish(id.clone()),
+        FaultKind::Double(id) => Action::Double(id.clone()),
+        FaultKind::Set { field, id, value } => edit(field, id.as_ref(), Some(value)),
+        FaultKind::Drop { field, id } => edit(field, id.as_ref(), None),
+        FaultKind::Aged(by) => Action::Older {
+            by: *by,
+            told: true,
+        },
+        FaultKind::Back(by) => Action::Older {
+            by: *by,
+            told: false,
+        },
+        FaultKind::Redirect { status, to } => Action::Redirect {
+            status: *status,
+            to: to.clone(),
+        },
         FaultKind::Body { status, text } => {
             let content_type = match text.trim_start().chars().next() {
                 Some('{' | '[') => JSON,
@@ -164,6 +236,14 @@ fn act(fault: &Fault) -> Action {
             answer(*status, content_type, text.clone())
         }
     }
+}
+
+fn edit(field: &str, id: Option<&String>, value: Option<&String>) -> Action {
+    Action::Edit(Edit {
+        field: field.to_owned(),
+        id: id.cloned(),
+        value: value.cloned(),
+    })
 }
 
 #[cfg(test)]
@@ -217,6 +297,24 @@ mod tests {
             faults.decide("/coins/markets?vs_currency=usd&per_page=50&page=2"),
             Some(Action::Shift)
         );
+    }
+
+    #[test]
+    fn an_older_reply_is_of_its_own_instant_and_a_refusal_stays_as_it_is() {
+        let now = DateTime::UNIX_EPOCH + TimeDelta::seconds(90);
+        let mut faults = faults(&["aged:seconds=90", "back:seconds=90", "cut"]);
+        let (aged, back, cut) = (
+            faults.decide("/ping").unwrap(),
+            faults.decide("/ping").unwrap(),
+            faults.decide("/ping").unwrap(),
+        );
+        assert_eq!(aged.instant(now), DateTime::UNIX_EPOCH);
+        assert_eq!(back.instant(now), DateTime::UNIX_EPOCH);
+        assert_eq!(cut.instant(now), now);
+        assert_eq!(aged.applied(Reply::ok("")).headers.len(), 3);
+        assert_eq!(back.applied(Reply::ok("")), Reply::ok(""));
+        let refused = Reply::refused(404, bodies::NO_RECORDING);
+        assert_eq!(aged.applied(refused.clone()), refused);
     }
 
     #[test]

@@ -21,6 +21,8 @@ pub struct Upset {
     pub swaps: Vec<usize>,
     /// The coin that is missing from the page.
     pub vanished: Option<String>,
+    /// The coin that stands in the place of the page's last one.
+    pub doubled: Option<String>,
 }
 
 /// A page and how many rows there are on all.
@@ -35,7 +37,7 @@ pub struct Page<T> {
 }
 
 /// The page that a query asks for, from all rows by market capitalisation.
-pub fn page<T>(
+pub fn page<T: Clone>(
     mut rows: Vec<T>,
     query: &MarketsQuery,
     upset: &Upset,
@@ -63,6 +65,10 @@ pub fn page<T>(
     }
     let total = rows.len();
     let wanted = query.rows();
+    let doubled = upset
+        .doubled
+        .as_ref()
+        .and_then(|id| rows.iter().find(|row| key(row).id == id).cloned());
     let mut rows: Vec<T> = rows
         .into_iter()
         .skip(wanted.start)
@@ -71,8 +77,13 @@ pub fn page<T>(
     if let Some(gone) = &upset.vanished {
         rows.retain(|row| key(row).id != gone);
     }
-    let is_everything =
-        query.order == Order::CapDesc && upset.swaps.is_empty() && rows.len() == everything;
+    let is_everything = query.order == Order::CapDesc
+        && upset.swaps.is_empty()
+        && doubled.is_none()
+        && rows.len() == everything;
+    if let (Some(last), Some(again)) = (rows.last_mut(), doubled) {
+        *last = again;
+    }
     Page {
         rows,
         total,
@@ -126,7 +137,7 @@ mod tests {
     fn a_shift_repeats_one_coin_and_hides_another_until_the_page_is_read_again() {
         let shifted = Upset {
             swaps: vec![3],
-            vanished: None,
+            ..Upset::default()
         };
         let before = ask("per_page=3&page=1", &Upset::default()).rows;
         let after = ask("per_page=3&page=2", &shifted).rows;
@@ -137,10 +148,25 @@ mod tests {
     #[test]
     fn a_vanished_coin_is_missing_from_its_page_only() {
         let upset = Upset {
-            swaps: vec![],
             vanished: Some("e".into()),
+            ..Upset::default()
         };
         let page = ask("per_page=3&page=1", &upset);
         assert_eq!((page.rows, page.total), (vec!["f", "d"], 6));
+    }
+
+    #[test]
+    fn a_doubled_coin_takes_the_place_of_the_page_s_last_one() {
+        let upset = |id: &str| Upset {
+            doubled: Some(id.into()),
+            ..Upset::default()
+        };
+        let page = ask("per_page=3&page=2", &upset("f"));
+        assert_eq!((page.rows, page.total), (vec!["c", "b", "f"], 6));
+        assert!(!ask("", &upset("f")).is_everything);
+        assert_eq!(
+            ask("per_page=3&page=2", &upset("nothing")).rows,
+            ["c", "b", "a"]
+        );
     }
 }

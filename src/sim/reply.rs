@@ -20,6 +20,12 @@ pub enum Delivery {
     Stall,
     /// Half of them, under a length that promises all; then the connection closes.
     Cut,
+    /// The first byte, then a blank now and again, for ever and without a length.
+    Drip,
+    /// With so many megabytes of blanks after the first byte, without a length.
+    Huge(u32),
+    /// The same, packed by gzip.
+    Bomb(u32),
 }
 
 /// A reply as decided.

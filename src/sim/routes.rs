@@ -12,7 +12,7 @@ use super::faults::Action;
 use super::lock::lock;
 use super::pages::Upset;
 use super::plan::{Host, Keys};
-use super::query::{self, ChartQuery, Spacing};
+use super::query::{self, ChartQuery, MarketsQuery, Spacing};
 use super::reply::Reply;
 use super::state::State;
 
@@ -46,9 +46,8 @@ pub fn answer(state: &State, asked: &Asked<'_>, now: DateTime<Utc>) -> Reply {
     }
     let reply = admitted(state, asked, action.as_ref(), now).unwrap_or_else(|refusal| refusal);
     match action {
-        Some(Action::Deliver(delivery)) => reply.delivered(delivery),
-        Some(Action::Truncate) => reply.truncated(),
-        _ => reply,
+        Some(action) => action.applied(reply),
+        None => reply,
     }
 }
 
@@ -74,6 +73,18 @@ fn admitted(
         .map_err(|wait| {
             Reply::refused(429, bodies::RATE_LIMIT).with("retry-after", wait.to_string())
         })?;
+    // Who may come in is decided now; what is seen may be older.
+    let then = action.map_or(now, |action| action.instant(now));
+    endpoint(state, asked, &parameters, action, then)
+}
+
+fn endpoint(
+    state: &State,
+    asked: &Asked<'_>,
+    parameters: &[(String, String)],
+    action: Option<&Action>,
+    now: DateTime<Utc>,
+) -> Result<Reply, Reply> {
     let parts: Vec<String> = asked
         .path
         .split('/')
@@ -86,32 +97,34 @@ fn admitted(
         ("GET", ["key"]) => key(state),
         ("GET", ["coins", "list"]) => state.source.list(now),
         ("GET", ["coins", "markets"]) => {
-            let query = query::markets(&parameters)?;
-            if action == Some(&Action::Shift) {
-                lock(&state.swaps).push(query.rows().start);
-            }
-            let vanished = match action {
-                Some(Action::Vanish(id)) => Some(id.clone()),
-                _ => None,
-            };
-            let upset = Upset {
-                swaps: lock(&state.swaps).clone(),
-                vanished,
-            };
+            let query = query::markets(parameters)?;
+            let upset = upset(state, &query, action);
             state.source.markets(&query, &upset, now)
         }
         ("GET", ["coins", id, "market_chart"]) => {
-            let query = query::chart(id, &parameters, now)?;
+            let query = query::chart(id, parameters, now)?;
             within_plan(state, &query, now)?;
             state.source.chart(&query, now)
         }
         ("GET", ["coins", id, "market_chart", "range"]) => {
-            let query = query::range(id, &parameters, now)?;
+            let query = query::range(id, parameters, now)?;
             within_plan(state, &query, now)?;
             state.source.chart(&query, now)
         }
         _ => Err(Reply::refused(404, bodies::NOT_FOUND)),
     }
+}
+
+fn upset(state: &State, query: &MarketsQuery, action: Option<&Action>) -> Upset {
+    let mut upset = Upset::default();
+    match action {
+        Some(Action::Shift) => lock(&state.swaps).push(query.rows().start),
+        Some(Action::Vanish(id)) => upset.vanished = Some(id.clone()),
+        Some(Action::Double(id)) => upset.doubled = Some(id.clone()),
+        _ => {}
+    }
+    upset.swaps.clone_from(&lock(&state.swaps));
+    upset
 }
 
 fn within_plan(state: &State, query: &ChartQuery, now: DateTime<Utc>) -> Result<(), Reply> {

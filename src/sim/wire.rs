@@ -1,7 +1,8 @@
-//! Puts a reply on the wire, dated by the simulator's clock, and delivers it whole, stalled or cut.
+//! Puts a reply on the wire, dated by the simulator's clock, and delivers it whole, in part, slowly or blown up.
 //! It decides nothing about what is sent.
 
 use std::io;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, Response, StatusCode};
@@ -12,11 +13,20 @@ use tokio::sync::watch;
 
 use super::faults::http_date;
 use super::reply::{Delivery, Reply};
+use super::swell;
 
-/// The HTTP response of a reply; one that stalls ends when `stop` turns true.
+// Often enough that a client which waits for silence waits for ever.
+const DRIP: Duration = Duration::from_millis(50);
+
+/// The HTTP response of a reply; one without an end ends when `stop` turns true.
 pub fn response(reply: Reply, now: DateTime<Utc>, stop: watch::Receiver<bool>) -> Response<Body> {
     let length = reply.body.len();
     let body = match reply.delivery {
+        Delivery::Drip => dripping(&reply.body, stop),
+        Delivery::Huge(mb) => Body::from_stream(stream::iter(
+            swell::plain(&reply.body, mb).map(Ok::<_, io::Error>),
+        )),
+        Delivery::Bomb(mb) => Body::from(swell::packed(&reply.body, mb)),
         Delivery::Whole => Body::from(reply.body),
         Delivery::Stall => half(&reply.body, async move { stopped(stop).await }),
         Delivery::Cut => half(&reply.body, flushed()),
@@ -29,9 +39,12 @@ pub fn response(reply: Reply, now: DateTime<Utc>, stop: watch::Receiver<bool>) -
         ("content-type", reply.content_type.to_owned()),
     ];
     // A short body is only seen as short against the length that was promised.
-    let promised =
-        (reply.delivery != Delivery::Whole).then(|| ("content-length", length.to_string()));
-    for (name, value) in fixed.into_iter().chain(promised).chain(reply.headers) {
+    let further = match reply.delivery {
+        Delivery::Stall | Delivery::Cut => Some(("content-length", length.to_string())),
+        Delivery::Bomb(_) => Some(("content-encoding", "gzip".to_owned())),
+        _ => None,
+    };
+    for (name, value) in fixed.into_iter().chain(further).chain(reply.headers) {
         if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
             response.headers_mut().insert(name, value);
         }
@@ -52,6 +65,20 @@ fn half(body: &Bytes, end: impl Future<Output = ()> + Send + 'static) -> Body {
         Err(io::Error::from(io::ErrorKind::ConnectionAborted))
     };
     Body::from_stream(stream::iter([Ok(first)]).chain(stream::once(end)))
+}
+
+fn dripping(body: &Bytes, stop: watch::Receiver<bool>) -> Body {
+    let first = body.slice(..body.len().min(1));
+    let drops = stream::unfold(Some(stop), |stop| async {
+        let stop = stop?;
+        let waited = tokio::time::timeout(DRIP, stopped(stop.clone())).await;
+        // A proper end would make the body whole.
+        Some(match waited {
+            Ok(()) => (Err(io::ErrorKind::ConnectionAborted.into()), None),
+            Err(_) => (Ok(Bytes::from_static(b" ")), Some(stop)),
+        })
+    });
+    Body::from_stream(stream::iter([Ok::<_, io::Error>(first)]).chain(drops))
 }
 
 // The server writes its buffer while the body makes it wait; an error at once would drop the first half unsent.

@@ -53,17 +53,36 @@ pub async fn receive(mut stream: TcpStream) -> Received {
         .windows(4)
         .position(|part| part == b"\r\n\r\n")
         .expect("a reply has a head");
-    let head = String::from_utf8(all[..end].to_vec()).unwrap();
-    let body = all[end + 4..].to_vec();
     let mut received = Received {
-        status: head.split(' ').nth(1).unwrap().parse().unwrap(),
-        head,
-        body,
+        status: 0,
+        head: String::from_utf8(all[..end].to_vec()).unwrap(),
+        body: all[end + 4..].to_vec(),
         is_whole: false,
     };
-    let promised: usize = received.header("content-length").unwrap().parse().unwrap();
-    received.is_whole = received.body.len() == promised;
+    received.status = received.head.split(' ').nth(1).unwrap().parse().unwrap();
+    if received.header("transfer-encoding") == Some("chunked") {
+        (received.body, received.is_whole) = joined(&received.body);
+    } else {
+        let promised: usize = received.header("content-length").unwrap().parse().unwrap();
+        received.is_whole = received.body.len() == promised;
+    }
     received
+}
+
+/// The body that comes in these chunks, and whether the last of them is there.
+fn joined(mut chunks: &[u8]) -> (Vec<u8>, bool) {
+    let mut body = Vec::new();
+    while let Some(end) = chunks.windows(2).position(|part| part == b"\r\n") {
+        let length = std::str::from_utf8(&chunks[..end]).unwrap();
+        let length = usize::from_str_radix(length, 16).unwrap();
+        if length == 0 {
+            return (body, true);
+        }
+        let begin = end + 2;
+        body.extend_from_slice(&chunks[begin..chunks.len().min(begin + length)]);
+        chunks = chunks.get(begin + length + 2..).unwrap_or_default();
+    }
+    (body, false)
 }
 
 pub async fn get(sim: &Sim, target: &str) -> Received {
