@@ -4,6 +4,8 @@
 mod args;
 mod demo;
 mod progress;
+mod quarantine;
+mod replay;
 mod show;
 mod simulate;
 
@@ -159,6 +161,8 @@ async fn dispatch(Arguments { command, json, .. }: Arguments) -> Result<u8> {
             print(json, &status, || show::status(&status))?;
             Ok(COMPLETE)
         }
+        Command::Quarantine { what } => quarantine::quarantine(what, json).await,
+        Command::Replay { run, settings } => replay::replay(&run, settings, json).await,
         Command::Sim(options) => simulate::serve(options, json).await,
         Command::Demo { dir } => demo::demo(&dir, json).await,
     }
@@ -172,23 +176,7 @@ async fn snapshot(
     let bar = progress::Bar::new();
     let outcome = pipeline::run_snapshot(settings, slot, &|progress| bar.show(progress)).await;
     bar.clear();
-    match outcome {
-        Ok(report) => {
-            print(json, &report, || show::report(&report))?;
-            Ok(if report.state == RunState::Complete {
-                COMPLETE
-            } else {
-                PARTIAL
-            })
-        }
-        Err(Error::Incomplete {
-            message, report, ..
-        }) => {
-            print(json, &report, String::new)?;
-            Ok(complain(&Error::data(message), PARTIAL))
-        }
-        Err(error) => Err(error),
-    }
+    ended(outcome, |report| report.state, show::report, json)
 }
 
 async fn timeseries(settings: &Settings, resolution: Resolution, json: bool) -> Result<u8> {
@@ -200,13 +188,22 @@ async fn timeseries(settings: &Settings, resolution: Resolution, json: bool) -> 
 }
 
 fn series(outcome: Result<SeriesReport>, json: bool) -> Result<u8> {
+    ended(outcome, |report| report.state, show::series, json)
+}
+
+/// Prints what came of a run, and gives its exit code.
+fn ended<R: Serialize>(
+    outcome: Result<R>,
+    state: impl FnOnce(&R) -> RunState,
+    text: impl FnOnce(&R) -> String,
+    json: bool,
+) -> Result<u8> {
     match outcome {
         Ok(report) => {
-            print(json, &report, || show::series(&report))?;
-            Ok(if report.state == RunState::Complete {
-                COMPLETE
-            } else {
-                PARTIAL
+            print(json, &report, || text(&report))?;
+            Ok(match state(&report) {
+                RunState::Complete => COMPLETE,
+                _ => PARTIAL,
             })
         }
         Err(Error::Incomplete {

@@ -33,7 +33,7 @@ pub enum ClockSetting {
 }
 
 /// Bounds beyond which a quote is kept but warned about. Prices, caps and volumes are in `vs_currency`.
-#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Thresholds {
     /// The lowest price that is not remarkable.
     pub min_price: f64,

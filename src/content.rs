@@ -4,7 +4,8 @@
 use chrono::{DateTime, Utc};
 use ring::digest::{Context, SHA256};
 
-use crate::market::{Quote, Slot};
+use crate::market::{CoinId, Quote, Slot};
+use crate::series::{PricePoint, Resolution};
 
 /// SHA-256, in hex, over a slot's quotes in the order of their ids.
 ///
@@ -31,6 +32,26 @@ pub fn snapshot_hash<'a>(slot: Slot, quotes: impl IntoIterator<Item = &'a Quote>
         instant(&mut hash, quote.atl_date);
         text(&mut hash, quote.roi_currency.as_deref());
         instant(&mut hash, quote.observed_at);
+    }
+    hex::encode(hash.finish())
+}
+
+/// SHA-256, in hex, over points in the order of their coins and stamps; written as in [`snapshot_hash`], the resolution's
+/// minutes first.
+pub fn series_hash<'a>(
+    resolution: Resolution,
+    points: impl IntoIterator<Item = (&'a CoinId, &'a PricePoint)>,
+) -> String {
+    let mut hash = Context::new(&SHA256);
+    let minutes = i64::from(resolution.minutes());
+    field(&mut hash, 3, Some(minutes.to_be_bytes()));
+    for (coin, point) in points {
+        text(&mut hash, Some(coin.as_str()));
+        field(&mut hash, 4, Some(point.ts.to_be_bytes()));
+        for number in [point.price, point.market_cap, point.volume] {
+            let bits = number.map(|number| number.to_bits().to_be_bytes());
+            field(&mut hash, 2, bits);
+        }
     }
     hex::encode(hash.finish())
 }

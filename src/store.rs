@@ -15,6 +15,7 @@ mod quotes;
 mod snapshots;
 mod table;
 mod timeseries;
+mod trace;
 mod value;
 
 pub use commit::{QuoteRow, RefusedRow, SnapshotCommit};
@@ -25,4 +26,5 @@ pub use quotes::{Holdings, SlotState};
 pub use snapshots::SnapshotStore;
 pub use table::{Kind, Table};
 pub use timeseries::{PricesQuery, SeriesHoldings, TimeseriesStore};
+pub use trace::Committed;
 pub use value::Value;

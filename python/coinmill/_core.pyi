@@ -6,7 +6,17 @@ from typing import Any, final
 
 from typing_extensions import Self
 
-from coinmill.records import DemoReports, Resolution, Run, RunReport, SeriesReport, Status
+from coinmill.records import (
+    DemoReports,
+    Quarantined,
+    Replay,
+    RequeueReport,
+    Resolution,
+    Run,
+    RunReport,
+    SeriesReport,
+    Status,
+)
 
 __version__: str
 
@@ -214,6 +224,56 @@ class Mill:
         ------
         DataError
             Nothing was known yet at `as_of`.
+        """
+
+    def quarantine(
+        self, ids: Sequence[str] | None = None, *, rule: str | None = None, all: bool = False
+    ) -> list[Quarantined]:
+        """The refused records that are not known to be stored, the newest first, quotes before points.
+
+        Parameters
+        ----------
+        ids
+            Only these, such as ``["s12", "t3"]``.
+        rule
+            Only those that broke this rule.
+        all
+            Also those that were stored when they were judged again.
+
+        Raises
+        ------
+        ValueError
+            A number is none, or is not there.
+        ConfigError, StoreError
+            Each with its remedy in the message.
+        """
+
+    def requeue(self, ids: Sequence[str] | None = None, *, rule: str | None = None) -> list[RequeueReport]:
+        """Judge refused records again, by the rules in force; what is accepted now is stored.
+
+        A new run over the old bytes, one for each slot and each resolution: it adds rows and alters none. By default all
+        records that are not known to be stored.
+
+        Raises
+        ------
+        ValueError
+            A number is none, or is not there.
+        HeldError, DataError, ConfigError, StoreError
+            Each with its remedy in the message.
+        """
+
+    def replay(self, run: str) -> Replay:
+        """Rebuild a run from its landing in a scratch database, by the rules in force, and compare.
+
+        By the same rules the hashes are the same; by others (``Mill(min_price=1)``, ``Mill(refuse="zero_price")``)
+        ``differences`` holds each row that differs. No database is changed and no call is spent.
+
+        Raises
+        ------
+        ValueError
+            There is no such run, or it stored nothing.
+        DataError
+            A landed body is gone or damaged.
         """
 
     def runs(self, limit: int = 20) -> list[Run]:

@@ -18,6 +18,17 @@ class Timings(TypedDict):
     commit_s: float
 
 
+class Drift(TypedDict):
+    """A field of the source's bodies that is not as it is known to be."""
+
+    endpoint: str
+    field: str
+    deviation: Literal["unknown", "missing"]
+    records: int
+    first_seen: str
+    last_seen: str
+
+
 class RunReport(TypedDict):
     """What came of a run. Counts are of coins."""
 
@@ -37,6 +48,7 @@ class RunReport(TypedDict):
     score: float | None
     warnings: dict[str, int]
     rejections: dict[str, int]
+    drift: list[Drift]
     content_hash: str | None
     landing: str | None
     started_at: str
@@ -59,6 +71,7 @@ class SeriesReport(TypedDict):
     rejected: int
     postponed: int
     missing: list[str]
+    drift: list[Drift]
     calls: int
     reused: int
     landing: str | None
@@ -135,3 +148,73 @@ class Status(TypedDict):
     credits: int
     credits_per_month: int | None
     landing_dir: str
+    drift: list[Drift]
+
+
+class Quarantined(TypedDict):
+    """A refused record. ``id`` is ``s12`` in the snapshot database and ``t12`` in the time series database."""
+
+    id: str
+    run: str
+    slot: str | None
+    resolution: Resolution | None
+    coin: str | None
+    rule: str
+    reason: str
+    body: str
+    record: int | None
+    raw: str
+    outcome: Literal["stored", "present", "refused"] | None
+    requeued_by: str | None
+
+
+class StillRefused(TypedDict):
+    """A record that is refused again, and why."""
+
+    id: str
+    reason: str
+
+
+class RequeueReport(TypedDict):
+    """What came of judging the refused records of one slot, or of one resolution, again."""
+
+    run: str
+    kind: Literal["requeue"]
+    slot: str | None
+    resolution: Resolution | None
+    state: Literal["complete", "partial"]
+    requeued: int
+    stored: int
+    present: int
+    refused: list[StillRefused]
+    content_hash: str | None
+    started_at: str
+    finished_at: str
+
+
+class Difference(TypedDict):
+    """A difference between what is stored and what was rebuilt."""
+
+    row: str
+    change: Literal["added", "removed", "changed"]
+    column: str | None
+    stored: str | None
+    rebuilt: str | None
+
+
+class Replay(TypedDict):
+    """What came of rebuilding a run from its landing."""
+
+    run: str
+    kind: str
+    slot: str | None
+    resolution: Resolution | None
+    is_same: bool
+    rule_set: str
+    rule_set_now: str
+    bodies: int
+    stored_hash: str
+    rebuilt_hash: str
+    stored: int
+    rebuilt: int
+    differences: list[Difference]

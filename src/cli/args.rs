@@ -4,6 +4,7 @@
 use chrono::{DateTime, NaiveDate, Utc};
 use clap::{Arg, ArgMatches, Args, FromArgMatches, Parser, Subcommand};
 
+use super::quarantine::Quarantine;
 use super::simulate::SimArguments;
 use crate::config::{SETTINGS, Settings};
 use crate::error::{Error, Result};
@@ -69,6 +70,18 @@ pub(super) enum Command {
     },
     /// What the databases hold, and what is left of the plan
     Status {
+        #[command(flatten)]
+        settings: SettingArguments,
+    },
+    /// Records that were refused: list them, show one, judge them again
+    Quarantine {
+        #[command(subcommand)]
+        what: Quarantine,
+    },
+    /// Rebuild a run from its landing in a scratch database, by the rules in force, and compare it with what is stored
+    Replay {
+        /// The run's id; `coinmill runs` lists them
+        run: String,
         #[command(flatten)]
         settings: SettingArguments,
     },

@@ -89,6 +89,9 @@ pub(super) fn report(report: &Report) -> String {
         format!(", {} landed before", report.reused)
     };
     line("calls", format!("{}{reused}", report.calls));
+    for drift in &report.drift {
+        line("contract", drift.to_string());
+    }
     if let Some(error) = &report.error {
         line("stopped", error.clone());
     }
@@ -156,6 +159,9 @@ pub(super) fn series(report: &SeriesReport) -> String {
         format!(", {} landed before", report.reused)
     };
     line("calls", format!("{}{reused}", report.calls));
+    for drift in &report.drift {
+        line("contract", drift.to_string());
+    }
     if let Some(error) = &report.error {
         line("stopped", error.clone());
     }
@@ -328,6 +334,10 @@ pub(super) fn status(status: &Status) -> String {
         ("landing", status.landing_dir.clone()),
     ] {
         table.add_row([name.to_owned(), value]);
+    }
+    for drift in &status.drift {
+        let (first, last) = (when(Some(drift.first_seen)), when(Some(drift.last_seen)));
+        table.add_row(["contract".to_owned(), format!("{drift}, {first} to {last}")]);
     }
     table.to_string()
 }

@@ -2,12 +2,29 @@
 //! Taking its lock and writing it down is the store's work.
 
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::config::Settings;
+use crate::config::{Settings, Thresholds};
 use crate::landing::RunHeader;
 use crate::quality::Rules;
 use crate::store::{RunStart, Scope};
+
+/// What a run is asked for and by which bounds: with its landed bodies, all that its rows follow from.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Asked {
+    pub(super) top: u32,
+    pub(super) coins: Vec<String>,
+    pub(super) thresholds: Thresholds,
+    pub(super) refuse: Vec<String>,
+}
+
+impl Asked {
+    /// As it was written into the ledger.
+    pub(super) fn of(text: Option<&str>) -> Option<Self> {
+        serde_json::from_str(text?).ok()
+    }
+}
 
 /// What the ledger is told of a run that begins now.
 pub(super) fn run_start(
@@ -17,12 +34,13 @@ pub(super) fn run_start(
     scope: Scope,
     started_at: DateTime<Utc>,
 ) -> RunStart {
-    let asked = serde_json::json!({
-        "top": settings.top,
-        "coins": settings.coins,
-        "thresholds": settings.thresholds,
-        "refuse": settings.refuse,
-    });
+    let coins = settings.coins.iter().map(ToString::to_string);
+    let asked = Asked {
+        top: settings.top,
+        coins: coins.collect(),
+        thresholds: settings.thresholds,
+        refuse: settings.refuse.clone(),
+    };
     RunStart {
         id: Uuid::now_v7().to_string(),
         kind,
@@ -30,7 +48,7 @@ pub(super) fn run_start(
         started_at,
         rule_set: rules.name(),
         source: settings.api_url.to_string(),
-        asked: asked.to_string(),
+        asked: serde_json::to_string(&asked).unwrap_or_default(),
     }
 }
 

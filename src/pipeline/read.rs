@@ -29,7 +29,7 @@ pub async fn quotes(settings: &Settings, at: Option<DateTime<Utc>>) -> Result<Re
             at.format("%Y-%m-%dT%H:%M:%SZ")
         )),
     })?;
-    let table = store.quote_table(slot, slot.next()).await?;
+    let table = store.quote_table(slot, slot.next(), None).await?;
     store.close().await?;
     table_batch(&table)
 }
@@ -123,7 +123,7 @@ pub async fn export_parquet(
     let held = store.holdings().await?;
     for day in spanned(held.first_slot, held.newest_slot).filter(|day| within(*day)) {
         let (start, end) = (slot_of(day), slot_of(day + TimeDelta::days(1)));
-        let table = store.quote_table(start, end).await?;
+        let table = store.quote_table(start, end, None).await?;
         if !table.rows.is_empty() {
             write_parquet(
                 &folder.join(format!("quotes/date={day}/quotes.parquet")),

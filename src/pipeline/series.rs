@@ -148,8 +148,28 @@ pub(super) async fn ask_all(
     Ok(outcome)
 }
 
+/// Charts in batches, each to be one commit.
+pub(super) fn batches(charts: Vec<AnsweredChart>) -> Vec<SeriesCommit> {
+    let mut batches = vec![SeriesCommit::default()];
+    let mut points = 0;
+    for chart in charts {
+        if points >= BATCH_POINTS {
+            batches.push(SeriesCommit::default());
+            points = 0;
+        }
+        points += chart.points.len();
+        if let Some(batch) = batches.last_mut() {
+            batch.charts.push(chart);
+        }
+    }
+    batches
+}
+
 /// Says whether a chart's span is free of what is covered, and covers it.
-fn marked(mut chart: AnsweredChart, coverage: &mut HashMap<CoinId, Spans>) -> AnsweredChart {
+pub(super) fn marked(
+    mut chart: AnsweredChart,
+    coverage: &mut HashMap<CoinId, Spans>,
+) -> AnsweredChart {
     if let Some(span) = chart.span {
         let covered = coverage.entry(chart.coin.clone()).or_default();
         chart.fresh = covered.is_clear_of(span);

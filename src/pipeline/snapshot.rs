@@ -9,14 +9,17 @@ use super::begin::{run_header, run_start};
 use super::gather::total_cap;
 use super::intake::Intake;
 use super::report::{Report, RunState, Timings, failed};
+use chrono::{DateTime, Utc};
+
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::error::{Error, Result};
 use crate::failpoint;
 use crate::http;
+use crate::landing::Landed;
 use crate::market::{CoinId, Quote, Slot};
 use crate::quality::{Quality, Rules};
-use crate::store::{RunStart, Scope, SlotState, SnapshotCommit, SnapshotStore};
+use crate::store::{RunEnd, RunStart, Scope, SlotState, SnapshotCommit, SnapshotStore};
 
 /// Fetches, lands, judges and stores a snapshot. `slot` is the current one unless named. A complete slot costs no call; a
 /// partial one is asked only for its rest; a past one is finished from its landing or refused.
@@ -74,6 +77,44 @@ pub async fn run_snapshot(
             store.fail_run(&run.start.id, &end).await;
             Err(error)
         }
+    }
+}
+
+/// Does a run again in another database, from these bodies alone and without a call.
+///
+/// # Errors
+/// As the database gives them.
+pub(super) async fn rebuild(
+    settings: &Settings,
+    rules: &Rules,
+    clock: Clock,
+    store: &mut SnapshotStore,
+    start: RunStart,
+    slot: Slot,
+    bodies: Vec<Landed>,
+) -> Result<()> {
+    store.begin_run(&start).await?;
+    let header = run_header(settings, &start);
+    let mut run = Run {
+        settings,
+        clock,
+        slot,
+        current: slot,
+        start,
+        intake: Intake::new(settings, clock, slot, header, rules.clone())?,
+    };
+    let stored = store.quotes(slot).await?;
+    run.intake.begin_with(&stored, Quality::default(), bodies)?;
+    run.commit(store, &stored, None, 0.0).await.map(drop)
+}
+
+/// The ledger's row of a run that was done again.
+pub(super) fn rebuilt_end(hash: &str, at: DateTime<Utc>) -> RunEnd {
+    RunEnd {
+        state: RunState::Complete.name(),
+        content_hash: Some(hash.to_owned()),
+        error: None,
+        ..failed(&Error::data(""), 0, Vec::new(), at)
     }
 }
 

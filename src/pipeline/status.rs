@@ -5,6 +5,7 @@ use chrono::Utc;
 use serde::Serialize;
 
 use crate::config::Settings;
+use crate::contract::Drift;
 use crate::error::Result;
 use crate::http;
 use crate::market::{Quote, Slot};
@@ -110,6 +111,8 @@ pub struct Status {
     pub credits_per_month: Option<u64>,
     /// Where received bytes are kept.
     pub landing_dir: String,
+    /// Fields of the source's bodies that are not as they are known to be, over all runs.
+    pub drift: Vec<Drift>,
 }
 
 /// Looks at what stands.
@@ -124,11 +127,13 @@ pub async fn status(settings: &Settings) -> Result<Status> {
     let mut store =
         SnapshotStore::open_existing(&settings.snapshot_url, &settings.vs_currency).await?;
     let state = store.slot_state(slot).await?;
-    let mut timeseries = Vec::new();
+    let (mut timeseries, mut drift) = (Vec::new(), Vec::new());
     if let Some(mut series) = self::timeseries(settings).await? {
         timeseries = series.holdings().await?;
+        drift = series.drift().await?;
         series.close().await?;
     }
+    drift.extend(store.drift().await?);
     let status = Status {
         snapshot_url: settings.snapshot_url.to_string(),
         snapshot: store.holdings().await?,
@@ -141,6 +146,7 @@ pub async fn status(settings: &Settings) -> Result<Status> {
         credits: store.credits(now).await?,
         credits_per_month: settings.plan.credits_per_month,
         landing_dir: settings.landing_dir.display().to_string(),
+        drift,
     };
     store.close().await?;
     Ok(status)

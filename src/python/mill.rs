@@ -15,7 +15,7 @@ use super::{to_python, wait};
 use crate::config::Settings;
 use crate::error::Error;
 use crate::market::{CoinId, Instant, Slot};
-use crate::pipeline::{self, Backfill, Prices, Reach};
+use crate::pipeline::{self, Backfill, Pick, Prices, Reach, RefusedId};
 
 /// See the stub for what users read.
 #[pyclass(frozen, module = "coinmill")]
@@ -150,6 +150,40 @@ impl Mill {
         wait::block_on(py, pipeline::prices(&settings, &wanted)).map(Frame::from)
     }
 
+    #[pyo3(signature = (ids = None, *, rule = None, all = false))]
+    fn quarantine<'py>(
+        &self,
+        py: Python<'py>,
+        ids: Option<Vec<String>>,
+        rule: Option<String>,
+        all: bool,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let settings = self.settings(py)?;
+        let pick = if all { Pick::All } else { Pick::Open };
+        let pick = picked(py, ids, rule, pick)?;
+        let found = wait::block_on(py, pipeline::quarantine(&settings, &pick))?;
+        to_python(py, &found)
+    }
+
+    #[pyo3(signature = (ids = None, *, rule = None))]
+    fn requeue<'py>(
+        &self,
+        py: Python<'py>,
+        ids: Option<Vec<String>>,
+        rule: Option<String>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let settings = self.settings(py)?;
+        let pick = picked(py, ids, rule, Pick::Open)?;
+        let reports = wait::block_on(py, pipeline::requeue(&settings, &pick))?;
+        to_python(py, &reports)
+    }
+
+    fn replay<'py>(&self, py: Python<'py>, run: &str) -> PyResult<Bound<'py, PyAny>> {
+        let settings = self.settings(py)?;
+        let replayed = wait::block_on(py, pipeline::replay(&settings, run))?;
+        to_python(py, &replayed)
+    }
+
     #[pyo3(signature = (limit = 20))]
     fn runs<'py>(&self, py: Python<'py>, limit: u32) -> PyResult<Bound<'py, PyAny>> {
         let settings = self.settings(py)?;
@@ -168,6 +202,24 @@ impl Mill {
     /// The environment and the file are read at each call: another process may have others.
     fn settings(&self, py: Python<'_>) -> PyResult<Settings> {
         Settings::load(self.given.clone()).map_err(|error| to_exception(py, &error))
+    }
+}
+
+/// Which refused records are meant; without a word, the default.
+fn picked(
+    py: Python<'_>,
+    ids: Option<Vec<String>>,
+    rule: Option<String>,
+    default: Pick,
+) -> PyResult<Pick> {
+    match (ids, rule) {
+        (None, None) => Ok(default),
+        (None, Some(rule)) => Ok(Pick::Rule(rule)),
+        (Some(ids), None) => {
+            let ids: PyResult<Vec<RefusedId>> = ids.iter().map(|id| parsed(py, id)).collect();
+            ids.map(Pick::Ids)
+        }
+        (Some(_), Some(_)) => Err(PyValueError::new_err("give ids or a rule, not both")),
     }
 }
 

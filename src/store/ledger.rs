@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::connection::Connection;
 use super::value::{Row, Value};
-use crate::contract::Drift;
+use crate::contract::{Deviation, Drift};
 use crate::error::{Error, Result};
 use crate::market::Slot;
 use crate::series::Resolution;
@@ -202,6 +202,28 @@ pub(crate) async fn end(connection: &mut Connection, id: &str, end: &RunEnd) -> 
         "last_seen",
     ];
     connection.insert("schema_drift", &columns, &drift).await
+}
+
+/// What the bodies of all runs had more or less.
+pub(crate) async fn drift(connection: &mut Connection) -> Result<Vec<Drift>> {
+    let sql = "select endpoint, field, deviation, cast(sum(records) as bigint), min(first_seen), max(last_seen) \
+               from schema_drift group by endpoint, deviation, field order by endpoint, deviation, field";
+    let rows = connection.fetch(sql, vec![]).await?;
+    rows.iter()
+        .map(|row| {
+            Ok(Drift {
+                endpoint: needed(row.text(0)?, "schema_drift.endpoint")?,
+                field: needed(row.text(1)?, "schema_drift.field")?,
+                deviation: match row.text(2)?.as_deref() {
+                    Some("missing") => Deviation::Missing,
+                    _ => Deviation::Unknown,
+                },
+                records: needed(row.count(3)?, "schema_drift.records")?,
+                first_seen: needed(row.time(4)?, "schema_drift.first_seen")?,
+                last_seen: needed(row.time(5)?, "schema_drift.last_seen")?,
+            })
+        })
+        .collect()
 }
 
 /// The runs that say they are running, other than this one, and what each works on.

@@ -117,6 +117,15 @@ pub(super) async fn refused(
         .collect()
 }
 
+/// The numbers of the records that a run judged again and stored.
+pub(super) async fn stored_by(connection: &mut Connection, run: &str) -> Result<Vec<i64>> {
+    let sql = "select quarantine from requeue where run = $1 and outcome = 'stored'";
+    let rows = connection.fetch(sql, vec![run.into()]).await?;
+    rows.iter()
+        .map(|row| needed(row.int(0)?, "requeue.quarantine"))
+        .collect()
+}
+
 /// Writes what became of records that a run judged again.
 pub(super) async fn note(
     connection: &mut Connection,

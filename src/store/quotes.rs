@@ -99,7 +99,17 @@ pub(crate) async fn refused_of(
 
 /// A slot's quotes, by market cap, the largest first.
 pub(crate) async fn quotes_of(connection: &mut Connection, slot: Slot) -> Result<Vec<Quote>> {
-    let rows = connection.fetch(SELECT, vec![slot.start().into()]).await?;
+    quotes_until(connection, slot, i64::MAX).await
+}
+
+/// A slot's quotes as they were known at a pin.
+pub(crate) async fn quotes_until(
+    connection: &mut Connection,
+    slot: Slot,
+    pin: i64,
+) -> Result<Vec<Quote>> {
+    let values = vec![slot.start().into(), pin.into()];
+    let rows = connection.fetch(SELECT, values).await?;
     rows.iter().map(quote).collect()
 }
 
@@ -119,7 +129,7 @@ const SELECT: &str = "select c.id, \
     current_price, market_cap, fully_diluted_valuation, total_volume, high_24h, low_24h, price_change_24h, \
     price_change_percentage_24h, market_cap_change_24h, market_cap_change_percentage_24h, circulating_supply, total_supply, \
     max_supply, ath, ath_change_percentage, atl, atl_change_percentage, roi_times, roi_percentage \
-    from quote q join coin c on c.key = q.coin where q.slot = $1 order by market_cap desc nulls last, c.id";
+    from quote q join coin c on c.key = q.coin where q.slot = $1 and q.landing <= $2 order by market_cap desc nulls last, c.id";
 
 /// The columns before the measures.
 const BEFORE_MEASURES: usize = 8;

@@ -11,7 +11,9 @@ use super::migrate::SNAPSHOT;
 use super::quarantine::{self, Refused};
 use super::quotes::{self, Holdings, SlotState};
 use super::table::{self, Table};
+use super::trace::{self, Committed};
 use crate::config::DatabaseUrl;
+use crate::contract::Drift;
 use crate::error::{Error, Result};
 use crate::failpoint;
 use crate::market::{Quote, Slot};
@@ -88,6 +90,14 @@ impl SnapshotStore {
     /// [`Error::Store`].
     pub async fn run(&mut self, id: &str) -> Result<Option<RunRow>> {
         ledger::run(&mut self.0.connection, id).await
+    }
+
+    /// Fields of the source's bodies that are not as they are known to be, over all runs.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn drift(&mut self) -> Result<Vec<Drift>> {
+        ledger::drift(&mut self.0.connection).await
     }
 
     /// The refused records with these numbers, or all of them, the newest first.
@@ -168,12 +178,13 @@ impl SnapshotStore {
         quotes::newest_slot(&mut self.0.connection, at).await
     }
 
-    /// The quotes of the slots from one to before another, with everything that is derived from them.
+    /// The quotes of the slots from one to before another, with everything that is derived from them, as they were known at
+    /// a pin; none is now.
     ///
     /// # Errors
     /// [`Error::Store`].
-    pub async fn quote_table(&mut self, from: Slot, to: Slot) -> Result<Table> {
-        table::quotes(&mut self.0.connection, from, to).await
+    pub async fn quote_table(&mut self, from: Slot, to: Slot, pin: Option<i64>) -> Result<Table> {
+        table::quotes(&mut self.0.connection, from, to, pin).await
     }
 
     /// A slot's quotes, by market cap, the largest first; each with its symbol and name as they were known then.
@@ -182,6 +193,32 @@ impl SnapshotStore {
     /// [`Error::Store`].
     pub async fn quotes(&mut self, slot: Slot) -> Result<Vec<Quote>> {
         quotes::quotes_of(&mut self.0.connection, slot).await
+    }
+
+    /// A slot's quotes as they were known at a pin.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn quotes_until(&mut self, slot: Slot, pin: i64) -> Result<Vec<Quote>> {
+        quotes::quotes_until(&mut self.0.connection, slot, pin).await
+    }
+
+    /// The bodies that a slot's quotes came from up to and with a run, in the order of their commits; none where the run
+    /// stored nothing.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn committed(&mut self, slot: Slot, run: &str) -> Result<Vec<Committed>> {
+        trace::of_slot(&mut self.0.connection, slot, run).await
+    }
+
+    /// The refused records that a run judged again and stored.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn requeued_by(&mut self, run: &str) -> Result<Vec<Refused>> {
+        let ids = quarantine::stored_by(&mut self.0.connection, run).await?;
+        quarantine::refused(&mut self.0.connection, Some(&ids)).await
     }
 
     /// The warnings of a slot's quotes: the names of the rules that each breaks, with commas.

@@ -76,13 +76,25 @@ const QUOTES: &str = "select q.slot, c.id, \
     circulating_supply, total_supply, max_supply, ath, ath_change_percentage, atl, atl_change_percentage, roi_times, \
     roi_percentage, roi_currency, ath_date, atl_date, observed_at, market_cap_category, dominance_pct, volume_to_cap, \
     ath_distance_pct, range_volatility_24h_pct, liquidity_category, trend_category, warnings \
-    from quote q join coin c on c.key = q.coin where q.slot >= $1 and q.slot < $2 \
+    from quote q join coin c on c.key = q.coin where q.slot >= $1 and q.slot < $2 and q.landing <= $3 \
     order by q.slot, market_cap desc nulls last, c.id";
 
-/// The quotes of the slots from one to before another, by slot and market cap.
-pub(crate) async fn quotes(connection: &mut Connection, from: Slot, to: Slot) -> Result<Table> {
+/// The quotes of the slots from one to before another, by slot and market cap, as they were known at a pin.
+pub(crate) async fn quotes(
+    connection: &mut Connection,
+    from: Slot,
+    to: Slot,
+    pin: Option<i64>,
+) -> Result<Table> {
     let rows = connection
-        .fetch(QUOTES, vec![from.start().into(), to.start().into()])
+        .fetch(
+            QUOTES,
+            vec![
+                from.start().into(),
+                to.start().into(),
+                pin.unwrap_or(i64::MAX).into(),
+            ],
+        )
         .await?;
     let rows = rows
         .iter()

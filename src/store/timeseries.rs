@@ -12,8 +12,10 @@ use super::ledger::{self, RunEnd, RunRow, RunStart, Scope, needed};
 use super::migrate::TIMESERIES;
 use super::points::{self, SeriesCommit, Stored};
 use super::quarantine::{self, Refused};
+use super::trace::{self, Committed};
 use super::value::Row;
 use crate::config::DatabaseUrl;
+use crate::contract::Drift;
 use crate::error::Result;
 use crate::market::CoinId;
 use crate::series::{PricePoint, Resolution, Span, Spans};
@@ -118,6 +120,14 @@ impl TimeseriesStore {
     /// [`crate::error::Error::Store`].
     pub async fn run(&mut self, id: &str) -> Result<Option<RunRow>> {
         ledger::run(&mut self.0.connection, id).await
+    }
+
+    /// Fields of the source's bodies that are not as they are known to be, over all runs.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Store`].
+    pub async fn drift(&mut self) -> Result<Vec<Drift>> {
+        ledger::drift(&mut self.0.connection).await
     }
 
     /// The refused records with these numbers, or all of them, the newest first.
@@ -253,6 +263,23 @@ impl TimeseriesStore {
         ];
         let rows = self.0.connection.fetch(PRICES, values).await?;
         rows.iter().map(price).collect()
+    }
+
+    /// The bodies behind what was known after a run of the spans that it covered, its own and earlier ones, in the order of
+    /// their commits; none where it stored nothing.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Store`].
+    pub async fn committed(&mut self, run: &str) -> Result<Vec<Committed>> {
+        trace::of_spans(&mut self.0.connection, run).await
+    }
+
+    /// The spans that a run covered.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Store`].
+    pub async fn spans_of(&mut self, run: &str) -> Result<Vec<(CoinId, Span)>> {
+        trace::spans(&mut self.0.connection, run).await
     }
 
     /// The newest commit at an instant: what was known then. `None` where nothing was.

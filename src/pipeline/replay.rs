@@ -1,0 +1,440 @@
+//! A run rebuilt from its landing in a scratch database, and held against what is stored: the same hash by the same rules,
+//! and by other rules the rows that differ. Nothing here asks the source or changes a database.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use super::begin::{Asked, run_start};
+use super::reader::Reader;
+use super::requeue::rejudged_quotes;
+use super::series::{batches, marked};
+use super::snapshot;
+use super::status::{snapshots, timeseries};
+use crate::clock::Clock;
+use crate::coingecko::charts::Chart;
+use crate::config::{DatabaseUrl, Settings};
+use crate::content::{series_hash, snapshot_hash};
+use crate::contract::Contract;
+use crate::error::{Error, Result};
+use crate::landing::{self, Landed};
+use crate::market::{CoinId, Slot};
+use crate::quality::Rules;
+use crate::series::{PricePoint, Resolution, Span};
+use crate::store::{
+    Committed, PricesQuery, RunRow, RunStart, Scope, SnapshotStore, Table, TimeseriesStore, Value,
+};
+
+/// How a row differs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Change {
+    /// It is rebuilt and not stored.
+    Added,
+    /// It is stored and not rebuilt.
+    Removed,
+    /// One of its columns differs.
+    Changed,
+}
+
+/// A difference between what is stored and what is rebuilt.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Difference {
+    /// The coin, and the stamp of a point.
+    pub row: String,
+    /// How it differs.
+    pub change: Change,
+    /// The column that differs.
+    pub column: Option<&'static str>,
+    /// What is stored there.
+    pub stored: Option<String>,
+    /// What is rebuilt.
+    pub rebuilt: Option<String>,
+}
+
+/// What came of a replay.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Replay {
+    /// The run.
+    pub run: String,
+    /// Its kind.
+    pub kind: String,
+    /// The slot of quotes.
+    pub slot: Option<Slot>,
+    /// The resolution of points.
+    pub resolution: Option<Resolution>,
+    /// True where the hashes are equal and no row differs.
+    pub is_same: bool,
+    /// The rules that the run was judged by.
+    pub rule_set: String,
+    /// The rules that it was judged by now.
+    pub rule_set_now: String,
+    /// Landed bodies that were read.
+    pub bodies: u64,
+    /// The content hash of what is stored, as it was known after the run.
+    pub stored_hash: String,
+    /// The content hash of what was rebuilt.
+    pub rebuilt_hash: String,
+    /// Rows stored.
+    pub stored: u64,
+    /// Rows rebuilt.
+    pub rebuilt: u64,
+    /// Where they differ, by row.
+    pub differences: Vec<Difference>,
+}
+
+/// Rebuilds a run from its landing and compares.
+///
+/// # Errors
+/// [`Error::Argument`] for a run that is not in the ledger or stored nothing; [`Error::Data`] when a landed body is gone or
+/// damaged; otherwise as the databases give them.
+pub async fn replay(settings: &Settings, run: &str) -> Result<Replay> {
+    let rules = Rules::new(settings.thresholds, &settings.refuse)?;
+    if let Some(mut store) = snapshots(settings).await? {
+        if let Some(row) = store.run(run).await? {
+            let replayed = replay_quotes(settings, &rules, &mut store, &row).await?;
+            store.close().await?;
+            return Ok(replayed);
+        }
+        store.close().await?;
+    }
+    if let Some(mut store) = timeseries(settings).await? {
+        if let Some(row) = store.run(run).await? {
+            let replayed = replay_points(settings, &rules, &mut store, &row).await?;
+            store.close().await?;
+            return Ok(replayed);
+        }
+        store.close().await?;
+    }
+    Err(Error::argument(format!(
+        "there is no run {run} in either ledger: `coinmill runs` lists them"
+    )))
+}
+
+/// A database of its own that goes when it is dropped.
+struct Scratch {
+    folder: tempfile::TempDir,
+}
+
+impl Scratch {
+    fn new() -> Result<Self> {
+        let folder = tempfile::tempdir().map_err(|error| {
+            let remedy = "make TMPDIR a writable folder";
+            Error::store(
+                format!("the scratch database cannot be made: {remedy}"),
+                error,
+            )
+        })?;
+        Ok(Self { folder })
+    }
+
+    fn url(&self) -> DatabaseUrl {
+        DatabaseUrl::Sqlite(self.folder.path().join("scratch.db"))
+    }
+}
+
+/// The settings that a run was made with, as far as they say what its rows are.
+fn settings_of(settings: &Settings, run: &Committed) -> Settings {
+    let mut settings = settings.clone();
+    if let Ok(url) = run.source.parse() {
+        settings.api_url = url;
+    }
+    settings.contract = Contract::Evolve;
+    if let Some(asked) = Asked::of(run.asked.as_deref()) {
+        settings.top = asked.top;
+        settings.coins = asked.coins.into_iter().map(CoinId::from_source).collect();
+        settings.thresholds = asked.thresholds;
+        settings.refuse = asked.refuse;
+    }
+    settings
+}
+
+fn nothing(run: &str) -> Error {
+    Error::argument(format!(
+        "run {run} stored nothing, so there is nothing to rebuild: `coinmill runs` shows which did"
+    ))
+}
+
+/// The ledger's row of a scratch database for a run.
+fn start_of(
+    settings: &Settings,
+    rules: &Rules,
+    scope: Scope,
+    id: &str,
+    at: DateTime<Utc>,
+) -> RunStart {
+    RunStart {
+        id: id.to_owned(),
+        ..run_start(settings, rules, "replay", scope, at)
+    }
+}
+
+async fn replay_quotes(
+    settings: &Settings,
+    rules: &Rules,
+    store: &mut SnapshotStore,
+    row: &RunRow,
+) -> Result<Replay> {
+    let slot = row
+        .slot
+        .map(Slot::containing)
+        .ok_or_else(|| nothing(&row.id))?;
+    let committed = store.committed(slot, &row.id).await?;
+    let pin = committed
+        .last()
+        .map(|last| last.landing)
+        .ok_or_else(|| nothing(&row.id))?;
+    let scratch = Scratch::new()?;
+    let mut rebuilt = SnapshotStore::open(&scratch.url(), &settings.vs_currency).await?;
+    // a slot can be the work of several runs, each of which began with what the ones before had stored, by rules of its own
+    let as_then = rules.name() == row.rule_set;
+    for bodies in committed.chunk_by(|a, b| a.run == b.run) {
+        let Some(first) = bodies.first() else {
+            continue;
+        };
+        let settings = settings_of(settings, first);
+        let then;
+        let rules = if as_then {
+            then = Rules::new(settings.thresholds, &settings.refuse)?;
+            &then
+        } else {
+            rules
+        };
+        let scope = Scope::Slot(slot);
+        let start = start_of(&settings, rules, scope, &first.run, row.started_at);
+        if first.kind == "requeue" {
+            let refused = store.requeued_by(&first.run).await?;
+            rebuilt.begin_run(&start).await?;
+            let (commit, _) =
+                rejudged_quotes(&settings, rules, &mut rebuilt, &start, slot, refused).await?;
+            let end = |hash: &str| snapshot::rebuilt_end(hash, row.started_at);
+            rebuilt.commit_snapshot(&commit, end).await?;
+            continue;
+        }
+        let bodies = bodies_of(&settings, bodies)?;
+        let clock = Clock::Frozen(row.started_at);
+        snapshot::rebuild(&settings, rules, clock, &mut rebuilt, start, slot, bodies).await?;
+    }
+    let rebuilt_hash = snapshot_hash(slot, &rebuilt.quotes(slot).await?);
+    let stored_table = store.quote_table(slot, slot.next(), Some(pin)).await?;
+    let rebuilt_table = rebuilt.quote_table(slot, slot.next(), None).await?;
+    let stored_hash = snapshot_hash(slot, &store.quotes_until(slot, pin).await?);
+    rebuilt.close().await?;
+    let mut differences = quote_differences(&stored_table, &rebuilt_table);
+    if let Some(ledger) = row
+        .content_hash
+        .as_ref()
+        .filter(|hash| **hash != stored_hash)
+    {
+        differences.push(Difference {
+            row: format!("slot {slot}"),
+            change: Change::Changed,
+            column: Some("content_hash"),
+            stored: Some(format!("{stored_hash}, and the ledger says {ledger}")),
+            rebuilt: Some(rebuilt_hash.clone()),
+        });
+    }
+    Ok(Replay {
+        run: row.id.clone(),
+        kind: row.kind.clone(),
+        slot: Some(slot),
+        resolution: None,
+        is_same: stored_hash == rebuilt_hash && differences.is_empty(),
+        rule_set: row.rule_set.clone(),
+        rule_set_now: rules.name(),
+        bodies: committed.len() as u64,
+        stored_hash,
+        rebuilt_hash,
+        stored: stored_table.rows.len() as u64,
+        rebuilt: rebuilt_table.rows.len() as u64,
+        differences,
+    })
+}
+
+/// The landed bodies of commits. Each is read here once, so that one that is gone or damaged is an error with its name.
+fn bodies_of(settings: &Settings, committed: &[Committed]) -> Result<Vec<Landed>> {
+    let root = &settings.landing_dir;
+    committed
+        .iter()
+        .map(|committed| {
+            let landed = landing::find(root, &committed.path, &committed.sha256)?;
+            landing::read(root, &landed).map(|_| landed)
+        })
+        .collect()
+}
+
+fn quote_differences(stored: &Table, rebuilt: &Table) -> Vec<Difference> {
+    let by_coin = |table: &Table| -> BTreeMap<String, Vec<Value>> {
+        let keyed = table.rows.iter().map(|row| {
+            let coin = row.get(1).map(shown).unwrap_or_default();
+            (coin, row.clone())
+        });
+        keyed.collect()
+    };
+    let names: Vec<&'static str> = stored.columns.iter().map(|(name, _)| *name).collect();
+    compare(&names, &by_coin(stored), &by_coin(rebuilt))
+}
+
+/// Two sets of rows by key, each row with the same columns.
+fn compare(
+    names: &[&'static str],
+    stored: &BTreeMap<String, Vec<Value>>,
+    rebuilt: &BTreeMap<String, Vec<Value>>,
+) -> Vec<Difference> {
+    let whole = |row: &String, change| Difference {
+        row: row.clone(),
+        change,
+        column: None,
+        stored: None,
+        rebuilt: None,
+    };
+    let mut differences = Vec::new();
+    for (row, values) in stored {
+        let Some(others) = rebuilt.get(row) else {
+            differences.push(whole(row, Change::Removed));
+            continue;
+        };
+        let pairs = names.iter().zip(values.iter().zip(others));
+        differences.extend(
+            pairs
+                .filter(|(_, (a, b))| a != b)
+                .map(|(name, (a, b))| Difference {
+                    column: Some(name),
+                    stored: Some(shown(a)),
+                    rebuilt: Some(shown(b)),
+                    ..whole(row, Change::Changed)
+                }),
+        );
+    }
+    let added = rebuilt.keys().filter(|row| !stored.contains_key(*row));
+    differences.extend(added.map(|row| whole(row, Change::Added)));
+    // rows that come or go change the dominance of all others: what was changed comes last, and that the very last
+    differences.sort_by_key(|difference| {
+        (
+            difference.change,
+            difference.column == Some("dominance_pct"),
+        )
+    });
+    differences
+}
+
+fn shown(value: &Value) -> String {
+    let text = match value {
+        Value::Text(text) => text.clone(),
+        Value::Int(number) => number.map(|number| number.to_string()),
+        Value::Float(number) => number.map(|number| number.to_string()),
+        Value::Time(at) => at.map(|at| at.format("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()),
+    };
+    text.unwrap_or_else(|| "null".to_owned())
+}
+
+/// Points by coin and stamp.
+type Points = BTreeMap<(CoinId, i64), PricePoint>;
+
+async fn replay_points(
+    settings: &Settings,
+    rules: &Rules,
+    store: &mut TimeseriesStore,
+    row: &RunRow,
+) -> Result<Replay> {
+    let resolution = row.resolution.ok_or_else(|| nothing(&row.id))?;
+    let spans = store.spans_of(&row.id).await?;
+    // what was known of the same spans before stays known, so the bodies behind it belong to the run's outcome
+    let committed = store.committed(&row.id).await?;
+    let pin = committed
+        .last()
+        .map(|last| last.landing)
+        .ok_or_else(|| nothing(&row.id))?;
+    let scratch = Scratch::new()?;
+    let mut rebuilt = TimeseriesStore::open(&scratch.url(), &settings.vs_currency).await?;
+    let scope = Scope::Series(resolution);
+    let start = start_of(settings, rules, scope, &row.id, row.started_at);
+    rebuilt.begin_run(&start).await?;
+    let reader = Reader::new(&settings.vs_currency, Contract::Evolve);
+    let mut coverage = Default::default();
+    let mut charts = Vec::new();
+    for landed in bodies_of(settings, &committed)? {
+        let chart = Chart::of_url(landed.url(), &settings.vs_currency).ok_or_else(|| {
+            Error::data(format!(
+                "the landed body {} does not say which chart it is: restore the landing folder",
+                landed.path
+            ))
+        })?;
+        let answered = reader.read_landed(&settings.landing_dir, &chart, &landed)?;
+        charts.push(marked(answered, &mut coverage));
+    }
+    for batch in batches(charts) {
+        rebuilt.commit(&row.id, &batch, row.started_at).await?;
+    }
+    let stored_points = points(store, resolution, &spans, Some(pin)).await?;
+    let rebuilt_points = points(&mut rebuilt, resolution, &spans, None).await?;
+    rebuilt.close().await?;
+    let (stored_hash, rebuilt_hash) = (
+        series_hash(resolution, stored_points.iter().map(hashed)),
+        series_hash(resolution, rebuilt_points.iter().map(hashed)),
+    );
+    let differences = compare(
+        &["price", "market_cap", "volume"],
+        &as_rows(&stored_points),
+        &as_rows(&rebuilt_points),
+    );
+    Ok(Replay {
+        run: row.id.clone(),
+        kind: row.kind.clone(),
+        slot: None,
+        resolution: Some(resolution),
+        is_same: stored_hash == rebuilt_hash && differences.is_empty(),
+        rule_set: row.rule_set.clone(),
+        rule_set_now: rules.name(),
+        bodies: committed.len() as u64,
+        stored_hash,
+        rebuilt_hash,
+        stored: stored_points.len() as u64,
+        rebuilt: rebuilt_points.len() as u64,
+        differences,
+    })
+}
+
+fn hashed<'a>(
+    ((coin, _), point): (&'a (CoinId, i64), &'a PricePoint),
+) -> (&'a CoinId, &'a PricePoint) {
+    (coin, point)
+}
+
+async fn points(
+    store: &mut TimeseriesStore,
+    resolution: Resolution,
+    spans: &[(CoinId, Span)],
+    pin: Option<i64>,
+) -> Result<Points> {
+    let mut points = Points::new();
+    for (coin, span) in spans {
+        let query = PricesQuery {
+            coins: vec![coin.clone()],
+            resolution,
+            span: *span,
+            pin,
+        };
+        let found = store.prices(&query).await?.into_iter();
+        points.extend(found.map(|(coin, point)| ((coin, point.ts), point)));
+    }
+    Ok(points)
+}
+
+fn as_rows(points: &Points) -> BTreeMap<String, Vec<Value>> {
+    let row = |((coin, ts), point): (&(CoinId, i64), &PricePoint)| {
+        let stamp = shown(
+            &DateTime::from_timestamp_millis(*ts)
+                .unwrap_or_default()
+                .into(),
+        );
+        let values = vec![
+            point.price.into(),
+            point.market_cap.into(),
+            point.volume.into(),
+        ];
+        (format!("{coin} {stamp}"), values)
+    };
+    points.iter().map(row).collect()
+}
