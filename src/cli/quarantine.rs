@@ -36,7 +36,6 @@ pub(super) enum Quarantine {
     /// Judge refused records again by the rules in force; what is accepted now is stored by a new run
     Requeue {
         /// Their numbers, such as s12 or t3
-        #[arg(required_unless_present_any = ["rule", "all"])]
         ids: Vec<RefusedId>,
         /// All that broke this rule and are not known to be stored
         #[arg(long, conflicts_with = "ids")]
@@ -84,15 +83,20 @@ pub(super) async fn quarantine(what: Quarantine, json: bool) -> Result<u8> {
         Quarantine::Requeue {
             ids,
             rule,
+            all,
             settings,
-            ..
         } => {
             let Some(settings) = usable(settings.load()) else {
                 return Ok(USAGE);
             };
             let pick = match rule {
                 Some(rule) => Pick::Rule(rule),
-                None if ids.is_empty() => Pick::Open,
+                None if all => Pick::Open,
+                None if ids.is_empty() => {
+                    return Err(Error::argument(
+                        "say which: their numbers, such as s12 or t3, or --rule NAME, or --all",
+                    ));
+                }
                 None => Pick::Ids(ids),
             };
             let reports = pipeline::requeue(&settings, &pick).await?;

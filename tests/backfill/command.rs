@@ -1,11 +1,10 @@
 //! The command line of time series: what it asks for, what it prints for machines, and its exit codes.
 
-use std::process::{Command, Output};
-
-use serde_json::Value;
+use std::process::Output;
 
 use crate::series::Mill;
-use crate::support::{Kind, assert_silent, on_both_databases};
+use crate::support::command::{code, json, run, text};
+use crate::support::{Kind, on_both_databases};
 
 on_both_databases!(
     a_backfill_of_named_coins_asks_for_those_alone,
@@ -14,53 +13,8 @@ on_both_databases!(
     exit_codes_say_how_it_ended,
 );
 
-/// The command over a mill's market and databases, with these settings over them.
 async fn coinmill(mill: &Mill, arguments: &[&str], with: &[(&str, &str)]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_coinmill"));
-    command
-        .current_dir(mill.bench.folder.path())
-        .args(arguments);
-    let landing = mill.bench.landing().display().to_string();
-    for (name, value) in [
-        ("API_URL", mill.bench.sim.url()),
-        ("PLAN", "unlimited".to_owned()),
-        ("CLOCK", "sim".to_owned()),
-        ("ATTEMPTS", "1".to_owned()),
-        ("SNAPSHOT_URL", mill.bench.database.url()),
-        ("TIMESERIES_URL", mill.timeseries.url()),
-        ("LANDING_DIR", landing),
-    ] {
-        command.env(format!("COINMILL_{name}"), value);
-    }
-    for (name, value) in with {
-        command.env(format!("COINMILL_{name}"), value);
-    }
-    let output = tokio::task::spawn_blocking(move || command.output().unwrap())
-        .await
-        .unwrap();
-    assert_silent(&text(&output));
-    output
-}
-
-fn text(output: &Output) -> String {
-    let (out, err) = (&output.stdout, &output.stderr);
-    format!(
-        "{}\n{}",
-        String::from_utf8_lossy(out),
-        String::from_utf8_lossy(err)
-    )
-}
-
-fn code(output: &Output) -> i32 {
-    output.status.code().unwrap()
-}
-
-/// Every line of what it printed, as JSON.
-fn json(output: &Output) -> Vec<Value> {
-    let text = String::from_utf8(output.stdout.clone()).unwrap();
-    text.lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect()
+    run(&mill.bench, &mill.timeseries, arguments, with).await
 }
 
 async fn a_backfill_of_named_coins_asks_for_those_alone(kind: Kind) {

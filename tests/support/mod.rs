@@ -16,6 +16,7 @@
 )]
 
 pub mod bodies;
+pub mod command;
 pub mod database;
 pub mod recordings;
 
@@ -119,6 +120,7 @@ impl Bench {
             ("api_url", self.sim.url()),
             ("plan", "unlimited".to_owned()),
             ("clock", "sim".to_owned()),
+            ("data_dir", self.folder.path().display().to_string()),
             ("snapshot_url", self.database.url()),
             ("landing_dir", self.landing().display().to_string()),
         ];
