@@ -41,6 +41,55 @@ def test_a_report_has_just_the_keys_that_its_type_says(mill: coinmill.Mill) -> N
     assert set(mill.status()) == set(Status.__annotations__)
 
 
+def test_refused_records_are_listed_judged_again_and_the_run_rebuilt(sim: coinmill.Sim, tmp_path: Path) -> None:
+    from coinmill.records import Quarantined, Replay, RequeueReport
+
+    strict = coinmill.Mill(
+        **sim.settings, data_dir=tmp_path, top=200, completeness=0.0, refuse=["low_volume"], min_volume=1e7
+    )
+    report = strict.run_snapshot()
+    assert report["rejected"] > 1
+    assert report["rejections"] == {"low_volume": report["rejected"]}
+    refused = strict.quarantine()
+    assert len(refused) == report["rejected"]
+    assert set(refused[0]) == set(Quarantined.__annotations__)
+    assert strict.quarantine([refused[0]["id"]]) == refused[:1]
+    assert not strict.quarantine(rule="zero_price")
+
+    loose = coinmill.Mill(**sim.settings, data_dir=tmp_path, top=200)
+    replay = loose.replay(report["run"])
+    assert set(replay) == set(Replay.__annotations__)
+    assert not replay["is_same"]
+    assert replay["rebuilt"] == 200
+    assert strict.replay(report["run"])["is_same"]
+
+    (requeued,) = loose.requeue(rule="low_volume")
+    assert set(requeued) == set(RequeueReport.__annotations__)
+    assert (requeued["state"], requeued["stored"], requeued["refused"]) == ("complete", len(refused), [])
+    assert requeued["content_hash"] == replay["rebuilt_hash"]
+    assert (loose.requeue(), loose.quarantine(), len(loose.quarantine(stored=True))) == ([], [], len(refused))
+    assert loose.replay(requeued["run"])["is_same"]
+    for wrong, says in [("12", "s12 or t3"), ("s9999", "no s9999")]:
+        with pytest.raises(ValueError, match=says):
+            loose.requeue([wrong])
+    with pytest.raises(ValueError, match="coinmill runs"):
+        loose.replay("no-such-run")
+
+
+def test_a_frozen_contract_stores_nothing_of_what_is_new(sim: coinmill.Sim, tmp_path: Path) -> None:
+    mill = coinmill.Mill(**sim.settings, data_dir=tmp_path, top=50, contract="freeze")
+    with coinmill.Sim(coins=300, frozen=True, faults=["set:field=mood,value=1"]) as other:
+        frozen = coinmill.Mill(**other.settings, data_dir=tmp_path, top=50, contract="freeze")
+        with pytest.raises(coinmill.DataError, match="unknown field mood in 50 records of /coins/markets"):
+            frozen.run_snapshot()
+        assert frozen.status()["snapshot"]["quotes"] == 0
+        evolving = coinmill.Mill(**other.settings, data_dir=tmp_path, top=50, contract="evolve")
+        report = evolving.run_snapshot()
+        assert (report["state"], report["calls"], report["reused"]) == ("complete", 0, 1)
+        assert [(drift["field"], drift["records"]) for drift in report["drift"]] == [("mood", 50)]
+    assert {drift["field"] for drift in mill.status()["drift"]} == {"mood"}
+
+
 def test_a_slot_is_a_text_or_a_datetime(mill: coinmill.Mill, sim: coinmill.Sim) -> None:
     slot = floor30(sim.now)
     assert mill.run_snapshot(slot)["slot"] == slot.strftime("%Y-%m-%dT%H:%MZ")

@@ -2,7 +2,7 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from os import PathLike
 from types import TracebackType
-from typing import Any, final
+from typing import Any, Literal, final
 
 from typing_extensions import Self
 
@@ -78,6 +78,11 @@ class Mill:
         How many coins by market cap (250), and coins to ask for by id as well.
     vs_currency
         The currency of prices (``usd``); one pair of databases holds one.
+    refuse
+        Warning rules whose quotes are refused instead of being stored with a warning, such as ``zero_price``.
+    contract
+        What follows when the source's bodies have other fields than are known: ``evolve`` notes it in the report's
+        ``drift``, ``freeze`` stores nothing.
     settings
         Every other setting that ``coinmill run snapshot --help`` lists, with underscores.
 
@@ -103,6 +108,8 @@ class Mill:
         vs_currency: str | None = None,
         clock: str | None = None,
         completeness: float | None = None,
+        refuse: str | Sequence[str] | None = None,
+        contract: Literal["evolve", "freeze"] | None = None,
         **settings: str | float | None,
     ) -> Self: ...
     def __getnewargs_ex__(self) -> tuple[tuple[()], dict[str, str]]: ...
@@ -227,7 +234,7 @@ class Mill:
         """
 
     def quarantine(
-        self, ids: Sequence[str] | None = None, *, rule: str | None = None, all: bool = False
+        self, ids: Sequence[str] | None = None, *, rule: str | None = None, stored: bool = False
     ) -> list[Quarantined]:
         """The refused records that are not known to be stored, the newest first, quotes before points.
 
@@ -237,7 +244,7 @@ class Mill:
             Only these, such as ``["s12", "t3"]``.
         rule
             Only those that broke this rule.
-        all
+        stored
             Also those that were stored when they were judged again.
 
         Raises
@@ -251,8 +258,8 @@ class Mill:
     def requeue(self, ids: Sequence[str] | None = None, *, rule: str | None = None) -> list[RequeueReport]:
         """Judge refused records again, by the rules in force; what is accepted now is stored.
 
-        A new run over the old bytes, one for each slot and each resolution: it adds rows and alters none. By default all
-        records that are not known to be stored.
+        A new run over the old bytes, one for each slot and each resolution: it adds rows and alters none. By
+        default all records that are not known to be stored.
 
         Raises
         ------

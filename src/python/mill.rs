@@ -150,16 +150,16 @@ impl Mill {
         wait::block_on(py, pipeline::prices(&settings, &wanted)).map(Frame::from)
     }
 
-    #[pyo3(signature = (ids = None, *, rule = None, all = false))]
+    #[pyo3(signature = (ids = None, *, rule = None, stored = false))]
     fn quarantine<'py>(
         &self,
         py: Python<'py>,
         ids: Option<Vec<String>>,
         rule: Option<String>,
-        all: bool,
+        stored: bool,
     ) -> PyResult<Bound<'py, PyAny>> {
         let settings = self.settings(py)?;
-        let pick = if all { Pick::All } else { Pick::Open };
+        let pick = if stored { Pick::All } else { Pick::Open };
         let pick = picked(py, ids, rule, pick)?;
         let found = wait::block_on(py, pipeline::quarantine(&settings, &pick))?;
         to_python(py, &found)
