@@ -5,5 +5,6 @@ mod bounded;
 pub mod charts;
 mod fields;
 mod markets;
+mod number;
 
 pub use markets::{ENDPOINT, Page, Record, asked_ids, by_ids, markets, page, pages, parse};

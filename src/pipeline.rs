@@ -3,6 +3,7 @@
 
 mod arrival;
 mod begin;
+mod compare;
 mod credits;
 mod gather;
 mod intake;
@@ -22,10 +23,11 @@ mod sweep;
 mod timeseries;
 mod writer;
 
+pub use compare::{Change, Difference};
 pub use quarantine::{Pick, Quarantined, RefusedId, quarantine};
 pub use reach::{Backfill, Reach};
 pub use read::{Exported, Prices, export_parquet, prices, quotes};
-pub use replay::{Change, Difference, Replay, replay};
+pub use replay::{Replay, replay};
 pub use report::{Report, RunState, Timings};
 pub use requeue::{RequeueReport, StillRefused, requeue};
 pub use series_report::SeriesReport;

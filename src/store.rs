@@ -1,6 +1,7 @@
 //! The databases: one face, two backends. All SQL of the product is below this folder, in `migrations/` or in `db-init/`.
 //! What to store and when is the pipeline's decision.
 
+mod coins;
 mod commit;
 mod connection;
 mod copy;

@@ -7,6 +7,7 @@ use chrono::{DateTime, Datelike, Utc};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::number::double;
 use crate::contract::Deviation;
 use crate::market::to_millisecond;
 use crate::quality::{Finding, Rule, record};
@@ -65,19 +66,10 @@ impl<'a> Fields<'a> {
         self.double(name, text)
     }
 
-    /// The double nearest to a JSON number. Negative zero becomes zero, as SQLite would make it.
+    /// The double nearest to a JSON number.
     pub(super) fn double(&mut self, name: &'static str, json: &str) -> Option<f64> {
-        // what begins like a number in valid JSON is one; the standard library rounds every length of digits correctly
-        let number = match json.starts_with(|c: char| c == '-' || c.is_ascii_digit()) {
-            true => json.parse::<f64>().ok(),
-            false => None,
-        };
-        match number {
-            Some(number) if number.is_finite() => return Some(number + 0.0),
-            Some(_) => self.find(&record::NON_FINITE, name, json),
-            None => self.find(&record::WRONG_TYPE, name, json),
-        }
-        None
+        let number = double(json);
+        number.map_err(|rule| self.find(rule, name, json)).ok()
     }
 
     /// A whole number; null and absent are `None`.

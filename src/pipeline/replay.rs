@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::begin::{Asked, run_start};
+use super::compare::{Change, Difference, compare, shown};
 use super::reader::Reader;
 use super::requeue::rejudged_quotes;
 use super::series::{batches, marked};
@@ -25,33 +26,6 @@ use crate::series::{PricePoint, Resolution, Span};
 use crate::store::{
     Committed, PricesQuery, RunRow, RunStart, Scope, SnapshotStore, Table, TimeseriesStore, Value,
 };
-
-/// How a row differs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Change {
-    /// It is rebuilt and not stored.
-    Added,
-    /// It is stored and not rebuilt.
-    Removed,
-    /// One of its columns differs.
-    Changed,
-}
-
-/// A difference between what is stored and what is rebuilt.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Difference {
-    /// The coin, and the stamp of a point.
-    pub row: String,
-    /// How it differs.
-    pub change: Change,
-    /// The column that differs.
-    pub column: Option<&'static str>,
-    /// What is stored there.
-    pub stored: Option<String>,
-    /// What is rebuilt.
-    pub rebuilt: Option<String>,
-}
 
 /// What came of a replay.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -274,59 +248,6 @@ fn quote_differences(stored: &Table, rebuilt: &Table) -> Vec<Difference> {
     };
     let names: Vec<&'static str> = stored.columns.iter().map(|(name, _)| *name).collect();
     compare(&names, &by_coin(stored), &by_coin(rebuilt))
-}
-
-/// Two sets of rows by key, each row with the same columns.
-fn compare(
-    names: &[&'static str],
-    stored: &BTreeMap<String, Vec<Value>>,
-    rebuilt: &BTreeMap<String, Vec<Value>>,
-) -> Vec<Difference> {
-    let whole = |row: &String, change| Difference {
-        row: row.clone(),
-        change,
-        column: None,
-        stored: None,
-        rebuilt: None,
-    };
-    let mut differences = Vec::new();
-    for (row, values) in stored {
-        let Some(others) = rebuilt.get(row) else {
-            differences.push(whole(row, Change::Removed));
-            continue;
-        };
-        let pairs = names.iter().zip(values.iter().zip(others));
-        differences.extend(
-            pairs
-                .filter(|(_, (a, b))| a != b)
-                .map(|(name, (a, b))| Difference {
-                    column: Some(name),
-                    stored: Some(shown(a)),
-                    rebuilt: Some(shown(b)),
-                    ..whole(row, Change::Changed)
-                }),
-        );
-    }
-    let added = rebuilt.keys().filter(|row| !stored.contains_key(*row));
-    differences.extend(added.map(|row| whole(row, Change::Added)));
-    // rows that come or go change the dominance of all others: what was changed comes last, and that the very last
-    differences.sort_by_key(|difference| {
-        (
-            difference.change,
-            difference.column == Some("dominance_pct"),
-        )
-    });
-    differences
-}
-
-fn shown(value: &Value) -> String {
-    let text = match value {
-        Value::Text(text) => text.clone(),
-        Value::Int(number) => number.map(|number| number.to_string()),
-        Value::Float(number) => number.map(|number| number.to_string()),
-        Value::Time(at) => at.map(|at| at.format("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()),
-    };
-    text.unwrap_or_else(|| "null".to_owned())
 }
 
 /// Points by coin and stamp.

@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 
+use super::coins;
 use super::connection::{Connection, Sql};
 use super::ledger::{self, RunEnd, needed};
 use super::quarantine::{self, Requeued};
@@ -84,7 +85,8 @@ pub(crate) async fn commit_snapshot(
         .commit(async |connection| {
             let landings =
                 insert_landings(connection, &commit.run, commit.bodies.iter(), commit.at).await?;
-            let keys = insert_coins(connection, &commit.quotes).await?;
+            let ids: Vec<&CoinId> = commit.quotes.iter().map(|row| &row.quote.id).collect();
+            let keys = coins::keys(connection, &ids).await?;
             insert_names(connection, commit, &keys, &landings).await?;
             insert_quotes(connection, commit, &keys, &landings).await?;
             failpoint::pass(failpoint::COMMIT_HALF_DONE);
@@ -99,17 +101,6 @@ pub(crate) async fn commit_snapshot(
             Ok(hash)
         })
         .await
-}
-
-/// The highest number of a column, to count on from. The writer's lock keeps others from doing the same.
-pub(super) async fn highest(connection: &mut Connection, sql: &'static str) -> Result<i64> {
-    let rows = connection.fetch(sql, vec![]).await?;
-    Ok(rows
-        .first()
-        .map(|row| row.int(0))
-        .transpose()?
-        .flatten()
-        .unwrap_or_default())
 }
 
 /// Inserts the rows of a run's bodies and returns their ids, in order.
@@ -162,39 +153,6 @@ pub(super) async fn insert_landings<'a>(
     ];
     connection.insert("landing", &columns, &rows).await?;
     Ok(ids)
-}
-
-const IN_LIST: Sql = Sql {
-    postgres: "select key, id from coin where id in (select json_array_elements_text($1::json))",
-    sqlite: "select key, id from coin where id in (select value from json_each($1))",
-};
-
-async fn insert_coins(
-    connection: &mut Connection,
-    rows: &[QuoteRow],
-) -> Result<HashMap<CoinId, i64>> {
-    let ids: Vec<&CoinId> = rows.iter().map(|row| &row.quote.id).collect();
-    let known = connection
-        .fetch(IN_LIST, vec![serde_json::json!(ids).to_string().into()])
-        .await?;
-    let mut keys = HashMap::with_capacity(ids.len());
-    for row in &known {
-        keys.insert(
-            CoinId::from_source(needed(row.text(1)?, "coin.id")?),
-            needed(row.int(0)?, "coin.key")?,
-        );
-    }
-    let mut next = highest(connection, "select max(key) from coin").await?;
-    let mut new: Vec<Vec<Value>> = Vec::new();
-    for id in ids {
-        if !keys.contains_key(id) {
-            next += 1;
-            keys.insert(id.clone(), next);
-            new.push(vec![next.into(), id.as_str().into()]);
-        }
-    }
-    connection.insert("coin", &["key", "id"], &new).await?;
-    Ok(keys)
 }
 
 const NAMES: Sql = Sql {
@@ -324,7 +282,7 @@ async fn insert_refused(
     landings: &[i64],
 ) -> Result<()> {
     let known: HashSet<(String, u64)> = quotes::refused_of(connection, commit.slot).await?;
-    let mut next = highest(connection, "select max(id) from quarantine").await?;
+    let mut next = coins::highest(connection, "select max(id) from quarantine").await?;
     let mut rows = Vec::new();
     for refused in &commit.refused {
         let body = needed(commit.bodies.get(refused.body), "landing.path")?;

@@ -7,7 +7,8 @@ use chrono::{DateTime, Utc};
 use sqlx::postgres::PgConnection;
 use sqlx::sqlite::SqliteConnection;
 
-use super::commit::{highest, insert_landings};
+use super::coins;
+use super::commit::insert_landings;
 use super::connection::{Connection, Sql};
 use super::fault::fault;
 use super::ledger::needed;
@@ -76,13 +77,15 @@ pub(crate) async fn commit_charts(
                 at,
             )
             .await?;
-            let keys = insert_coins(connection, &commit.charts).await?;
+            let ids: Vec<&CoinId> = commit.charts.iter().map(|chart| &chart.coin).collect();
+            let keys = coins::keys(connection, &ids).await?;
             let mut rows = Vec::with_capacity(commit.charts.len());
             for (chart, &landing) in commit.charts.iter().zip(&landings) {
+                let key = keys.get(&chart.coin);
                 rows.push(Keyed {
                     chart,
                     landing,
-                    coin: needed(keys.get(&chart.coin).copied(), "coin.key")?,
+                    coin: needed(key.and_then(|&key| i32::try_from(key).ok()), "coin.key")?,
                 });
             }
             // in the order of the key, which is the order that an index likes
@@ -109,51 +112,6 @@ struct Keyed<'a> {
     chart: &'a AnsweredChart,
     coin: i32,
     landing: i64,
-}
-
-const COINS: Sql = Sql {
-    postgres: "select cast(key as bigint), id from coin where id in (select json_array_elements_text($1::json))",
-    sqlite: "select key, id from coin where id in (select value from json_each($1))",
-};
-
-const NEW_COINS: Sql = Sql {
-    postgres: "insert into coin (key, id) select (x.value ->> 0)::integer, x.value ->> 1 \
-               from json_array_elements($1::json) as x (value)",
-    sqlite: "insert into coin (key, id) select json_extract(value, '$[0]'), json_extract(value, '$[1]') from json_each($1)",
-};
-
-async fn insert_coins(
-    connection: &mut Connection,
-    charts: &[AnsweredChart],
-) -> Result<HashMap<CoinId, i32>> {
-    let ids: Vec<&CoinId> = charts.iter().map(|chart| &chart.coin).collect();
-    let mut keys = HashMap::new();
-    for row in connection
-        .fetch(COINS, vec![serde_json::json!(ids).to_string().into()])
-        .await?
-    {
-        let key = needed(
-            row.int(0)?.and_then(|key| i32::try_from(key).ok()),
-            "coin.key",
-        )?;
-        keys.insert(CoinId::from_source(needed(row.text(1)?, "coin.id")?), key);
-    }
-    let next = highest(connection, "select cast(max(key) as bigint) from coin").await?;
-    let mut next = needed(i32::try_from(next).ok(), "coin.key")?;
-    let mut new = Vec::new();
-    for id in ids {
-        if !keys.contains_key(id) {
-            next += 1;
-            keys.insert(id.clone(), next);
-            new.push((next, id));
-        }
-    }
-    if !new.is_empty() {
-        connection
-            .execute(NEW_COINS, vec![serde_json::json!(new).to_string().into()])
-            .await?;
-    }
-    Ok(keys)
 }
 
 /// Fresh charts go straight into the table; the others by way of a temporary one, where what is there already is found.
@@ -353,7 +311,7 @@ async fn insert_coverage(connection: &mut Connection, rows: &[Keyed<'_>]) -> Res
 }
 
 async fn insert_refused(connection: &mut Connection, rows: &[Keyed<'_>]) -> Result<()> {
-    let mut next = highest(connection, "select max(id) from quarantine").await?;
+    let mut next = coins::highest(connection, "select max(id) from quarantine").await?;
     let mut refused = Vec::new();
     for row in rows {
         for record in &row.chart.refused {

@@ -3,7 +3,8 @@
 
 use serde_json::value::RawValue;
 
-use crate::quality::{Finding, Rule, chart as rules, record};
+use crate::coingecko::number::double;
+use crate::quality::{Finding, Rule, chart as rules};
 use crate::series::PricePoint;
 
 /// A point, or the first reason why it is none.
@@ -31,13 +32,8 @@ fn number(
         return Ok(None);
     }
     let refuse = |rule| Finding::new(rule, field, text.chars().take(80).collect::<String>());
-    if !text.starts_with(|c: char| c == '-' || c.is_ascii_digit()) {
-        return Err(refuse(&record::WRONG_TYPE));
-    }
-    match text.parse::<f64>() {
+    match double(text) {
         Ok(number) if number < 0.0 => Err(refuse(negative)),
-        // negative zero becomes zero, as SQLite would make it
-        Ok(number) if number.is_finite() => Ok(Some(number + 0.0)),
-        _ => Err(refuse(&record::NON_FINITE)),
+        number => number.map(Some).map_err(refuse),
     }
 }

@@ -1,0 +1,59 @@
+//! Coins under their surrogate keys. The same in both databases, but that a key has 32 bits where points refer to it.
+//! Symbols and names are not known here.
+
+use std::collections::HashMap;
+
+use super::connection::{Connection, Sql};
+use super::ledger::needed;
+use crate::error::Result;
+use crate::market::CoinId;
+
+const KNOWN: Sql = Sql {
+    postgres: "select cast(key as bigint), id from coin where id in (select json_array_elements_text($1::json))",
+    sqlite: "select key, id from coin where id in (select value from json_each($1))",
+};
+
+const NEW: Sql = Sql {
+    postgres: "insert into coin (key, id) select (x.value ->> 0)::bigint, x.value ->> 1 \
+               from json_array_elements($1::json) as x (value)",
+    sqlite: "insert into coin (key, id) select json_extract(value, '$[0]'), json_extract(value, '$[1]') from json_each($1)",
+};
+
+/// The keys of coins; those that are new get the next ones. To be called inside a commit: the writer's lock keeps others
+/// from counting on from the same number.
+pub(super) async fn keys(
+    connection: &mut Connection,
+    ids: &[&CoinId],
+) -> Result<HashMap<CoinId, i64>> {
+    let mut keys = HashMap::with_capacity(ids.len());
+    let list = serde_json::json!(ids).to_string();
+    for row in connection.fetch(KNOWN, vec![list.into()]).await? {
+        let coin = CoinId::from_source(needed(row.text(1)?, "coin.id")?);
+        keys.insert(coin, needed(row.int(0)?, "coin.key")?);
+    }
+    let mut next = highest(connection, "select cast(max(key) as bigint) from coin").await?;
+    let mut new = Vec::new();
+    for id in ids {
+        if !keys.contains_key(*id) {
+            next += 1;
+            keys.insert((*id).clone(), next);
+            new.push((next, *id));
+        }
+    }
+    if !new.is_empty() {
+        let new = serde_json::json!(new).to_string();
+        connection.execute(NEW, vec![new.into()]).await?;
+    }
+    Ok(keys)
+}
+
+/// The highest number of a column, to count on from. The writer's lock keeps others from doing the same.
+pub(super) async fn highest(connection: &mut Connection, sql: &'static str) -> Result<i64> {
+    let rows = connection.fetch(sql, vec![]).await?;
+    Ok(rows
+        .first()
+        .map(|row| row.int(0))
+        .transpose()?
+        .flatten()
+        .unwrap_or_default())
+}
