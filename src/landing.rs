@@ -247,10 +247,11 @@ impl RunFolder {
 /// # Errors
 /// [`Error::Store`] when the disk refuses.
 pub fn sync_bodies<'a>(root: &Path, bodies: impl IntoIterator<Item = &'a Landed>) -> Result<()> {
-    let mut folders = BTreeSet::from([root.to_owned()]);
+    // a run that died early left no body, perhaps not even the landing folder
+    let mut folders = BTreeSet::new();
     for body in bodies.into_iter().filter(|body| is_inside(&body.path)) {
         let path = root.join(&body.path);
-        folders.extend(path.ancestors().skip(1).take(2).map(Path::to_owned));
+        folders.extend(path.ancestors().skip(1).take(3).map(Path::to_owned));
         match File::open(&path).and_then(|file| file.sync_data()) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 return Err(unwritable(&path, error));
