@@ -3,7 +3,7 @@
 use std::process::Output;
 
 use crate::series::Mill;
-use crate::support::command::{code, json, run, text};
+use crate::support::command::{code, lines, run, text};
 use crate::support::{Kind, on_both_databases};
 
 on_both_databases!(
@@ -22,7 +22,7 @@ async fn a_backfill_of_named_coins_asks_for_those_alone(kind: Kind) {
     let arguments = ["backfill", "--days", "30", "--coins", "bitcoin", "--json"];
     let output = coinmill(&mill, &arguments, &[]).await;
     assert_eq!(code(&output), 0, "{}", text(&output));
-    let [report] = &json(&output)[..] else {
+    let [report] = &lines(&output)[..] else {
         panic!("{}", text(&output))
     };
     assert_eq!(
@@ -60,7 +60,7 @@ async fn a_backfill_of_the_top_asks_for_the_top(kind: Kind) {
     let arguments = ["backfill", "--days", "2", "--top", "5", "--json"];
     let output = coinmill(&mill, &arguments, &[]).await;
     assert_eq!(code(&output), 0, "{}", text(&output));
-    assert_eq!(json(&output)[0]["received"], 5);
+    assert_eq!(lines(&output)[0]["received"], 5);
     let mut asked = mill.asked();
     asked.sort();
     wanted.sort();
@@ -77,7 +77,7 @@ async fn both_runs_follow_each_other(kind: Kind) {
     let mill = Mill::new(kind, 6).await;
     let output = coinmill(&mill, &["run", "all", "--top", "4", "--json"], &[]).await;
     assert_eq!(code(&output), 0, "{}", text(&output));
-    let reports = json(&output);
+    let reports = lines(&output);
     assert_eq!(reports.len(), 2);
     assert_eq!(
         (&reports[0]["state"], &reports[0]["stored"]),
@@ -102,12 +102,12 @@ async fn both_runs_follow_each_other(kind: Kind) {
     )
     .await;
     assert_eq!(
-        (code(&output), &json(&output)[0]["resolution"]),
+        (code(&output), &lines(&output)[0]["resolution"]),
         (0, &"1h".into())
     );
     // the ledgers of both databases, as one list
     let output = coinmill(&mill, &["runs", "--json"], &[]).await;
-    let kinds: Vec<String> = json(&output)[0]
+    let kinds: Vec<String> = lines(&output)[0]
         .as_array()
         .unwrap()
         .iter()
@@ -124,7 +124,7 @@ async fn both_runs_follow_each_other(kind: Kind) {
         "{kinds:?}"
     );
     let output = coinmill(&mill, &["status", "--json"], &[]).await;
-    let held = json(&output)[0]["timeseries"].as_array().unwrap().clone();
+    let held = lines(&output)[0]["timeseries"].as_array().unwrap().clone();
     assert_eq!(
         (held.len(), &held[0]["resolution"], &held[1]["coins"]),
         (2, &"5m".into(), &4.into())
@@ -210,7 +210,7 @@ async fn exit_codes_say_how_it_ended(kind: Kind) {
     ];
     let output = coinmill(&mill, &arguments, &[]).await;
     assert_eq!(
-        (code(&output), &json(&output)[0]["state"]),
+        (code(&output), &lines(&output)[0]["state"]),
         (3, &"partial".into()),
         "{}",
         text(&output)
@@ -226,7 +226,7 @@ async fn exit_codes_say_how_it_ended(kind: Kind) {
     ];
     let output = coinmill(&mill, &arguments, &[("COMPLETENESS", "0")]).await;
     assert_eq!(
-        (code(&output), &json(&output)[0]["state"]),
+        (code(&output), &lines(&output)[0]["state"]),
         (3, &"partial".into()),
         "{}",
         text(&output)

@@ -122,10 +122,7 @@ impl Database {
             }
             Kind::Postgres => {
                 let name = format!("test_{}", uuid::Uuid::now_v7().simple());
-                let mut connection = PgConnection::connect(&administrator()).await.unwrap();
-                let sql = AssertSqlSafe(format!("create database {name}"));
-                sqlx::query(sql).execute(&mut connection).await.unwrap();
-                connection.close().await.unwrap();
+                administer(&format!("create database {name}")).await;
                 let (url, reader) = (administrator_of(&name), Mutex::default());
                 Self::Postgres { url, reader }
             }
@@ -141,6 +138,83 @@ impl Database {
 
     pub fn database_url(&self) -> DatabaseUrl {
         DatabaseUrl::parse(&self.url()).unwrap()
+    }
+
+    /// Which kind it is.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Postgres { .. } => Kind::Postgres,
+            Self::Sqlite { .. } => Kind::Sqlite,
+        }
+    }
+
+    /// A copy as it stands. Of SQLite the journal comes along, as it would after a crash; of PostgreSQL nobody may be
+    /// connected to the original.
+    pub async fn copy(&self) -> Self {
+        match self {
+            Self::Sqlite { path, .. } => {
+                let folder = tempfile::tempdir().unwrap();
+                let to = folder.path().join("snapshot.db");
+                std::fs::copy(path, &to).unwrap();
+                let journal = PathBuf::from(format!("{}-wal", path.display()));
+                if journal.exists() {
+                    std::fs::copy(journal, format!("{}-wal", to.display())).unwrap();
+                }
+                Self::Sqlite {
+                    path: to,
+                    _folder: folder,
+                }
+            }
+            Self::Postgres { reader, .. } => {
+                if let Some(reader) = reader.lock().await.take() {
+                    reader.close().await.unwrap();
+                }
+                let name = format!("test_{}", uuid::Uuid::now_v7().simple());
+                let sql = format!("create database {name} template {}", self.name());
+                administer(&sql).await;
+                Self::Postgres {
+                    url: administrator_of(&name),
+                    reader: Mutex::default(),
+                }
+            }
+        }
+    }
+
+    /// The same database of PostgreSQL's, with a reader of its own.
+    pub fn again(&self) -> Self {
+        match self {
+            Self::Postgres { url, .. } => Self::Postgres {
+                url: url.clone(),
+                reader: Mutex::default(),
+            },
+            Self::Sqlite { .. } => panic!("a file has one owner"),
+        }
+    }
+
+    /// Removes a database that PostgreSQL would keep until the tests end.
+    pub async fn remove(&self) {
+        if let Self::Postgres { .. } = self {
+            administer(&format!("drop database {} with (force)", self.name())).await;
+        }
+    }
+
+    /// Waits until PostgreSQL has noticed that a program which was killed is gone: whatever it had sent is done by then.
+    pub async fn until_deserted(&self) {
+        if self.kind() == Kind::Sqlite {
+            return;
+        }
+        let sql = "select count(*) from pg_stat_activity where datname = current_database() \
+                   and application_name = 'coinmill'";
+        let deserted = async { while self.number(sql).await > 0 {} };
+        tokio::time::timeout(std::time::Duration::from_secs(30), deserted)
+            .await
+            .expect("the connection of a program that was killed stays open");
+    }
+
+    /// The name of a PostgreSQL database.
+    fn name(&self) -> String {
+        let url = url::Url::parse(&self.url()).unwrap();
+        url.path().trim_start_matches('/').to_owned()
     }
 
     /// The file of a SQLite database.
@@ -221,6 +295,14 @@ impl Database {
             Self::Sqlite { .. } => at.timestamp_millis().to_string(),
         }
     }
+}
+
+/// Runs a statement as the administrator.
+async fn administer(sql: &str) {
+    let mut connection = PgConnection::connect(&administrator()).await.unwrap();
+    let sql = AssertSqlSafe(sql.to_owned());
+    sqlx::query(sql).execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
 }
 
 fn from_postgres(row: &PgRow) -> Vec<Cell> {

@@ -19,6 +19,7 @@ pub mod bodies;
 pub mod command;
 pub mod database;
 pub mod recordings;
+pub mod tally;
 
 use std::path::PathBuf;
 
@@ -88,6 +89,20 @@ impl Bench {
     pub async fn recorded(kind: Kind, folder: PathBuf) -> Self {
         let market = Market::Recorded { folder };
         Self::of(kind, market, ClockSetting::System, SimPlan::default()).await
+    }
+
+    /// A seeded market at [`noon`] with a SQLite file that is not there yet, for a test that brings its own database.
+    pub async fn market(coins: usize) -> Self {
+        let options = SimOptions {
+            market: Market::Seeded { seed: 1, coins },
+            clock: ClockSetting::Frozen(noon()),
+            ..SimOptions::default()
+        };
+        Self {
+            sim: Sim::start(options).await.unwrap(),
+            database: Database::bare(Kind::Sqlite).await,
+            folder: tempfile::tempdir().unwrap(),
+        }
     }
 
     async fn of(kind: Kind, market: Market, clock: ClockSetting, plan: SimPlan) -> Self {

@@ -119,10 +119,7 @@ impl Mill {
 
     /// The rows of a query of the series database.
     pub async fn rows(&self, sql: &str) -> Vec<Vec<Cell>> {
-        if matches!(self.timeseries, Database::Postgres { .. }) {
-            self.timeseries.rows("set search_path = timeseries").await;
-        }
-        self.timeseries.rows(sql).await
+        rows(&self.timeseries, sql).await
     }
 
     /// The first row of a query.
@@ -203,6 +200,28 @@ impl Mill {
         spans
     }
 
+    /// The same for every coin at every resolution.
+    pub async fn coverage(&self) -> BTreeMap<(String, i64), Vec<(i64, i64)>> {
+        let sql = "select c.id, cast(v.resolution as bigint), v.starts_at, v.ends_at from coverage v \
+                   join coin c on c.key = v.coin order by c.id, v.resolution, v.starts_at, v.ends_at";
+        let mut coverage: BTreeMap<(String, i64), Vec<(i64, i64)>> = BTreeMap::new();
+        for row in self.rows(sql).await {
+            let key = (row[0].text().to_owned(), row[1].int());
+            let (start, end) = (row[2].int(), row[3].int());
+            let spans = coverage.entry(key).or_default();
+            match spans.last_mut().filter(|last| start <= last.1) {
+                Some(last) => last.1 = last.1.max(end),
+                None => spans.push((start, end)),
+            }
+        }
+        coverage
+    }
+
+    /// Points that no covered span holds, and covered spans that hold no point: there are none of either.
+    pub async fn torn(&self) -> i64 {
+        torn(&self.timeseries).await
+    }
+
     /// The coins that the market was asked for charts of, in order.
     pub fn asked(&self) -> Vec<String> {
         let coin = |(path, _): (String, u16)| {
@@ -221,6 +240,23 @@ impl Mill {
         );
         self.rows(&sql).await;
     }
+}
+
+/// The rows of a query of a series database.
+pub async fn rows(database: &Database, sql: &str) -> Vec<Vec<Cell>> {
+    if matches!(database, Database::Postgres { .. }) {
+        database.rows("set search_path = timeseries").await;
+    }
+    database.rows(sql).await
+}
+
+/// As [`Mill::torn`].
+pub async fn torn(database: &Database) -> i64 {
+    let torn = "select (select count(*) from price_point p where not exists (select 1 from coverage v where v.coin = p.coin \
+                and v.resolution = p.resolution and p.ts >= v.starts_at and p.ts < v.ends_at)) \
+                + (select count(*) from coverage v where not exists (select 1 from price_point p where p.coin = v.coin \
+                and p.resolution = v.resolution and p.ts >= v.starts_at and p.ts < v.ends_at))";
+    rows(database, torn).await[0][0].int()
 }
 
 async fn series_database(kind: Kind) -> Database {

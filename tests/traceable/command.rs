@@ -1,7 +1,7 @@
 //! The commands `quarantine` and `replay`: what they print and how they end.
 
 use crate::series::Mill;
-use crate::support::command::{code, json, run, text};
+use crate::support::command::{code, lines, run, text};
 use crate::support::{Kind, on_both_databases};
 
 on_both_databases!(
@@ -18,7 +18,7 @@ async fn the_quarantine_is_worked_from_the_command_line(kind: Kind) {
     assert!(code(&output) == 0 && text(&output).contains("nothing is in quarantine"));
     let strict = [("REFUSE", "above_ath"), ("COMPLETENESS", "0.5")];
     let output = coinmill(&["run", "snapshot", "--top", "200", "--json"], &strict).await;
-    let refused = json(&output)[0]["rejected"].as_u64().unwrap();
+    let refused = lines(&output)[0]["rejected"].as_u64().unwrap();
     assert!(code(&output) == 0 && refused > 1, "{}", text(&output));
 
     let output = coinmill(&["quarantine", "list", "--limit", "1"], &[]).await;
@@ -28,7 +28,7 @@ async fn the_quarantine_is_worked_from_the_command_line(kind: Kind) {
         "{said}"
     );
     let output = coinmill(&["quarantine", "list", "--json"], &[]).await;
-    assert_eq!(json(&output)[0].as_array().unwrap().len() as u64, refused);
+    assert_eq!(lines(&output)[0].as_array().unwrap().len() as u64, refused);
     let output = coinmill(&["quarantine", "show", "s1"], &[]).await;
     let said = text(&output);
     assert!(
@@ -66,7 +66,7 @@ async fn the_quarantine_is_worked_from_the_command_line(kind: Kind) {
         text(&output)
     );
     let output = coinmill(&["quarantine", "requeue", "--all", "--json"], &[]).await;
-    assert_eq!(json(&output)[0][0]["stored"].as_u64(), Some(refused - 2));
+    assert_eq!(lines(&output)[0][0]["stored"].as_u64(), Some(refused - 2));
     let output = coinmill(&["quarantine", "list", "--all"], &[]).await;
     assert_eq!(
         text(&output).matches("stored").count() as u64,
@@ -81,7 +81,7 @@ async fn a_replay_says_what_differs(kind: Kind) {
     let coinmill =
         async |arguments: &[&str]| run(&mill.bench, &mill.timeseries, arguments, &[]).await;
     let output = coinmill(&["run", "snapshot", "--top", "200", "--json"]).await;
-    let report = json(&output).remove(0);
+    let report = lines(&output).remove(0);
     let id = report["run"].as_str().unwrap();
     let output = coinmill(&["replay", id]).await;
     let said = text(&output);
@@ -99,7 +99,7 @@ async fn a_replay_says_what_differs(kind: Kind) {
         "{said}"
     );
     let output = coinmill(&["replay", id, "--refuse", "above_ath", "--json"]).await;
-    assert_eq!(json(&output)[0]["is_same"], false);
+    assert_eq!(lines(&output)[0]["is_same"], false);
     let output = coinmill(&["replay", "nothing"]).await;
     assert!(
         code(&output) == 2 && text(&output).contains("coinmill runs"),

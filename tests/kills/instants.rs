@@ -1,0 +1,63 @@
+//! Killed from outside, at random instants over the length of an undisturbed run.
+//! How many is in `COINMILL_CHAOS_INSTANTS`; the instants are the same each time.
+
+use crate::scene::{Harm, Stage};
+use crate::support::tally::Tally;
+use crate::support::{Kind, on_both_databases};
+use crate::work::Work;
+
+on_both_databases!(
+    a_snapshot_killed_at_any_instant_is_finished_by_the_next,
+    a_time_series_run_killed_at_any_instant_is_finished_by_the_next,
+    a_backfill_killed_at_any_instant_is_finished_by_the_next,
+);
+
+const INSTANTS: &str = "COINMILL_CHAOS_INSTANTS";
+
+/// True where there is time for all that could be tried.
+pub fn is_long() -> bool {
+    std::env::var(INSTANTS).is_ok()
+}
+
+async fn a_snapshot_killed_at_any_instant_is_finished_by_the_next(kind: Kind) {
+    at_random(Work::Snapshot, kind).await;
+}
+
+async fn a_time_series_run_killed_at_any_instant_is_finished_by_the_next(kind: Kind) {
+    at_random(Work::Timeseries, kind).await;
+}
+
+async fn a_backfill_killed_at_any_instant_is_finished_by_the_next(kind: Kind) {
+    at_random(Work::Backfill, kind).await;
+}
+
+async fn at_random(work: Work, kind: Kind) {
+    let count = std::env::var(INSTANTS).map_or(3, |count| count.parse().unwrap());
+    let mut stage = Stage::set(work, kind).await;
+    let mut tally = Tally::new("SIGKILL at a random instant", kind, work.name());
+    let mut random = Random(20_260_114);
+    for _ in 0..count {
+        let instant = stage.length().mul_f64(random.share());
+        let seen = stage.play(&[Harm::After(instant)]).await;
+        tally.note(&format!("after {instant:?}"), seen);
+    }
+    tally.close();
+}
+
+/// SplitMix64: <https://prng.di.unimi.it/splitmix64.c>.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// From 0 to below 1.
+    fn share(&mut self) -> f64 {
+        f64::from(u32::try_from(self.next() >> 32).unwrap()) / f64::from(u32::MAX)
+    }
+}

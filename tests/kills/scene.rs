@@ -1,0 +1,299 @@
+//! A stage on which the same run is killed again and again: every scene begins with the same databases, in a market that
+//! stands still. What must be true after each is asked here, once for all kinds of run.
+
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use coinmill::failpoint;
+use coinmill::landing::runs_of;
+use coinmill::pipeline::Reach;
+use coinmill::series::Resolution;
+
+use crate::content::Content;
+use crate::series::{Mill, torn};
+use crate::support::command::{coinmill, finish, json, text};
+use crate::support::tally::Seen;
+use crate::support::{Bench, Database, Kind, assert_silent, noon};
+use crate::work::{CREDITS, Came, Work};
+
+/// How a run is killed.
+#[derive(Debug, Clone, Copy)]
+pub enum Harm {
+    /// By itself, at the pass of a place that has this number.
+    At(&'static str, u64),
+    /// From outside, so long after it was started; it may have ended by then.
+    After(Duration),
+}
+
+/// A kind of run on a kind of database, with what it begins with and what it leaves where nobody disturbs it.
+pub struct Stage {
+    work: Work,
+    /// The market, which is the same in all scenes, with the landing and the databases of the one that is on.
+    mill: Mill,
+    /// The databases as every scene begins with them.
+    before: Mill,
+    calm: Calm,
+}
+
+/// What the undisturbed run came to.
+struct Calm {
+    content: Content,
+    calls: u64,
+    length: Duration,
+}
+
+const SIGKILL: i32 = 9;
+
+impl Stage {
+    pub async fn set(work: Work, kind: Kind) -> Self {
+        let before = match work {
+            Work::Snapshot => Mill {
+                bench: Bench::new(kind, work.coins()).await,
+                timeseries: Database::bare(Kind::Sqlite).await,
+            },
+            Work::Timeseries | Work::Backfill => {
+                let mill = Mill::new(kind, work.coins()).await;
+                mill.snapshot(&work.coins().to_string()).await;
+                mill
+            }
+        };
+        if work == Work::Backfill {
+            let (from, to) = ("2026-01-10T12:00:00Z", "2026-01-12T11:00:00Z");
+            let between = Reach::Between(from.parse().unwrap(), Some(to.parse().unwrap()));
+            let top = [("top", "52")];
+            let report = before.backfill(Resolution::Hour, between, &[], &top).await;
+            assert_eq!(report.unwrap().calls, 52);
+        }
+        let mill = Mill {
+            bench: Bench::market(work.coins()).await,
+            timeseries: Database::bare(Kind::Sqlite).await,
+        };
+        let calm = Calm {
+            content: Content::Nothing,
+            calls: 0,
+            length: Duration::ZERO,
+        };
+        let mut stage = Self {
+            work,
+            mill,
+            before,
+            calm,
+        };
+        stage.begin().await;
+        let began = Instant::now();
+        let output = finish(stage.command(None)).await;
+        stage.calm = Calm {
+            length: began.elapsed(),
+            calls: stage.mill.bench.sim.calls(),
+            content: Content::of(work, &stage.mill).await,
+        };
+        assert!(output.status.success(), "{}", text(&output));
+        stage.end().await;
+        stage
+    }
+
+    /// How long the undisturbed run took.
+    pub fn length(&self) -> Duration {
+        self.calm.length
+    }
+
+    /// Begins a scene: the databases as they are before the run, and an empty landing.
+    async fn begin(&mut self) {
+        // a series run only reads the snapshot database, but for the account of calls
+        self.mill.bench.database = match (&self.before.bench.database, self.work) {
+            (shared @ Database::Postgres { .. }, Work::Timeseries | Work::Backfill) => {
+                shared.again()
+            }
+            (database, _) => database.copy().await,
+        };
+        self.mill.timeseries = match self.work {
+            Work::Snapshot => Database::bare(Kind::Sqlite).await,
+            Work::Timeseries | Work::Backfill => self.before.timeseries.copy().await,
+        };
+        self.mill.bench.folder = tempfile::tempdir().unwrap();
+    }
+
+    async fn end(&self) {
+        self.written().remove().await;
+    }
+
+    /// One scene: the run is killed in each of these ways in turn, then left alone.
+    pub async fn play(&mut self, harms: &[Harm]) -> Seen {
+        let mut seen = Seen::default();
+        self.begin().await;
+        let mut killed = 0;
+        for harm in harms {
+            killed += u64::from(self.kill(*harm, &mut seen).await);
+        }
+        let [.., last] = harms else { panic!("no harm") };
+        self.heal(*last, killed, &mut seen).await;
+        self.end().await;
+        seen
+    }
+
+    /// How often an undisturbed run in this process passes each place.
+    pub async fn count_passes(&mut self) -> Vec<(&'static str, u64)> {
+        let scenario = fail::FailScenario::setup();
+        let counters: Vec<(&'static str, Arc<AtomicU64>)> = failpoint::ALL
+            .iter()
+            .map(|place| (*place, Arc::default()))
+            .collect();
+        for (place, counter) in &counters {
+            let counter = Arc::clone(counter);
+            let count = move || {
+                counter.fetch_add(1, Ordering::SeqCst);
+            };
+            fail::cfg_callback(*place, count).unwrap();
+        }
+        self.begin().await;
+        self.work.here(&self.mill).await.unwrap();
+        self.end().await;
+        scenario.teardown();
+        let counted = |(place, counter): (&'static str, Arc<AtomicU64>)| {
+            (place, counter.load(Ordering::SeqCst))
+        };
+        counters.into_iter().map(counted).collect()
+    }
+
+    fn command(&self, harm: Option<Harm>) -> std::process::Command {
+        let (bench, series) = (&self.mill.bench, &self.mill.timeseries);
+        let with = [("CREDITS_PER_MONTH", CREDITS.1)];
+        let mut command = coinmill(bench, Some(series), self.work.arguments(), &with);
+        if let Some(Harm::At(place, pass)) = harm {
+            let spared = pass - 1;
+            command.env("FAILPOINTS", format!("{place}={spared}*off->return"));
+        }
+        command
+    }
+
+    /// The database that the run writes its rows to.
+    fn written(&self) -> &Database {
+        match self.work {
+            Work::Snapshot => &self.mill.bench.database,
+            Work::Timeseries | Work::Backfill => &self.mill.timeseries,
+        }
+    }
+
+    /// Kills a run, and looks at what it leaves. False where the run had ended before.
+    async fn kill(&self, harm: Harm, seen: &mut Seen) -> bool {
+        let listed = self.listed();
+        let calls = self.mill.bench.calls().len();
+        let mut command = self.command(Some(harm));
+        let ended = tokio::task::spawn_blocking(move || {
+            let mut child = command.spawn().unwrap();
+            if let Harm::After(instant) = harm {
+                std::thread::sleep(instant);
+                child.kill().unwrap();
+            }
+            child.wait_with_output().unwrap()
+        });
+        let output = ended.await.unwrap();
+        assert_silent(&text(&output));
+        let killed = output.status.signal() == Some(SIGKILL);
+        if matches!(harm, Harm::At(..)) {
+            seen.expect(killed, || format!("not reached: {}", text(&output)));
+        }
+        self.written().until_deserted().await;
+        seen.paid_twice += self.asked_again(&listed, calls);
+        seen.expect(self.is_whole().await, || "half a commit".to_owned());
+        killed
+    }
+
+    /// Runs again, and once more, and compares with the undisturbed run.
+    async fn heal(&self, last: Harm, killed: u64, seen: &mut Seen) {
+        let listed = self.listed();
+        let calls = self.mill.bench.calls().len();
+        let output = finish(self.command(None)).await;
+        let report = json(&output);
+        let fine = output.status.success() && report["state"] == "complete";
+        seen.expect(fine, || text(&output));
+        seen.paid_twice += self.asked_again(&listed, calls);
+        // what was listed is adopted, and what was not is all that is asked for
+        let rest = self.calm.calls - listed.len() as u64;
+        seen.expect(report["calls"] == rest, || {
+            format!("{rest} were to be asked for: {report}")
+        });
+        let content = Content::of(self.work, &self.mill).await;
+        let before = (seen.lost, seen.doubled);
+        content.compare(&self.calm.content, seen);
+        seen.silent |= fine && before != (seen.lost, seen.doubled);
+        self.judge_ledger(last, killed, seen).await;
+
+        let calls = self.mill.bench.calls().len();
+        let third = self.work.here(&self.mill).await;
+        let nothing = Came {
+            calls: 0,
+            stored: 0,
+        };
+        let idle = matches!(&third, Ok(came) if *came == nothing);
+        seen.expect(idle, || format!("the third run: {third:?}"));
+        seen.expect(self.mill.bench.calls().len() == calls, || {
+            "the third run asked".to_owned()
+        });
+        let rows = Content::of(self.work, &self.mill).await;
+        rows.compare(&self.calm.content, seen);
+    }
+
+    /// Runs that were killed are abandoned, unless they had written their end; the one that was left alone is complete.
+    async fn judge_ledger(&self, last: Harm, killed: u64, seen: &mut Seen) {
+        let rows = match self.work {
+            Work::Snapshot => self.mill.bench.database.states().await,
+            Work::Timeseries | Work::Backfill => self.mill.states().await,
+        };
+        let (healing, dead) = rows.split_last().unwrap();
+        let abandoned = dead.iter().filter(|state| *state == "abandoned").count() as u64;
+        let stray = dead
+            .iter()
+            .any(|state| !["abandoned", "complete"].contains(&state.as_str()));
+        seen.expect(!stray && healing == "complete", || format!("{rows:?}"));
+        match last {
+            Harm::At(place, _) => {
+                let ended = u64::from(self.work.has_ended(place));
+                seen.expect(abandoned == killed - ended, || format!("{rows:?}"));
+            }
+            // before its first row, in the middle, or after its end
+            Harm::After(_) => seen.expect(abandoned <= killed, || format!("{rows:?}")),
+        }
+    }
+
+    /// What is listed in the landing, as paths below the API's root.
+    fn listed(&self) -> Vec<String> {
+        let (root, api) = (self.mill.bench.landing(), self.mill.bench.sim.url());
+        let runs = if Path::new(&root).exists() {
+            runs_of(&root, noon().date_naive()).unwrap()
+        } else {
+            Vec::new()
+        };
+        let bodies = runs.iter().flat_map(|(_, bodies)| bodies);
+        bodies
+            .map(|body| body.url().strip_prefix(&api).unwrap().to_owned())
+            .collect()
+    }
+
+    /// How many of the calls from a number on were for what had been listed.
+    fn asked_again(&self, listed: &[String], from: usize) -> u64 {
+        let calls = self.mill.bench.calls();
+        let again = calls[from..]
+            .iter()
+            .filter(|(path, _)| listed.contains(path));
+        again.count() as u64
+    }
+
+    /// True where no reader could see half of a commit. It reads a copy of a SQLite file, so that the next run finds the
+    /// journal as the killed one left it.
+    async fn is_whole(&self) -> bool {
+        let copy = match self.written() {
+            server @ Database::Postgres { .. } => server.again(),
+            file => file.copy().await,
+        };
+        if self.work == Work::Snapshot {
+            let quotes = copy.number("select count(*) from quote").await;
+            let slots = copy.number("select count(*) from snapshot").await;
+            return [(0, 0), (300, 1)].contains(&(quotes, slots));
+        }
+        torn(&copy).await == 0
+    }
+}
