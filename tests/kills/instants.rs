@@ -2,7 +2,7 @@
 //! How many is in `COINMILL_CHAOS_INSTANTS`; the instants are the same each time.
 
 use crate::scene::{Harm, Stage};
-use crate::support::tally::Tally;
+use crate::support::tally::{INSTANTS, Tally};
 use crate::support::{Kind, on_both_databases};
 use crate::work::Work;
 
@@ -11,13 +11,6 @@ on_both_databases!(
     a_time_series_run_killed_at_any_instant_is_finished_by_the_next,
     a_backfill_killed_at_any_instant_is_finished_by_the_next,
 );
-
-const INSTANTS: &str = "COINMILL_CHAOS_INSTANTS";
-
-/// True where there is time for all that could be tried.
-pub fn is_long() -> bool {
-    std::env::var(INSTANTS).is_ok()
-}
 
 async fn a_snapshot_killed_at_any_instant_is_finished_by_the_next(kind: Kind) {
     at_random(Work::Snapshot, kind).await;

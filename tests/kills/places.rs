@@ -1,9 +1,8 @@
 //! Killed at every named place, where a run passes it several times also at a later pass.
 //! Which kind of run passes which place how often is a table in `work`, and is counted here.
 
-use crate::instants::is_long;
 use crate::scene::{Harm, Stage};
-use crate::support::tally::Tally;
+use crate::support::tally::{Tally, is_long};
 use crate::support::{Kind, on_both_databases};
 use crate::work::Work;
 use coinmill::failpoint as place;

@@ -2,21 +2,18 @@
 //! stands still. What must be true after each is asked here, once for all kinds of run.
 
 use std::os::unix::process::ExitStatusExt;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use coinmill::failpoint;
-use coinmill::landing::runs_of;
-use coinmill::pipeline::Reach;
-use coinmill::series::Resolution;
 
 use crate::content::Content;
-use crate::series::{Mill, torn};
+use crate::series::Mill;
 use crate::support::command::{coinmill, finish, json, text};
+use crate::support::database::administrator;
 use crate::support::tally::Seen;
-use crate::support::{Bench, Database, Kind, assert_silent, noon};
+use crate::support::{Bench, Database, Kind, assert_silent};
 use crate::work::{CREDITS, Came, Work};
 
 /// How a run is killed.
@@ -49,24 +46,8 @@ const SIGKILL: i32 = 9;
 
 impl Stage {
     pub async fn set(work: Work, kind: Kind) -> Self {
-        let before = match work {
-            Work::Snapshot => Mill {
-                bench: Bench::new(kind, work.coins()).await,
-                timeseries: Database::bare(Kind::Sqlite).await,
-            },
-            Work::Timeseries | Work::Backfill => {
-                let mill = Mill::new(kind, work.coins()).await;
-                mill.snapshot(&work.coins().to_string()).await;
-                mill
-            }
-        };
-        if work == Work::Backfill {
-            let (from, to) = ("2026-01-10T12:00:00Z", "2026-01-12T11:00:00Z");
-            let between = Reach::Between(from.parse().unwrap(), Some(to.parse().unwrap()));
-            let top = [("top", "52")];
-            let report = before.backfill(Resolution::Hour, between, &[], &top).await;
-            assert_eq!(report.unwrap().calls, 52);
-        }
+        let server = (kind == Kind::Postgres).then(administrator);
+        let before = work.before(server.as_deref()).await;
         let mill = Mill {
             bench: Bench::market(work.coins()).await,
             timeseries: Database::bare(Kind::Sqlite).await,
@@ -117,7 +98,7 @@ impl Stage {
     }
 
     async fn end(&self) {
-        self.written().remove().await;
+        self.work.written(&self.mill).remove().await;
     }
 
     /// One scene: the run is killed in each of these ways in turn, then left alone.
@@ -169,17 +150,9 @@ impl Stage {
         command
     }
 
-    /// The database that the run writes its rows to.
-    fn written(&self) -> &Database {
-        match self.work {
-            Work::Snapshot => &self.mill.bench.database,
-            Work::Timeseries | Work::Backfill => &self.mill.timeseries,
-        }
-    }
-
     /// Kills a run, and looks at what it leaves. False where the run had ended before.
     async fn kill(&self, harm: Harm, seen: &mut Seen) -> bool {
-        let listed = self.listed();
+        let listed = self.work.listed(&self.mill);
         let calls = self.mill.bench.calls().len();
         let mut command = self.command(Some(harm));
         let ended = tokio::task::spawn_blocking(move || {
@@ -196,15 +169,17 @@ impl Stage {
         if matches!(harm, Harm::At(..)) {
             seen.expect(killed, || format!("not reached: {}", text(&output)));
         }
-        self.written().until_deserted().await;
+        self.work.written(&self.mill).until_deserted().await;
         seen.paid_twice += self.asked_again(&listed, calls);
-        seen.expect(self.is_whole().await, || "half a commit".to_owned());
+        seen.expect(self.work.is_whole(&self.mill).await, || {
+            "half a commit".to_owned()
+        });
         killed
     }
 
     /// Runs again, and once more, and compares with the undisturbed run.
     async fn heal(&self, last: Harm, killed: u64, seen: &mut Seen) {
-        let listed = self.listed();
+        let listed = self.work.listed(&self.mill);
         let calls = self.mill.bench.calls().len();
         let output = finish(self.command(None)).await;
         let report = json(&output);
@@ -227,6 +202,7 @@ impl Stage {
         let nothing = Came {
             calls: 0,
             stored: 0,
+            is_complete: true,
         };
         let idle = matches!(&third, Ok(came) if *came == nothing);
         seen.expect(idle, || format!("the third run: {third:?}"));
@@ -239,10 +215,7 @@ impl Stage {
 
     /// Runs that were killed are abandoned, unless they had written their end; the one that was left alone is complete.
     async fn judge_ledger(&self, last: Harm, killed: u64, seen: &mut Seen) {
-        let rows = match self.work {
-            Work::Snapshot => self.mill.bench.database.states().await,
-            Work::Timeseries | Work::Backfill => self.mill.states().await,
-        };
+        let rows = self.work.states(&self.mill).await;
         let (healing, dead) = rows.split_last().unwrap();
         let abandoned = dead.iter().filter(|state| *state == "abandoned").count() as u64;
         let stray = dead
@@ -259,20 +232,6 @@ impl Stage {
         }
     }
 
-    /// What is listed in the landing, as paths below the API's root.
-    fn listed(&self) -> Vec<String> {
-        let (root, api) = (self.mill.bench.landing(), self.mill.bench.sim.url());
-        let runs = if Path::new(&root).exists() {
-            runs_of(&root, noon().date_naive()).unwrap()
-        } else {
-            Vec::new()
-        };
-        let bodies = runs.iter().flat_map(|(_, bodies)| bodies);
-        bodies
-            .map(|body| body.url().strip_prefix(&api).unwrap().to_owned())
-            .collect()
-    }
-
     /// How many of the calls from a number on were for what had been listed.
     fn asked_again(&self, listed: &[String], from: usize) -> u64 {
         let calls = self.mill.bench.calls();
@@ -280,20 +239,5 @@ impl Stage {
             .iter()
             .filter(|(path, _)| listed.contains(path));
         again.count() as u64
-    }
-
-    /// True where no reader could see half of a commit. It reads a copy of a SQLite file, so that the next run finds the
-    /// journal as the killed one left it.
-    async fn is_whole(&self) -> bool {
-        let copy = match self.written() {
-            server @ Database::Postgres { .. } => server.again(),
-            file => file.copy().await,
-        };
-        if self.work == Work::Snapshot {
-            let quotes = copy.number("select count(*) from quote").await;
-            let slots = copy.number("select count(*) from snapshot").await;
-            return [(0, 0), (300, 1)].contains(&(quotes, slots));
-        }
-        torn(&copy).await == 0
     }
 }

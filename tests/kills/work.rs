@@ -2,10 +2,13 @@
 
 use coinmill::error::Result;
 use coinmill::failpoint as place;
-use coinmill::pipeline::{self, Reach};
+use coinmill::landing::runs_of;
+use coinmill::pipeline::{self, Reach, RunState};
 use coinmill::series::Resolution;
+use coinmill::store::{SnapshotStore, TimeseriesStore};
 
-use crate::series::{Mill, wanted};
+use crate::series::{Mill, torn, wanted};
+use crate::support::{Bench, Database, Kind, noon};
 
 /// A kind of run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +27,7 @@ pub enum Work {
 pub struct Came {
     pub calls: u64,
     pub stored: u64,
+    pub is_complete: bool,
 }
 
 /// A limit, so that calls are reserved, and one that no run reaches.
@@ -57,11 +61,19 @@ impl Work {
 
     /// The same run in this process.
     pub async fn here(self, mill: &Mill) -> Result<Came> {
+        self.here_with(mill, &[]).await
+    }
+
+    /// The same run in this process, with these settings over the others.
+    pub async fn here_with(self, mill: &Mill, with: &[(&str, &str)]) -> Result<Came> {
         let top = self.coins().to_string();
-        let settings = mill.settings(&[("top", &top), CREDITS]);
+        let mut all = vec![("top", top.as_str()), CREDITS, ("attempts", "1")];
+        all.extend(with);
+        let settings = mill.settings(&all);
         let came = |report: pipeline::SeriesReport| Came {
             calls: report.calls,
             stored: report.stored + report.revisions,
+            is_complete: report.state == RunState::Complete,
         };
         match self {
             Self::Snapshot => {
@@ -69,6 +81,7 @@ impl Work {
                 Ok(Came {
                     calls: report.calls,
                     stored: report.stored,
+                    is_complete: report.state == RunState::Complete,
                 })
             }
             Self::Timeseries => {
@@ -84,6 +97,86 @@ impl Work {
                     .map(came)
             }
         }
+    }
+
+    /// A market and databases as they are before such a run; the databases are on a server, or SQLite files.
+    pub async fn before(self, server: Option<&str>) -> Mill {
+        let bare = async || match server {
+            Some(server) => Database::bare_on(server).await,
+            None => Database::bare(Kind::Sqlite).await,
+        };
+        let mut bench = Bench::market(self.coins()).await;
+        bench.database = bare().await;
+        let timeseries = match self {
+            Self::Snapshot => Database::bare(Kind::Sqlite).await,
+            Self::Timeseries | Self::Backfill => bare().await,
+        };
+        let mill = Mill { bench, timeseries };
+        SnapshotStore::init(&mill.bench.database.database_url(), "usd")
+            .await
+            .unwrap();
+        if self == Self::Snapshot {
+            return mill;
+        }
+        TimeseriesStore::init(&mill.timeseries.database_url(), "usd")
+            .await
+            .unwrap();
+        mill.snapshot(&self.coins().to_string()).await;
+        if self == Self::Backfill {
+            let (from, to) = ("2026-01-10T12:00:00Z", "2026-01-12T11:00:00Z");
+            let between = Reach::Between(from.parse().unwrap(), Some(to.parse().unwrap()));
+            let top = [("top", "52")];
+            let report = mill.backfill(Resolution::Hour, between, &[], &top).await;
+            assert_eq!(report.unwrap().calls, 52);
+        }
+        mill
+    }
+
+    /// The database that the run writes its rows to.
+    pub fn written(self, mill: &Mill) -> &Database {
+        match self {
+            Self::Snapshot => &mill.bench.database,
+            Self::Timeseries | Self::Backfill => &mill.timeseries,
+        }
+    }
+
+    /// The ledger's states, oldest first.
+    pub async fn states(self, mill: &Mill) -> Vec<String> {
+        match self {
+            Self::Snapshot => mill.bench.database.states().await,
+            Self::Timeseries | Self::Backfill => mill.states().await,
+        }
+    }
+
+    /// True where no reader could see half of a commit. It reads a copy of a SQLite file, so that the next run finds the
+    /// journal as it was left.
+    pub async fn is_whole(self, mill: &Mill) -> bool {
+        let copy = match self.written(mill) {
+            server @ Database::Postgres { .. } => server.again(),
+            file => file.copy().await,
+        };
+        if self != Self::Snapshot {
+            return torn(&copy).await == 0;
+        }
+        let slots = copy.rows("select received, (select count(*) from quote) from snapshot");
+        match slots.await.first() {
+            None => copy.number("select count(*) from quote").await == 0,
+            Some(slot) => slot[0] == slot[1],
+        }
+    }
+
+    /// What is listed in the landing, as paths below the API's root.
+    pub fn listed(self, mill: &Mill) -> Vec<String> {
+        let (root, api) = (mill.bench.landing(), mill.bench.sim.url());
+        let runs = if root.exists() {
+            runs_of(&root, noon().date_naive()).unwrap()
+        } else {
+            Vec::new()
+        };
+        let bodies = runs.iter().flat_map(|(_, bodies)| bodies);
+        bodies
+            .map(|body| body.url().strip_prefix(&api).unwrap().to_owned())
+            .collect()
     }
 
     /// How often an undisturbed run passes each place. What is 0 here is never reached by this kind of run.

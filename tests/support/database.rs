@@ -94,7 +94,12 @@ pub fn postgres_url(user: &str, password: &str, database: &str) -> String {
 
 /// The administrator's URL for another database.
 pub fn administrator_of(database: &str) -> String {
-    let mut url = url::Url::parse(&administrator()).unwrap();
+    other(&administrator(), database)
+}
+
+/// A URL with another database.
+fn other(url: &str, database: &str) -> String {
+    let mut url = url::Url::parse(url).unwrap();
     url.set_path(database);
     url.into()
 }
@@ -120,12 +125,17 @@ impl Database {
                     _folder: folder,
                 }
             }
-            Kind::Postgres => {
-                let name = format!("test_{}", uuid::Uuid::now_v7().simple());
-                administer(&format!("create database {name}")).await;
-                let (url, reader) = (administrator_of(&name), Mutex::default());
-                Self::Postgres { url, reader }
-            }
+            Kind::Postgres => Self::bare_on(&administrator()).await,
+        }
+    }
+
+    /// A database with nothing in it, on the server that a URL leads to.
+    pub async fn bare_on(server: &str) -> Self {
+        let name = format!("test_{}", uuid::Uuid::now_v7().simple());
+        administer(server, &format!("create database {name}")).await;
+        Self::Postgres {
+            url: other(server, &name),
+            reader: Mutex::default(),
         }
     }
 
@@ -165,15 +175,15 @@ impl Database {
                     _folder: folder,
                 }
             }
-            Self::Postgres { reader, .. } => {
+            Self::Postgres { url, reader } => {
                 if let Some(reader) = reader.lock().await.take() {
                     reader.close().await.unwrap();
                 }
                 let name = format!("test_{}", uuid::Uuid::now_v7().simple());
                 let sql = format!("create database {name} template {}", self.name());
-                administer(&sql).await;
+                administer(&other(url, "postgres"), &sql).await;
                 Self::Postgres {
-                    url: administrator_of(&name),
+                    url: other(url, &name),
                     reader: Mutex::default(),
                 }
             }
@@ -193,8 +203,9 @@ impl Database {
 
     /// Removes a database that PostgreSQL would keep until the tests end.
     pub async fn remove(&self) {
-        if let Self::Postgres { .. } = self {
-            administer(&format!("drop database {} with (force)", self.name())).await;
+        if let Self::Postgres { url, .. } = self {
+            let sql = format!("drop database {} with (force)", self.name());
+            administer(&other(url, "postgres"), &sql).await;
         }
     }
 
@@ -297,9 +308,9 @@ impl Database {
     }
 }
 
-/// Runs a statement as the administrator.
-async fn administer(sql: &str) {
-    let mut connection = PgConnection::connect(&administrator()).await.unwrap();
+/// Runs a statement on a server.
+async fn administer(server: &str, sql: &str) {
+    let mut connection = PgConnection::connect(server).await.unwrap();
     let sql = AssertSqlSafe(sql.to_owned());
     sqlx::query(sql).execute(&mut connection).await.unwrap();
     connection.close().await.unwrap();

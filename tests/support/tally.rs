@@ -9,6 +9,14 @@ use super::Kind;
 /// The file that gets one line of JSON for each group of faults, where it is set.
 pub const LOG: &str = "COINMILL_CHAOS_LOG";
 
+/// How many random instants there are; where it is set, there is time for all that could be tried.
+pub const INSTANTS: &str = "COINMILL_CHAOS_INSTANTS";
+
+/// True where there is time for all that could be tried, and not just for one of each sort.
+pub fn is_long() -> bool {
+    std::env::var(INSTANTS).is_ok()
+}
+
 /// What one fault came to, once the next run had its chance.
 #[derive(Debug, Default)]
 pub struct Seen {

@@ -1,0 +1,127 @@
+//! A TCP proxy between the product and PostgreSQL that cuts a connection in the middle of a COPY.
+//! It looks at the bytes that go to the server only for the beginning of a COPY's stream.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+
+/// How the stream of a binary COPY begins.
+const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0";
+
+/// Where to cut: in the COPY of a connection that has this number, after so many of its bytes.
+#[derive(Debug, Clone, Copy)]
+pub struct Cut {
+    pub copy: usize,
+    pub bytes: usize,
+}
+
+/// A proxy that cuts once, when it is told where.
+pub struct Proxy {
+    url: String,
+    state: Arc<State>,
+    server: JoinHandle<()>,
+}
+
+#[derive(Default)]
+struct State {
+    cut: Mutex<Option<Cut>>,
+    cuts: AtomicU64,
+}
+
+impl Proxy {
+    /// A proxy before the server of a URL.
+    pub async fn before(url: &str) -> Self {
+        let mut url = url::Url::parse(url).unwrap();
+        let target = format!("{}:{}", url.host_str().unwrap(), url.port().unwrap());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        url.set_port(Some(port)).unwrap();
+        let state = Arc::new(State::default());
+        let shared = Arc::clone(&state);
+        let server = tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                let upstream = TcpStream::connect(&target).await.unwrap();
+                let state = Arc::clone(&shared);
+                tokio::spawn(async move {
+                    let (from_client, to_client) = client.into_split();
+                    let (from_server, to_server) = upstream.into_split();
+                    // whichever ends takes the other with it, and both sockets close
+                    tokio::select! {
+                        () = watch(from_client, to_server, &state) => {}
+                        () = pass(from_server, to_client) => {}
+                    }
+                });
+            }
+        });
+        Self {
+            url: url.into(),
+            state,
+            server,
+        }
+    }
+
+    /// The URL of a database by way of the proxy.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Cuts there, once.
+    pub fn cut(&self, cut: Cut) {
+        *self.state.cut.lock().unwrap() = Some(cut);
+    }
+
+    /// How many connections were cut.
+    pub fn cuts(&self) -> u64 {
+        self.state.cuts.load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf) {
+    let _closed = tokio::io::copy(&mut from, &mut to).await;
+}
+
+async fn watch(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, state: &State) {
+    let mut buffer = vec![0; 1 << 14];
+    let (mut matched, mut copies, mut left) = (0, 0, None);
+    while let Ok(read) = from.read(&mut buffer).await {
+        if read == 0 {
+            return;
+        }
+        let mut end = read;
+        for (place, byte) in buffer[..read].iter().enumerate() {
+            if left == Some(0) {
+                end = place;
+                break;
+            }
+            left = left.map(|left: usize| left - 1);
+            matched = match SIGNATURE.get(matched) {
+                Some(next) if next == byte => matched + 1,
+                _ => usize::from(SIGNATURE.first() == Some(byte)),
+            };
+            if matched == SIGNATURE.len() {
+                (matched, copies) = (0, copies + 1);
+                let cut = *state.cut.lock().unwrap();
+                left = cut.filter(|cut| cut.copy == copies).map(|cut| cut.bytes);
+            }
+        }
+        let sent = to.write_all(&buffer[..end]).await;
+        if end < read {
+            state.cuts.fetch_add(1, Ordering::SeqCst);
+            *state.cut.lock().unwrap() = None;
+            return;
+        }
+        if sent.is_err() {
+            return;
+        }
+    }
+}
