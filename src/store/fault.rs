@@ -26,15 +26,11 @@ pub(crate) fn fault(kind: Kind, place: &str, error: sqlx::Error) -> Error {
             Kind::Postgres => postgres(place, said.as_ref()),
             Kind::Sqlite => sqlite(place, said.as_ref()),
         },
+        sqlx::Error::Tls(_) => (false, insecure(place)),
+        sqlx::Error::Io(failed) if is_of_tls(place, failed) => (false, insecure(place)),
         sqlx::Error::Io(_) => (
             true,
             format!("{place} cannot be reached: start it, or correct its URL"),
-        ),
-        sqlx::Error::Tls(_) => (
-            false,
-            format!(
-                "{place} refused a secure connection: check sslmode and sslrootcert in its URL"
-            ),
         ),
         sqlx::Error::WorkerCrashed => (true, format!("{place} stopped answering")),
         sqlx::Error::Configuration(_) => (
@@ -51,6 +47,23 @@ pub(crate) fn fault(kind: Kind, place: &str, error: sqlx::Error) -> Error {
         retryable,
         cause: Some(error.into()),
     }
+}
+
+/// What is said where there is no secure connection to be had.
+fn insecure(place: &str) -> String {
+    format!("{place} gave no secure connection: check sslmode and sslrootcert in its URL")
+}
+
+/// True for a certificate that is not believed, which comes as a failed read, and for a file that a URL names for TLS and
+/// that is not there. (A socket may not be there either: that server has to be started.)
+fn is_of_tls(place: &str, error: &std::io::Error) -> bool {
+    let names_a_file = ["sslrootcert=", "sslcert=", "sslkey="]
+        .iter()
+        .any(|name| place.contains(name));
+    (error.kind() == std::io::ErrorKind::NotFound && names_a_file)
+        || error
+            .get_ref()
+            .is_some_and(|inner| inner.is::<rustls::Error>())
 }
 
 /// What is said to a role that may not do something.
