@@ -10,17 +10,17 @@ use crate::work::Work;
 /// In the data, then elsewhere: in the rows of the landing, and at the beginning of a stream.
 const SNAPSHOT: [Cut; 5] = [
     Cut {
-        copy: 4,
+        copy: 3,
         bytes: 60_000,
     },
     Cut { copy: 1, bytes: 30 },
     Cut {
-        copy: 3,
+        copy: 2,
         bytes: 500,
     },
-    Cut { copy: 4, bytes: 1 },
+    Cut { copy: 3, bytes: 1 },
     Cut {
-        copy: 4,
+        copy: 3,
         bytes: 20_000,
     },
 ];
