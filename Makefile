@@ -5,7 +5,7 @@ AIRFLOW := .venv-airflow/bin
 NEXTEST := $(shell command -v cargo-nextest)
 CARGO_TEST := $(if $(NEXTEST),cargo nextest run --features failpoints --no-fail-fast,cargo test --features failpoints --no-fail-fast --all-targets)
 
-.PHONY: all setup demo lint test bench clean
+.PHONY: all setup demo lint test bench chaos clean
 all: lint test
 
 setup: $(BIN)/coinmill  ## the environment, and the package in it
@@ -48,6 +48,14 @@ test: setup $(AIRFLOW)/tools  ## everything, against a PostgreSQL cluster of its
 bench: setup  ## side by side with what people write first; minutes, most of them for the optimised build
 	cargo build --release --bin coinmill
 	$(BIN)/python bench/sqlite_backfill.py --coinmill target/release/coinmill
+
+INSTANTS ?= 200
+CHAOS_TEST := cargo $(if $(NEXTEST),nextest run,test) --features failpoints --no-fail-fast --test kills --test world
+CHAOS := $(CURDIR)/target/chaos.jsonl
+chaos: setup  ## the faults of `make test` and many more, as docs/reliability.md; long
+	@rm -f $(CHAOS)
+	COINMILL_CHAOS_INSTANTS=$(INSTANTS) COINMILL_CHAOS_LOG=$(CHAOS) $(BIN)/python tests/postgres.py $(CHAOS_TEST)
+	$(BIN)/python bench/reliability.py $(CHAOS)
 
 clean:
 	rm -rf .venv .venv-airflow target coinmill-demo

@@ -5,7 +5,7 @@ use crate::scene::{Harm, Stage};
 use crate::support::tally::{Tally, is_long};
 use crate::support::{Kind, on_both_databases};
 use crate::work::Work;
-use coinmill::failpoint as place;
+use coinmill::failpoint;
 
 on_both_databases!(
     a_snapshot_killed_at_any_place_is_finished_by_the_next,
@@ -32,7 +32,7 @@ async fn everywhere(work: Work, kind: Kind) {
     assert_eq!(stage.count_passes().await, work.passes());
     let mut tally = Tally::new("SIGKILL at a named place", kind, work.name());
     for (place, passes) in work.passes() {
-        for pass in chosen(work, kind, passes) {
+        for pass in chosen(work, kind, place, passes) {
             let seen = stage.play(&[Harm::At(place, pass)]).await;
             tally.note(&format!("{place}, pass {pass} of {passes}"), seen);
         }
@@ -41,7 +41,7 @@ async fn everywhere(work: Work, kind: Kind) {
 }
 
 /// The first pass, and one of the later ones: the last but one of many, so that a batch is committed and the next is not.
-fn chosen(work: Work, kind: Kind, passes: u64) -> Vec<u64> {
+fn chosen(work: Work, kind: Kind, place: &str, passes: u64) -> Vec<u64> {
     let (first, later) = match passes {
         0 => return Vec::new(),
         1 => (1, None),
@@ -52,8 +52,11 @@ fn chosen(work: Work, kind: Kind, passes: u64) -> Vec<u64> {
         return [Some(first), later].into_iter().flatten().collect();
     }
     match (work, later) {
-        // what a backfill does at its first batch a time series run does too
-        (Work::Backfill, later) => later.into_iter().collect(),
+        // what a backfill does before its second commit a time series run does too
+        (Work::Backfill, later) => later
+            .filter(|_| passes == 2 || place == failpoint::BODY_NOT_LISTED)
+            .into_iter()
+            .collect(),
         // the landing does not know the database
         (_, Some(later)) if kind == Kind::Postgres => vec![later],
         _ => vec![first],
@@ -65,15 +68,18 @@ async fn a_run_killed_while_it_takes_up_a_killed_one_is_finished_by_the_next(kin
         let mut stage = Stage::set(work, kind).await;
         let mut tally = Tally::new("SIGKILL of two runs in turn", kind, work.name());
         let late = if work == Work::Snapshot { 2 } else { 4 };
-        let short = [place::COMMIT_HALF_DONE, place::COMMITTED];
-        let long = place::ALL
+        let short = [failpoint::COMMIT_HALF_DONE, failpoint::COMMITTED];
+        let long = failpoint::ALL
             .into_iter()
             .filter(|place| work.passes().iter().any(|(own, n)| own == place && *n > 0));
         let seconds: Vec<&str> = long
             .filter(|place| is_long() || short.contains(place))
             .collect();
         for second in seconds {
-            let harms = [Harm::At(place::BODY_HALF_LISTED, late), Harm::At(second, 1)];
+            let harms = [
+                Harm::At(failpoint::BODY_HALF_LISTED, late),
+                Harm::At(second, 1),
+            ];
             let seen = stage.play(&harms).await;
             tally.note(&format!("{harms:?}"), seen);
         }

@@ -27,6 +27,8 @@ pub enum Harm {
 
 /// A kind of run on a kind of database, with what it begins with and what it leaves where nobody disturbs it.
 pub struct Stage {
+    /// Runs in this process pass places too: where tests share one they take turns.
+    _alone: fail::FailScenario<'static>,
     work: Work,
     /// The market, which is the same in all scenes, with the landing and the databases of the one that is on.
     mill: Mill,
@@ -46,6 +48,7 @@ const SIGKILL: i32 = 9;
 
 impl Stage {
     pub async fn set(work: Work, kind: Kind) -> Self {
+        let alone = fail::FailScenario::setup();
         let server = (kind == Kind::Postgres).then(administrator);
         let before = work.before(server.as_deref()).await;
         let mill = Mill {
@@ -58,6 +61,7 @@ impl Stage {
             length: Duration::ZERO,
         };
         let mut stage = Self {
+            _alone: alone,
             work,
             mill,
             before,
@@ -117,7 +121,6 @@ impl Stage {
 
     /// How often an undisturbed run in this process passes each place.
     pub async fn count_passes(&mut self) -> Vec<(&'static str, u64)> {
-        let scenario = fail::FailScenario::setup();
         let counters: Vec<(&'static str, Arc<AtomicU64>)> = failpoint::ALL
             .iter()
             .map(|place| (*place, Arc::default()))
@@ -132,7 +135,9 @@ impl Stage {
         self.begin().await;
         self.work.here(&self.mill).await.unwrap();
         self.end().await;
-        scenario.teardown();
+        for (place, _) in &counters {
+            fail::remove(place);
+        }
         let counted = |(place, counter): (&'static str, Arc<AtomicU64>)| {
             (place, counter.load(Ordering::SeqCst))
         };

@@ -49,6 +49,7 @@ async fn wrong_slots(bench: &Bench) -> usize {
 }
 
 async fn no_quote_is_labelled_with_a_wrong_slot(kind: Kind) {
+    let _alone = fail::FailScenario::setup();
     let mut tally = Tally::new("clocks that jump", kind, "snapshot");
     let mut bench = Bench::new(Kind::Sqlite, 300).await;
     let hash = bench.run(&[("top", "300")]).await.unwrap().content_hash;
@@ -122,6 +123,7 @@ async fn no_quote_is_labelled_with_a_wrong_slot(kind: Kind) {
 }
 
 async fn no_point_lies_outside_what_is_covered(kind: Kind) {
+    let _alone = fail::FailScenario::setup();
     let mut tally = Tally::new("clocks that jump", kind, "timeseries");
     let mut mill = Mill::new(kind, 6).await;
     mill.snapshot("6").await;

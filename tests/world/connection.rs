@@ -39,6 +39,7 @@ const SERIES: [Cut; 4] = [
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_connection_that_is_cut_in_a_copy_leaves_nothing_of_it() {
+    let _alone = fail::FailScenario::setup();
     for (work, setting, cuts) in [
         (Work::Snapshot, "snapshot_url", &SNAPSHOT[..]),
         (Work::Timeseries, "timeseries_url", &SERIES[..]),

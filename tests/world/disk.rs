@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
-use coinmill::failpoint as place;
+use coinmill::failpoint;
 
 use crate::ground::Ground;
 use crate::support::Kind;
@@ -90,6 +90,7 @@ fn manifest(landing: &Path) -> PathBuf {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_disk_that_is_full_ends_the_run_and_when_there_is_room_it_goes_on() {
+    let _alone = fail::FailScenario::setup();
     for work in [Work::Snapshot, Work::Timeseries] {
         let mut ground = Ground::lay(work, None).await;
         assert!(work.here(&ground.mill).await.unwrap().is_complete);
@@ -176,6 +177,7 @@ impl Moment {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_line_of_the_manifest_that_does_not_fit_does_not_spoil_the_next() {
+    let _alone = fail::FailScenario::setup();
     let ground = Ground::lay(Work::Backfill, None).await;
     let landing = ground.mill.bench.landing();
     let Some(disk) = Disk::mount(&landing, ROOM) else {
@@ -183,12 +185,15 @@ async fn a_line_of_the_manifest_that_does_not_fit_does_not_spoil_the_next() {
     };
     let mut tally = Tally::new("the landing's disk full", Kind::Sqlite, "backfill");
     let moment = Arc::new(Moment::default());
-    let scenario = fail::FailScenario::setup();
     let (striking, waiting, folder) = (Arc::clone(&moment), Arc::clone(&moment), landing.clone());
-    fail::cfg_callback(place::BODY_HALF_LISTED, move || striking.strike(&folder)).unwrap();
-    fail::cfg_callback(place::CALL_ANSWERED, move || waiting.wait()).unwrap();
+    fail::cfg_callback(failpoint::BODY_HALF_LISTED, move || {
+        striking.strike(&folder)
+    })
+    .unwrap();
+    fail::cfg_callback(failpoint::CALL_ANSWERED, move || waiting.wait()).unwrap();
     let mut seen = ground.suffer(&[], &WORDS).await;
-    scenario.teardown();
+    fail::remove(failpoint::BODY_HALF_LISTED);
+    fail::remove(failpoint::CALL_ANSWERED);
     seen.expect(moment.came.load(Ordering::SeqCst), || {
         "it was never full".to_owned()
     });

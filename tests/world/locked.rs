@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
-use coinmill::failpoint as place;
+use coinmill::failpoint;
 use sqlx::Connection as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use tokio::sync::Notify;
@@ -45,6 +45,7 @@ fn lock(file: &Path) -> Receiver<()> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_file_that_is_locked_too_long_ends_the_run_and_loses_nothing() {
+    let _alone = fail::FailScenario::setup();
     let works = [Work::Timeseries, Work::Snapshot];
     let (series, snapshot, late_series, late_snapshot) = tokio::join!(
         Ground::lay(works[0], None),
@@ -52,7 +53,6 @@ async fn a_file_that_is_locked_too_long_ends_the_run_and_loses_nothing() {
         Ground::lay(works[0], None),
         Ground::lay(works[1], None),
     );
-    let scenario = fail::FailScenario::setup();
     // the runs that begin come to their commits in this order
     let files: Vec<PathBuf> = [&late_series, &late_snapshot]
         .map(|ground| ground.work.written(&ground.mill).file().clone())
@@ -65,7 +65,7 @@ async fn a_file_that_is_locked_too_long_ends_the_run_and_loses_nothing() {
             tell.notify_one();
         }
     };
-    fail::cfg_callback(place::BEFORE_COMMIT, harm).unwrap();
+    fail::cfg_callback(failpoint::BEFORE_COMMIT, harm).unwrap();
 
     let words = ["is locked by another process: let it finish"];
     let at_the_start = async |ground: &Ground| {
@@ -84,7 +84,7 @@ async fn a_file_that_is_locked_too_long_ends_the_run_and_loses_nothing() {
             late_snapshot.work.here(&late_snapshot.mill).await
         },
     );
-    scenario.teardown();
+    fail::remove(failpoint::BEFORE_COMMIT);
     for (ground, outcome, group) in [
         (&series, a, "SQLite locked at the start"),
         (&snapshot, b, "SQLite locked at the start"),

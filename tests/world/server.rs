@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use coinmill::failpoint as place;
+use coinmill::failpoint;
 
 use crate::cluster::Cluster;
 use crate::ground::{Ground, once_at};
@@ -12,21 +12,22 @@ use crate::work::Work;
 
 /// Where the server is killed where there is little time: before, in and after the commit.
 const SHORT: [&str; 3] = [
-    place::BEFORE_COMMIT,
-    place::COMMIT_HALF_DONE,
-    place::COMMITTED,
+    failpoint::BEFORE_COMMIT,
+    failpoint::COMMIT_HALF_DONE,
+    failpoint::COMMITTED,
 ];
 
 /// Where else.
 const LONG: [&str; 4] = [
-    place::RUN_BEGUN,
-    place::CALL_ANSWERED,
-    place::COMMIT_BEGUN,
-    place::COMMIT_NOT_SENT,
+    failpoint::RUN_BEGUN,
+    failpoint::CALL_ANSWERED,
+    failpoint::COMMIT_BEGUN,
+    failpoint::COMMIT_NOT_SENT,
 ];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_is_killed_takes_no_row_along() {
+    let _alone = fail::FailScenario::setup();
     let cluster = Cluster::start();
     let server = cluster.url();
     let cluster = Arc::new(Mutex::new(cluster));
@@ -40,7 +41,6 @@ async fn a_server_that_is_killed_takes_no_row_along() {
         let long = LONG.into_iter().filter(|_| is_long());
         for place in SHORT.into_iter().chain(long) {
             ground.renew().await;
-            let scenario = fail::FailScenario::setup();
             let victim = Arc::clone(&cluster);
             once_at(place, move || {
                 let mut victim = victim.lock().unwrap();
@@ -49,21 +49,22 @@ async fn a_server_that_is_killed_takes_no_row_along() {
             });
             let words: &[&str] = match (work, place) {
                 // all of a snapshot is said and done when it is committed
-                (Work::Snapshot, place::COMMITTED) => &[],
+                (Work::Snapshot, failpoint::COMMITTED) => &[],
                 _ => &["postgresql://"],
             };
             let mut seen = ground.suffer(&[], words).await;
-            scenario.teardown();
+            fail::remove(place);
             ground.heal(&mut seen).await;
             tally.note(place, seen);
         }
         // it stays away until the run has given up
         ground.renew().await;
-        let scenario = fail::FailScenario::setup();
         let victim = Arc::clone(&cluster);
-        once_at(place::CALL_ANSWERED, move || victim.lock().unwrap().kill());
+        once_at(failpoint::CALL_ANSWERED, move || {
+            victim.lock().unwrap().kill()
+        });
         let outcome = work.here(&ground.mill).await;
-        scenario.teardown();
+        fail::remove(failpoint::CALL_ANSWERED);
         cluster.lock().unwrap().revive();
         let mut seen = Seen::default();
         ground.judge(&outcome, &["postgresql://"], &mut seen).await;
