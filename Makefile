@@ -5,7 +5,11 @@ AIRFLOW := .venv-airflow/bin
 NEXTEST := $(shell command -v cargo-nextest)
 CARGO_TEST := $(if $(NEXTEST),cargo nextest run --features failpoints --no-fail-fast,cargo test --features failpoints --no-fail-fast --all-targets)
 
-.PHONY: all setup demo lint test bench chaos clean
+# nightly only for the sanitizer's flags
+FUZZ := cargo +nightly fuzz
+FUZZ_SECONDS ?= 900
+
+.PHONY: all setup demo lint test fuzz audit bench chaos clean
 all: lint test
 
 setup: $(BIN)/coinmill  ## the environment, and the package in it
@@ -44,6 +48,14 @@ lint: setup $(AIRFLOW)/tools
 
 test: setup $(AIRFLOW)/tools  ## everything, against a PostgreSQL cluster of its own
 	$(BIN)/python tests/postgres.py sh -c '$(CARGO_TEST) && cargo test --quiet --doc && $(BIN)/python -m pytest && $(AIRFLOW)/python -m pytest tests/airflow'
+
+fuzz:  ## an hour over four targets, on the product's own lock; needs cargo-fuzz and a nightly toolchain
+	cargo test --quiet --test properties -- --ignored corpora
+	cp Cargo.lock fuzz/Cargo.lock
+	$(FUZZ) build
+	set -e; for target in $$($(FUZZ) list); do \
+	  $(FUZZ) run $$target -- -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=2048 -timeout=10 -print_final_stats=1; \
+	done
 
 bench: setup  ## side by side with what people write first; minutes, most of them for the optimised build
 	cargo build --release --bin coinmill

@@ -1,0 +1,10 @@
+//! Landings: a manifest, a zero byte and the file of one body.
+//! What must hold is in `tests/properties/checks.rs`.
+
+#![no_main]
+
+#[allow(dead_code, reason = "each target calls one of the checks")]
+#[path = "../../tests/properties/checks.rs"]
+mod checks;
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| checks::landing(input));
