@@ -57,6 +57,10 @@ fuzz:  ## an hour over four targets, on the product's own lock; needs cargo-fuzz
 	  $(FUZZ) run $$target -- -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=2048 -timeout=10 -print_final_stats=1; \
 	done
 
+audit: $(BIN)/tools  ## known faults and licences of what is built upon; needs cargo-deny and the network
+	cargo deny check
+	$(BIN)/uv tool run pip-audit --strict --no-deps --disable-pip -r requirements/airflow.txt
+
 bench: setup  ## side by side with what people write first; minutes, most of them for the optimised build
 	cargo build --release --bin coinmill
 	$(BIN)/python bench/sqlite_backfill.py --coinmill target/release/coinmill
