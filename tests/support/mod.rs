@@ -17,11 +17,13 @@
 
 pub mod bodies;
 pub mod command;
+pub mod chaos;
 pub mod database;
 pub mod recordings;
 pub mod tally;
 
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 use chrono::{DateTime, Utc};
 use coinmill::config::{Layers, Settings};
@@ -195,16 +197,27 @@ impl Bench {
 
     /// The coins of a page of the market. It is a call like any other.
     pub async fn ids(&self, target: &str) -> Vec<String> {
-        let url = format!("{}{target}", self.sim.url());
-        let _already_installed = rustls::crypto::ring::default_provider().install_default();
-        let client = reqwest::Client::builder()
-            .user_agent("a test")
-            .build()
-            .unwrap();
-        let body = client.get(url).send().await.unwrap().bytes().await.unwrap();
-        let rows: Vec<serde_json::Value> = serde_json::from_slice(&body).unwrap();
+        let rows: Vec<serde_json::Value> =
+            serde_json::from_str(&self.fetch(target).await).unwrap();
         let id = |row: &serde_json::Value| row["id"].as_str().unwrap().to_owned();
         rows.iter().map(id).collect()
+    }
+
+    /// What the market says, not through the product. It is a call like any other.
+    pub async fn fetch(&self, target: &str) -> String {
+        static CLIENT: OnceLock<reqwest::Client> = OnceLock::new();
+        let client = CLIENT.get_or_init(|| {
+            let _already_installed = rustls::crypto::ring::default_provider().install_default();
+            // a connection that is kept would outlive the runtime of its test
+            reqwest::Client::builder()
+                .user_agent("a test")
+                .pool_max_idle_per_host(0)
+                .build()
+                .unwrap()
+        });
+        let url = format!("{}{target}", self.sim.url());
+        let reply = client.get(url).send().await.unwrap();
+        reply.text().await.unwrap()
     }
 }
 
