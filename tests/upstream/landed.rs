@@ -130,3 +130,10 @@ pub fn points(body: &str) -> BTreeMap<i64, Numbers> {
     }
     found
 }
+
+/// The stamp that a chart ends with, in the order in which it was sent.
+pub fn last_stamp(body: &str) -> i64 {
+    let chart: serde_json::Value = serde_json::from_str(body).unwrap();
+    let prices = chart["prices"].as_array().unwrap();
+    prices.last().unwrap()[0].as_i64().unwrap()
+}

@@ -9,7 +9,7 @@ use coinmill::pipeline::Report;
 use coinmill::quality::{QUOTE_RULES, RECORD_RULES};
 use serde_json::Value;
 
-use crate::faults::{Case, Ends, of_the_wire};
+use crate::faults::{Case, Ends, a_part, of_the_wire};
 use crate::landed::{self, INSTANTS, NUMBERS};
 use crate::support::chaos::{self, Counts};
 use crate::support::{Bench, Cell, Database, Kind, on_both_databases, report_of, said};
@@ -33,6 +33,7 @@ struct Truth {
 }
 
 /// What the database has of a slot.
+#[derive(Clone)]
 struct Held {
     state: String,
     stored: BTreeMap<String, Vec<Cell>>,
@@ -74,6 +75,7 @@ struct Trial {
     kind: Kind,
     counts: BTreeMap<String, Counts>,
     complaints: Vec<String>,
+    repeated: bool,
 }
 
 impl Trial {
@@ -83,6 +85,7 @@ impl Trial {
             kind,
             counts: BTreeMap::new(),
             complaints: Vec::new(),
+            repeated: false,
         }
     }
 
@@ -142,10 +145,15 @@ impl Trial {
         }
 
         self.bench.sim.clear_faults();
-        let (second, calls) = self.run(case, &[("top", TOP)], &truth.order).await;
         let rest = match case.ends {
             Ends::Short(rest) => rest,
             Ends::Whole | Ends::AsSent => 0,
+        };
+        // a slot that has everything is asked for once more only the first time: that costs nothing in any of them
+        let (second, calls) = if rest > 0 || !std::mem::replace(&mut self.repeated, true) {
+            self.run(case, &[("top", TOP)], &truth.order).await
+        } else {
+            (first.clone(), 0)
         };
         counts.paid_twice += calls.saturating_sub(rest);
         counts.lost += second.absent(truth) as u64;
@@ -341,7 +349,7 @@ impl Trial {
 
 async fn no_fault_of_the_wire_makes_a_snapshot_lie(kind: Kind) {
     let mut trial = Trial::new(kind).await;
-    for case in of_the_wire() {
+    for case in of_the_wire(kind) {
         let fault = case.at(SECOND_PAGE);
         trial.meet(&case, &[fault]).await;
     }
@@ -357,7 +365,7 @@ async fn no_fault_of_the_wire_makes_a_snapshot_lie(kind: Kind) {
 async fn no_fault_of_a_page_makes_a_snapshot_lie(kind: Kind) {
     let mut trial = Trial::new(kind).await;
     // whatever is sent is stored as it is, or refused by name; numbers of the wrong type never become numbers
-    for fault in [
+    let sent = [
         r#"set:field=current_price,value="12.5""#,
         "set:field=current_price,value={}",
         "set:field=market_cap,value=[1]",
@@ -378,7 +386,8 @@ async fn no_fault_of_a_page_makes_a_snapshot_lie(kind: Kind) {
         "drop:field=last_updated",
         "back:seconds=120",
         "back:seconds=7200",
-    ] {
+    ];
+    for fault in a_part(kind, sent.to_vec()) {
         let mut case = Case::new(fault, Ends::AsSent);
         // the value takes all that follows
         let at = format!("path={SECOND_PAGE},");
@@ -386,21 +395,19 @@ async fn no_fault_of_a_page_makes_a_snapshot_lie(kind: Kind) {
         case.with.push(("completeness", "0"));
         trial.meet(&case, &[fault]).await;
     }
-    // coins that come twice or not at all say nothing of where they are: both pages are read again
-    for fault in ["double:id=", "vanish:id="] {
-        for (from, page) in [(10, SECOND_PAGE), (130, SECOND_PAGE), (10, "&page=1")] {
-            let truth = trial.next().await;
-            let id = &truth.order[from];
-            let ends = match (fault, from, page) {
-                // the coin stands twice on its own page, and the page's last one nowhere
-                ("double:id=", 130, _) => Ends::Short(2),
-                ("double:id=", 10, "&page=1") => Ends::Short(2),
-                _ => Ends::Short(2),
-            };
-            let case = Case::new(format!("{fault}{id}"), ends);
-            let fault = case.at(page);
-            trial.meet_in(&truth, &case, &[fault]).await;
-        }
+    // a coin on two pages has pushed another off its page, and one that vanished tells nothing of itself: the pages are read
+    // again from the first on
+    for (fault, place, page, calls) in [
+        ("double:id=", 10, SECOND_PAGE, 2),
+        ("double:id=", 130, SECOND_PAGE, 2),
+        ("double:id=", 10, "&page=1", 1),
+        ("vanish:id=", 130, SECOND_PAGE, 2),
+        ("vanish:id=", 10, "&page=1", 1),
+    ] {
+        let truth = trial.next().await;
+        let case = Case::new(format!("{fault}{}", truth.order[place]), Ends::Short(calls));
+        let fault = case.at(page);
+        trial.meet_in(&truth, &case, &[fault]).await;
     }
     let case = Case::new("shift", Ends::Whole);
     trial.meet(&case, &["shift".to_owned()]).await;
