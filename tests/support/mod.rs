@@ -197,8 +197,7 @@ impl Bench {
 
     /// The coins of a page of the market. It is a call like any other.
     pub async fn ids(&self, target: &str) -> Vec<String> {
-        let rows: Vec<serde_json::Value> =
-            serde_json::from_str(&self.fetch(target).await).unwrap();
+        let rows: Vec<serde_json::Value> = serde_json::from_str(&self.fetch(target).await).unwrap();
         let id = |row: &serde_json::Value| row["id"].as_str().unwrap().to_owned();
         rows.iter().map(id).collect()
     }

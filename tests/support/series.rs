@@ -69,7 +69,8 @@ impl Mill {
         Self::of(Bench::recorded(kind, folder).await, kind).await
     }
 
-    async fn of(bench: Bench, kind: Kind) -> Self {
+    /// A market with a series database of this kind.
+    pub async fn of(bench: Bench, kind: Kind) -> Self {
         let timeseries = series_database(kind).await;
         Self { bench, timeseries }
     }

@@ -105,7 +105,11 @@ impl Trial {
             Resolution::FiveMinutes => 20,
             _ => 46,
         };
-        self.mill.bench.sim.advance(TimeDelta::hours(hours)).unwrap();
+        self.mill
+            .bench
+            .sim
+            .advance(TimeDelta::hours(hours))
+            .unwrap();
         let now = self.mill.bench.sim.now().timestamp_millis();
         let (start, settled) = match self.resolution {
             Resolution::FiveMinutes => (now - DAY + MINUTE, now - 10 * MINUTE),
@@ -120,7 +124,11 @@ impl Trial {
                     format!("market_chart/range?vs_currency=usd&from={from}&to={to}")
                 }
             };
-            let body = self.mill.bench.fetch(&format!("/coins/{coin}/{target}")).await;
+            let body = self
+                .mill
+                .bench
+                .fetch(&format!("/coins/{coin}/{target}"))
+                .await;
             let mut points = landed::points(&body);
             // the chart ends with the live point, which may be half an hour old and is no history
             points.remove(&landed::last_stamp(&body));
@@ -248,12 +256,16 @@ impl Trial {
             text("error"),
         ];
         if run[1..] != told || run[6] != Cell::Int(calls as i64) {
-            wrong.push(format!("{calls} calls, told {told:?}, in the ledger {run:?}"));
+            wrong.push(format!(
+                "{calls} calls, told {told:?}, in the ledger {run:?}"
+            ));
         }
         let missing = report["missing"].as_array().into_iter().flatten();
         let mut held = Held {
             state: run[1].text().to_owned(),
-            missing: missing.map(|text| text.as_str().unwrap().to_owned()).collect(),
+            missing: missing
+                .map(|text| text.as_str().unwrap().to_owned())
+                .collect(),
             points: COINS.map(|coin| (coin.to_owned(), BTreeMap::new())).into(),
             covered: BTreeMap::new(),
             refused: BTreeSet::new(),
@@ -262,11 +274,16 @@ impl Trial {
         if let (Cell::Int(expected), Cell::Int(received)) = (&run[2], &run[3])
             && *expected != received + held.missing.len() as i64
         {
-            wrong.push(format!("{expected} expected, {received} received, {:?}", held.missing));
+            wrong.push(format!(
+                "{expected} expected, {received} received, {:?}",
+                held.missing
+            ));
         }
 
         let minutes = self.resolution.minutes();
-        let since = mill.timeseries.instant(chrono::DateTime::from_timestamp_millis(truth.start).unwrap());
+        let since = mill
+            .timeseries
+            .instant(chrono::DateTime::from_timestamp_millis(truth.start).unwrap());
         let sql = format!(
             "select c.id, p.ts, p.price, p.market_cap, p.volume, l.run, l.path from price_point p \
              join coin c on c.key = p.coin join landing l on l.id = p.landing \
@@ -280,9 +297,9 @@ impl Trial {
             if row[5].text() == id {
                 stored += 1;
                 let path = row[6].text();
-                let sent = bodies.entry(path.to_owned()).or_insert_with(|| {
-                    landed::points(&landed::body(&mill.bench.landing(), path))
-                });
+                let sent = bodies
+                    .entry(path.to_owned())
+                    .or_insert_with(|| landed::points(&landed::body(&mill.bench.landing(), path)));
                 if sent.get(&ts) != Some(&numbers) {
                     wrong.push(format!("{coin} at {ts} is not what {path} says"));
                 }
@@ -319,7 +336,10 @@ impl Trial {
             let as_sent = match row[4] {
                 Cell::Null => body.starts_with(raw),
                 // a point stands in three arrays
-                _ => raw.trim_matches(['[', ']']).split(',').all(|token| body.contains(token)),
+                _ => raw
+                    .trim_matches(['[', ']'])
+                    .split(',')
+                    .all(|token| body.contains(token)),
             };
             if !as_sent || row[2].text().is_empty() || !rules.any(|rule| rule.name == row[1].text())
             {

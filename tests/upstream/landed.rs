@@ -67,24 +67,30 @@ pub const INSTANTS: [(&str, &str); 3] = [
     ("observed_at", "last_updated"),
 ];
 
-/// What a quote's columns must hold, in the order of [`NUMBERS`] and [`INSTANTS`].
+/// What a quote's columns must hold, in the order of [`NUMBERS`] and [`INSTANTS`]; a token that no column can hold stays one.
 pub fn cells(row: &Row) -> Vec<Cell> {
     let token = |name: &str| {
         row.get(name)
             .map(|raw| raw.get())
             .filter(|text| *text != "null")
     };
+    let cell = |text: &str, read: Option<Cell>| read.unwrap_or_else(|| Cell::Text(text.to_owned()));
     let number = |name: &str| match token(name) {
         None => Cell::Null,
-        Some(digits) if name == "market_cap_rank" => Cell::Int(digits.parse().unwrap()),
-        // -0.0 becomes 0.0, as SQLite would make it
-        Some(digits) => Cell::Float(digits.parse::<f64>().unwrap() + 0.0),
+        Some(digits) if name == "market_cap_rank" => {
+            cell(digits, digits.parse().ok().map(Cell::Int))
+        }
+        Some(digits) => {
+            // -0.0 becomes 0.0, as SQLite would make it
+            let number = digits.parse::<f64>().ok();
+            cell(digits, number.map(|number| Cell::Float(number + 0.0)))
+        }
     };
     let instant = |(_, name): (&str, &str)| {
-        token(name).map_or(Cell::Null, |text| {
-            let text: String = serde_json::from_str(text).unwrap();
-            let instant = DateTime::parse_from_rfc3339(&text).unwrap();
-            Cell::Int(instant.timestamp_millis())
+        token(name).map_or(Cell::Null, |token| {
+            let text = serde_json::from_str::<String>(token).ok();
+            let instant = text.and_then(|text| DateTime::parse_from_rfc3339(&text).ok());
+            cell(token, instant.map(|at| Cell::Int(at.timestamp_millis())))
         })
     };
     let numbers = NUMBERS.into_iter().map(number);
