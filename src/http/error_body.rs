@@ -15,6 +15,10 @@ pub struct Words {
 /// The longest message taken over from a body, in characters.
 const LONGEST: usize = 400;
 
+/// How far a body is read, in bytes: the longest real refusal is a page of some 10 kB, and one of 16 MB may be made of
+/// millions of values.
+const READ: usize = 64 << 10;
+
 /// Reads the code and the message out of a refusing body; `None` where it says nothing.
 ///
 /// The shapes, as recorded from the live API:
@@ -22,7 +26,7 @@ const LONGEST: usize = 400;
 /// `{"error": {"status": {…}}}`, `{"error_code", "status": {"error_message"}}`, `{"error": {"code", "message"}}`;
 /// and `Throttled`, `error code: 1015` and HTML pages. A JSON body cut short is read as far as it goes.
 pub fn words(body: &[u8]) -> Option<Words> {
-    let text = String::from_utf8_lossy(body);
+    let text = String::from_utf8_lossy(body.get(..READ).unwrap_or(body));
     let text = text.trim();
     let found = match serde_json::from_str::<Value>(text) {
         Ok(value) => from_json(&value),
@@ -162,6 +166,19 @@ mod tests {
         ] {
             assert_eq!(read(body), (code, message.to_owned()), "{body}");
         }
+    }
+
+    #[test]
+    fn a_long_body_is_read_as_far_as_a_refusal_goes() {
+        let long = format!(r#"{{"error":"no","more":[1{}]}}"#, ",1".repeat(READ));
+        assert_eq!(read(&long), (None, "no".to_owned()));
+        assert_eq!(
+            words(format!("[1{}]", ",1".repeat(READ)).as_bytes())
+                .unwrap()
+                .message
+                .len(),
+            LONGEST
+        );
     }
 
     #[test]
