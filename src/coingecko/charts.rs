@@ -265,6 +265,8 @@ pub struct Points {
 pub fn parse(body: &[u8], chart: &Chart, made_at: DateTime<Utc>) -> Result<Points> {
     let whole = |rule: &'static Rule, found: String| {
         let text = String::from_utf8_lossy(body).chars().take(SHOWN).collect();
+        // the parser's words repeat a text that stands where it must not, however long it is
+        let found: String = found.chars().take(SHOWN).collect();
         let finding = Finding::new(rule, "body", found);
         Points {
             refused: vec![(None, finding, text)],

@@ -15,6 +15,9 @@ use crate::quality::{Finding, Rule, record};
 /// The longest part of a wrong value that is repeated in a reason, in characters.
 const SHOWN: usize = 80;
 
+/// The most unknown fields of a record that are named.
+const MOST_UNKNOWN: usize = 200;
+
 /// A record's fields as raw JSON, and what was found wrong with those that were read.
 pub(super) struct Fields<'a> {
     raw: HashMap<String, &'a RawValue>,
@@ -50,6 +53,7 @@ impl<'a> Fields<'a> {
                 .raw
                 .keys()
                 .filter(|name| !known.contains(&name.as_str()));
+            let unknown = unknown.take(MOST_UNKNOWN);
             deviations.extend(unknown.map(|name| (Deviation::Unknown, name.clone())));
         }
         deviations
