@@ -75,11 +75,12 @@ impl Landed {
 
     /// When the source made it: a body out of a cache is older than its `Date` by its `Age` (RFC 9111, section 5.1).
     pub fn made_at(&self) -> DateTime<Utc> {
-        let age = self
-            .headers
-            .get("age")
-            .and_then(|text| text.trim().parse::<u32>().ok())
-            .unwrap_or_default();
+        let age = self.headers.get("age").map(|text| text.trim());
+        let digits = age.filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+        // a number beyond all bounds is as old as can be told (RFC 9111, section 1.2.2)
+        let age = digits
+            .filter(|digits| !digits.is_empty())
+            .map_or(0, |digits| digits.parse::<u32>().unwrap_or(u32::MAX));
         self.sent_at() - TimeDelta::seconds(age.into())
     }
 
