@@ -51,7 +51,7 @@ impl Sweep {
         total: Option<u64>,
         coins: impl IntoIterator<Item = Option<CoinId>>,
     ) {
-        self.total = self.total.max(total);
+        let mut records = 0;
         let number = page.map(|page| page.number);
         let first_reading = number.is_some_and(|number| self.answered.insert(number));
         if let Some(number) = number {
@@ -59,6 +59,7 @@ impl Sweep {
         }
         let mut nameless = 0;
         for coin in coins {
+            records += 1;
             let Some(coin) = coin else {
                 nameless += 1;
                 continue;
@@ -77,6 +78,12 @@ impl Sweep {
             let known = self.nameless.entry(number).or_default();
             *known = nameless.max(*known);
         }
+        // a count below what is there is off, and would hide all that lies beyond it
+        let reached = match page {
+            Some(page) if records > 0 => u64::from(page.ranks().0) - 1 + records,
+            _ => 0,
+        };
+        self.total = self.total.max(total.filter(|total| *total >= reached));
     }
 
     /// Doubts every page that was answered so far: what an earlier run read may have hidden a coin without a trace.
@@ -211,6 +218,19 @@ mod tests {
         assert_eq!(
             (sweep.next(), sweep.expected(), sweep.received()),
             (None, 100, 100)
+        );
+    }
+
+    #[test]
+    fn a_count_below_what_came_is_not_believed() {
+        let mut sweep = sweep(500);
+        for coins in [1..251, 251..501] {
+            let page = sweep.next().unwrap();
+            sweep.note(Some(page), Some(5), coins.map(coin));
+        }
+        assert_eq!(
+            (sweep.received(), sweep.expected(), sweep.next()),
+            (500, 500, None)
         );
     }
 
