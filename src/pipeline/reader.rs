@@ -4,12 +4,17 @@
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
+use chrono::{DateTime, TimeDelta, Utc};
+
 use crate::coingecko::charts::{self, Chart};
 use crate::contract::{Contract, Drift, Drifts};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::http::{Reply, refusal};
 use crate::landing::{self, Landed};
 use crate::store::{AnsweredChart, RefusedRow};
+
+/// How far the source's clock may be from ours: it says what of a chart is settled, and so what is never asked for again.
+const SKEW: TimeDelta = TimeDelta::minutes(5);
 
 /// Reads the charts of one run, and notes what is not as it is known to be.
 #[derive(Debug)]
@@ -31,9 +36,19 @@ impl Reader {
     /// A body as what it answers.
     ///
     /// # Errors
-    /// [`crate::error::Error::Source`], retryable, when it is not JSON; [`crate::error::Error::Data`] when it breaks a
-    /// frozen contract.
+    /// [`Error::Config`] when the source's clock is not ours; [`Error::Source`], retryable, when it is not JSON;
+    /// [`Error::Data`] when it breaks a frozen contract.
     pub(super) fn read(&self, chart: &Chart, landed: Landed, body: &[u8]) -> Result<AnsweredChart> {
+        let (sent, received) = (landed.sent_at(), landed.received_at);
+        if (sent - received).abs() > SKEW {
+            let shown = |at: DateTime<Utc>| at.format("%Y-%m-%dT%H:%M:%SZ");
+            return Err(Error::config(format!(
+                "the source's clock says {}, and this machine's {}: correct the clock (or set COINMILL_CLOCK=sim for a \
+                 simulated market)",
+                shown(sent),
+                shown(received)
+            )));
+        }
         let parsed = charts::parse(body, chart, landed.made_at())?;
         if !parsed.drift.is_empty() {
             let mut drifts = self.drifts.lock().unwrap_or_else(PoisonError::into_inner);
@@ -69,7 +84,7 @@ impl Reader {
     /// A body out of the landing as what it answers. What was landed was not judged: it may be a refusal.
     ///
     /// # Errors
-    /// As [`Self::read`], and [`crate::error::Error::Data`] where the body is gone or damaged.
+    /// As [`Self::read`], and [`Error::Data`] where the body is gone or damaged.
     pub(super) fn read_landed(
         &self,
         root: &Path,
