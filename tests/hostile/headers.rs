@@ -1,0 +1,236 @@
+//! Headers that are nonsense, huge or of another time: they are believed where they can be, and never at a record's cost.
+
+use coinmill::error::{Error, Result};
+use coinmill::pipeline::{Report, RunState};
+use coinmill::series::Resolution;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+
+use crate::series::{BITCOIN, DAY, Mill};
+use crate::support::{Bench, Kind, said};
+
+/// So many coins make two pages.
+const PAGES: usize = 252;
+
+/// A network in front of the market that gives its replies one header more, or another value of one.
+struct Front {
+    url: String,
+    server: JoinHandle<()>,
+}
+
+impl Front {
+    async fn of(bench: &Bench, name: &'static str, value: &str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/api/v3", listener.local_addr().unwrap());
+        let (behind, line) = (bench.sim.address(), format!("{name}: {value}\r\n"));
+        let server = tokio::spawn(async move {
+            loop {
+                let (mut client, _) = listener.accept().await.unwrap();
+                let mut asked = Vec::new();
+                while !asked.ends_with(b"\r\n\r\n") {
+                    asked.push(client.read_u8().await.unwrap());
+                }
+                let asked = String::from_utf8(asked).unwrap();
+                let once = asked.replacen("\r\n", "\r\nconnection: close\r\n", 1);
+                let mut market = TcpStream::connect(behind).await.unwrap();
+                market.write_all(once.as_bytes()).await.unwrap();
+                let mut reply = Vec::new();
+                market.read_to_end(&mut reply).await.unwrap();
+                // the clock of the market is no call of the API
+                if !asked.starts_with("GET /sim/") {
+                    reply = with(&reply, name, &line);
+                }
+                // a client that does not like the headers is gone by now
+                let _ = client.write_all(&reply).await;
+            }
+        });
+        Self { url, server }
+    }
+}
+
+impl Drop for Front {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+fn with(reply: &[u8], name: &str, line: &str) -> Vec<u8> {
+    let end = reply
+        .windows(4)
+        .position(|part| part == b"\r\n\r\n")
+        .unwrap()
+        + 2;
+    let head = std::str::from_utf8(&reply[..end]).unwrap();
+    let same = |line: &&str| !line.to_ascii_lowercase().starts_with(&format!("{name}:"));
+    let mut made: String = head.split_inclusive("\r\n").filter(same).collect();
+    made.push_str(line);
+    [made.as_bytes(), &reply[end..]].concat()
+}
+
+/// A snapshot of all of so many coins through that network.
+async fn snapshot(coins: usize, name: &'static str, value: &str) -> (Bench, Result<Report>) {
+    let bench = Bench::new(Kind::Sqlite, coins).await;
+    let front = Front::of(&bench, name, value).await;
+    let top = coins.to_string();
+    let with = [("top", &*top), ("attempts", "1"), ("api_url", &*front.url)];
+    let outcome = bench.run(&with).await;
+    (bench, outcome)
+}
+
+#[tokio::test]
+async fn a_count_that_cannot_be_loses_no_coin() {
+    for value in [
+        "0",
+        "5",
+        "125",
+        "-1",
+        "many",
+        "1e3",
+        "18446744073709551616",
+        "",
+    ] {
+        let (bench, outcome) = snapshot(PAGES, "total", value).await;
+        let report = outcome.unwrap();
+        assert_eq!(
+            (report.state, report.stored),
+            (RunState::Complete, 252),
+            "total: {value}"
+        );
+        assert_eq!(
+            (report.expected, report.received),
+            (252, 252),
+            "total: {value}"
+        );
+        assert_eq!(bench.sim.calls(), 2);
+    }
+}
+
+#[tokio::test]
+async fn a_count_beyond_all_coins_is_no_more_than_was_asked_for() {
+    for value in ["253", "18446744073709551615"] {
+        let (_, outcome) = snapshot(PAGES, "total", value).await;
+        let report = outcome.unwrap();
+        assert_eq!(
+            (report.state, report.expected),
+            (RunState::Complete, 252),
+            "total: {value}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_age_that_is_none_is_passed_over_and_one_beyond_bounds_is_old() {
+    for value in ["-5", "old", "1.5", "", "0x10"] {
+        let (_, outcome) = snapshot(20, "age", value).await;
+        assert_eq!(outcome.unwrap().stored, 20, "age: {value}");
+    }
+    for value in ["4294967295", "4294967296", "99999999999999999999999999"] {
+        let (bench, outcome) = snapshot(20, "age", value).await;
+        let chain = said(&outcome.unwrap_err());
+        assert!(
+            chain.contains("a cache answered with a page of"),
+            "age: {value}: {chain}"
+        );
+        assert_eq!(bench.database.counts().await, [0; 6]);
+    }
+}
+
+#[tokio::test]
+async fn a_date_of_another_time_is_an_error_and_nonsense_is_none() {
+    for value in [
+        "soon",
+        "",
+        "Wed, 14 Jan 2026",
+        "Sat, 31 Feb 2026 00:00:00 GMT",
+    ] {
+        let (_, outcome) = snapshot(20, "date", value).await;
+        assert_eq!(outcome.unwrap().stored, 20, "date: {value}");
+    }
+    for value in [
+        "Thu, 01 Jan 1970 00:00:00 GMT",
+        "Fri, 31 Dec 9999 23:59:59 GMT",
+        "Wed, 14 Jan 2026 13:10:00 GMT",
+        "Tue, 13 Jan 2026 12:10:00 GMT",
+    ] {
+        let (bench, outcome) = snapshot(20, "date", value).await;
+        let error = outcome.unwrap_err();
+        assert!(
+            matches!(error, Error::Config { .. }),
+            "date: {value}: {error:?}"
+        );
+        assert!(said(&error).contains("the source's clock says"), "{error}");
+        assert_eq!(bench.database.counts().await, [0; 6]);
+    }
+}
+
+#[tokio::test]
+async fn a_long_header_is_kept_like_any_other() {
+    for name in ["etag", "cache-control", "x-request-id"] {
+        let (_, outcome) = snapshot(20, name, &"x".repeat(8_000)).await;
+        assert_eq!(outcome.unwrap().stored, 20, "{name}");
+    }
+}
+
+/// A chart's clock says how far it can be believed: one that is wrong must not cover what nobody has answered.
+#[tokio::test]
+async fn a_chart_of_another_time_covers_nothing() {
+    for resolution in Resolution::ALL {
+        let calm = Mill::new(Kind::Sqlite, 3).await;
+        calm.run(resolution, &BITCOIN).await.unwrap();
+        let calm = calm.view().await;
+        let mill = Mill::new(Kind::Sqlite, 3).await;
+        let now = mill.bench.sim.now().timestamp_millis();
+        for (name, value) in [
+            ("date", "Fri, 31 Dec 9999 23:59:59 GMT"),
+            ("date", "Thu, 15 Jan 2026 12:10:00 GMT"),
+            ("date", "Wed, 14 Jan 2026 13:10:00 GMT"),
+            ("date", "Tue, 13 Jan 2026 12:10:00 GMT"),
+            ("age", "99999999999999999999999999"),
+        ] {
+            let front = Front::of(&mill.bench, name, value).await;
+            let mut with = BITCOIN.to_vec();
+            with.extend([("attempts", "1"), ("api_url", &*front.url)]);
+            let said = match mill.run(resolution, &with).await {
+                Ok(report) => format!("{resolution} {name}: {value}: {report:?}"),
+                Err(error) => said(&error),
+            };
+            assert_eq!(mill.count("price_point").await, 0, "{said}");
+            assert!(
+                name != "date" || said.contains("the source's clock says"),
+                "{said}"
+            );
+            // an age beyond bounds answers for a day beyond bounds, if at all
+            for (start, end) in mill.covered("bitcoin", resolution.minutes().into()).await {
+                assert!(start < end && end < now - 365 * DAY, "{said}: to {end}");
+            }
+        }
+        let report = mill.run(resolution, &BITCOIN).await.unwrap();
+        assert_eq!((report.state, report.calls), (RunState::Complete, 1));
+        assert_eq!(mill.view().await, calm);
+    }
+}
+
+/// What is asked for again costs a second: longer is not waited than is set.
+#[tokio::test]
+async fn a_wait_without_end_is_not_waited_for() {
+    let bench = Bench::new(Kind::Sqlite, 20).await;
+    for value in [
+        "18446744073709551615",
+        "99999999999999999999999",
+        "-1",
+        "nan",
+    ] {
+        bench.fault("503:times=2");
+        let front = Front::of(&bench, "retry-after", value).await;
+        let with = [
+            ("top", "20"),
+            ("attempts", "2"),
+            ("max_wait", "0.05"),
+            ("api_url", &*front.url),
+        ];
+        let error = bench.run(&with).await.unwrap_err();
+        assert!(error.is_retryable(), "{value}: {error:?}");
+        bench.sim.clear_faults();
+    }
+}
