@@ -33,7 +33,7 @@ async fn everywhere(work: Work, kind: Kind) {
     let mut tally = Tally::new("SIGKILL at a named place", kind, work.name());
     for (place, passes) in work.passes() {
         for pass in chosen(work, kind, place, passes) {
-            let seen = stage.play(&[Harm::At(place, pass)]).await;
+            let (seen, _) = stage.play(&[Harm::At(place, pass)]).await;
             tally.note(&format!("{place}, pass {pass} of {passes}"), seen);
         }
     }
@@ -80,7 +80,7 @@ async fn a_run_killed_while_it_takes_up_a_killed_one_is_finished_by_the_next(kin
                 Harm::At(failpoint::BODY_HALF_LISTED, late),
                 Harm::At(second, 1),
             ];
-            let seen = stage.play(&harms).await;
+            let (seen, _) = stage.play(&harms).await;
             tally.note(&format!("{harms:?}"), seen);
         }
         tally.close();

@@ -105,8 +105,9 @@ impl Stage {
         self.work.written(&self.mill).remove().await;
     }
 
-    /// One scene: the run is killed in each of these ways in turn, then left alone.
-    pub async fn play(&mut self, harms: &[Harm]) -> Seen {
+    /// One scene: the run is killed in each of these ways in turn, then left alone. Returns how many were killed before
+    /// they had ended, too.
+    pub async fn play(&mut self, harms: &[Harm]) -> (Seen, u64) {
         let mut seen = Seen::default();
         self.begin().await;
         let mut killed = 0;
@@ -116,7 +117,7 @@ impl Stage {
         let [.., last] = harms else { panic!("no harm") };
         self.heal(*last, killed, &mut seen).await;
         self.end().await;
-        seen
+        (seen, killed)
     }
 
     /// How often an undisturbed run in this process passes each place.

@@ -40,7 +40,8 @@ impl Seen {
         }
     }
 
-    fn is_healed(&self) -> bool {
+    /// True where nothing is amiss.
+    pub fn is_healed(&self) -> bool {
         self.lost == 0 && self.doubled == 0 && !self.silent && self.wrong.is_empty()
     }
 }
