@@ -81,7 +81,9 @@ impl Landed {
         let age = digits
             .filter(|digits| !digits.is_empty())
             .map_or(0, |digits| digits.parse::<u32>().unwrap_or(u32::MAX));
-        self.sent_at() - TimeDelta::seconds(age.into())
+        let sent = self.sent_at();
+        let made = sent.checked_sub_signed(TimeDelta::seconds(age.into()));
+        made.unwrap_or(sent)
     }
 
     /// The URL that was asked.

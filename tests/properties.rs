@@ -115,6 +115,27 @@ fn a_damaged_landing_gives_what_was_landed_or_nothing() {
 }
 
 #[test]
+fn a_last_stamp_as_old_as_numbers_go_is_no_live_point() {
+    let array = "[[-9223372036854775000,1]]";
+    let body = format!(r#"{{"prices":{array},"market_caps":{array},"total_volumes":{array}}}"#);
+    checks::chart(body.as_bytes());
+}
+
+#[test]
+fn a_reason_is_short_however_long_the_text_where_an_array_belongs() {
+    checks::chart(format!(r#"{{"prices":"{}"}}"#, "é\\u0001".repeat(1_000)).as_bytes());
+}
+
+#[test]
+fn a_refusal_is_read_no_further_than_its_words_can_lie() {
+    let body = format!(r#"{{"a":[{}0],"error":"far"}}"#, "0,".repeat(100_000));
+    assert_ne!(
+        coinmill::http::words(body.as_bytes()).map(|words| words.message),
+        Some("far".to_owned())
+    );
+}
+
+#[test]
 fn the_shapes_themselves_are_what_they_are_taken_for() {
     for body in &MADE.markets {
         assert!(coinmill::coingecko::parse(body).is_ok_and(|records| !records.is_empty()));

@@ -153,7 +153,7 @@ impl Chart {
         let settled = self.resolution().settled(answered_at);
         // `Date` counts whole seconds, so the source's window began up to one later
         let ago = |count: u32| {
-            let start = (answered_at + TimeDelta::seconds(1)).timestamp_millis() - days(count);
+            let start = answered_at.timestamp_millis() + 1000 - days(count);
             first.map_or(start, |first| first.min(start))
         };
         match self.window {
@@ -277,7 +277,9 @@ pub fn parse(body: &[u8], chart: &Chart, made_at: DateTime<Utc>) -> Result<Point
         Ok(wire) => wire,
         // JSON, but of another shape
         Err(error) if serde_json::from_slice::<IgnoredAny>(body).is_ok() => {
-            return Ok(whole(&rules::NOT_A_CHART, error.to_string()));
+            // the reason repeats what stood there, however long it is
+            let found = error.to_string().chars().take(80).collect();
+            return Ok(whole(&rules::NOT_A_CHART, found));
         }
         Err(error) => {
             return Err(Error::Source {

@@ -15,8 +15,8 @@ pub struct Words {
 /// The longest message taken over from a body, in characters.
 const LONGEST: usize = 400;
 
-/// How far a body is read, in bytes: the longest real refusal is a page of some 10 kB, and one of 16 MB may be made of
-/// millions of values.
+/// How far a body is read, in bytes: the longest real refusal is a page of some 10 kB, and as a tree of values JSON takes
+/// up to seventy times its length.
 const READ: usize = 64 << 10;
 
 /// Reads the code and the message out of a refusing body; `None` where it says nothing.

@@ -26,7 +26,7 @@ pub fn refusal(request: &Request, reply: &Reply, key: Option<&str>) -> Option<Re
     let code = words.as_ref().and_then(|words| words.code);
     let mut said = words.map_or_else(|| "without a word".to_owned(), |words| words.message);
     if let Some(key) = key.filter(|key| !key.is_empty()) {
-        said = said.replace(key, "***");
+        said = starred(&said, key);
     }
     let status = reply.status;
     let number = code
@@ -47,6 +47,20 @@ pub fn refusal(request: &Request, reply: &Reply, key: Option<&str>) -> Option<Re
         error,
         retry_after: retry_after(reply),
     })
+}
+
+/// What was said without the key; nor with the part of it that the end of a message has left over.
+fn starred(said: &str, key: &str) -> String {
+    let starred = said.replace(key, "***");
+    let part = key
+        .char_indices()
+        .rev()
+        .filter_map(|(end, _)| key.get(..end))
+        .find(|part| part.len() > 3 && starred.ends_with(part));
+    match part.and_then(|part| starred.strip_suffix(part)) {
+        Some(rest) => format!("{rest}***"),
+        None => starred,
+    }
 }
 
 /// True for a body that no endpoint of ours answers with: not JSON at all, or an object that leads with an error.
@@ -214,6 +228,15 @@ mod tests {
             .unwrap()
             .error;
         assert!(!error.chain().contains("hunter2"), "{error}");
+    }
+
+    #[test]
+    fn a_key_that_the_end_of_a_message_cuts_is_starred_out_too() {
+        for length in 0..=400 {
+            let body = format!("{}CG-hunter2", "a".repeat(length));
+            let error = refused(401, &body).unwrap().error;
+            assert!(!error.chain().contains("CG-h"), "{length}: {error}");
+        }
     }
 
     #[test]

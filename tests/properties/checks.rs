@@ -91,7 +91,7 @@ fn believable(quote: &Quote) {
     }
     let context = Context {
         answered_at: noon(),
-        thresholds: coinmill::config::Thresholds::default(),
+        rules: &quality::Rules::default(),
     };
     for finding in quality::judge(quote, &context) {
         storable(&finding, LONGEST_NUMBERS);
@@ -162,7 +162,8 @@ fn chart_of(body: &[u8], chart: &Chart, made_at: DateTime<Utc>) {
             .all(|number| number.is_finite() && number.is_sign_positive())
     );
     for (_, finding, text) in &parsed.refused {
-        assert!(!finding.reason().contains('\0') && !text.contains('\0'));
+        storable(finding, SHOWN);
+        assert!(!text.contains('\0'));
     }
 }
 
@@ -172,9 +173,20 @@ pub fn error_body(body: &[u8]) {
     // a source that repeats the key
     let (head, tail) = body.split_at(body.len() / 2);
     refused(&[head, KEY.as_bytes(), tail].concat());
+    // and one whose repetition the end of the message cuts
+    let text: String = String::from_utf8_lossy(head)
+        .chars()
+        .filter(|c| c.is_alphanumeric())
+        .collect();
+    if !text.contains("CG") {
+        let padded = format!("{text:a<395}{KEY}");
+        assert!(!refused(padded.as_bytes()).contains("CG-hush"));
+    }
 }
 
-fn refused(body: &[u8]) {
+/// All that the refusals of a body say.
+fn refused(body: &[u8]) -> String {
+    let mut all = String::new();
     if let Some(words) = http::words(body) {
         let length = words.message.chars().count();
         assert!((1..=LONGEST_WORDS).contains(&length), "{length} characters");
@@ -219,7 +231,9 @@ fn refused(body: &[u8]) {
         assert!(!format!("{:?}", refusal.error).contains(KEY));
         assert!(!said.chars().any(char::is_control), "{said:?}");
         assert!(said.chars().count() <= LONGEST_WORDS + 400, "{said}");
+        all.push_str(&said);
     }
+    all
 }
 
 /// A manifest, a zero byte, and the file of one body: whatever they hold, a landing gives back what was landed or nothing.

@@ -173,6 +173,24 @@ fn landings(bodies: &[&[u8]]) -> Vec<Vec<u8>> {
             let led_away = text.replace(&path, &format!("{other}{FILE}"));
             landings.push(input(led_away.as_bytes()));
         }
+        for (old, new) in [
+            ("1768392000", "9223372036854775807"),
+            ("days=90", "days=4294967295"),
+            ("\"12\"", "\"4294967295\""),
+            ("\"Wed, ", "\""),
+            ("\"2026-01-14T12:10:00Z\"", "\"-262143-01-01T00:00:00Z\""),
+            (
+                "\"2026-01-14T12:10:00Z\"",
+                "\"+262142-12-31T23:59:59.999Z\"",
+            ),
+        ] {
+            let (header, line) = text.split_once('\n').unwrap();
+            let undated = line.replace("\"date\"", "\"no-date\"");
+            let edited = format!("{header}\n{}", undated.replace(old, new));
+            landings.push(input(edited.as_bytes()));
+            let aged = edited.replace("\"12\"", "\"4294967295\"");
+            landings.push(input(aged.as_bytes()));
+        }
     }
     landings
 }

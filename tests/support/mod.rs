@@ -16,8 +16,8 @@
 )]
 
 pub mod bodies;
-pub mod command;
 pub mod chaos;
+pub mod command;
 pub mod database;
 pub mod recordings;
 pub mod tally;

@@ -421,7 +421,10 @@ async fn no_fault_of_a_page_makes_a_snapshot_lie(kind: Kind) {
     for (text, calls) in [("[]", 2), ("[null,7,[]]", 2), ("{}", 1), ("null", 1)] {
         let fault = format!("body:path={SECOND_PAGE},status=200,text={text}");
         trial
-            .meet(&Case::new(&fault, Ends::Short(calls)), &[fault.clone()])
+            .meet(
+                &Case::new(&fault, Ends::Short(calls)),
+                std::slice::from_ref(&fault),
+            )
             .await;
     }
     trial.end("snapshot");
