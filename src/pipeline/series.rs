@@ -107,8 +107,11 @@ pub(super) async fn ask_all(
                 outcome.note(&answered);
                 batch.charts.push(marked(answered, coverage));
             }
-            // bodies that are under way or wait for their commit stay in the landing
-            Err(error) if asking.reader.is_breached() => return Err(error),
+            // bodies that wait for their commit stay in the landing; none comes to it once the run has ended
+            Err(error) if asking.reader.is_breached() => {
+                calls.shutdown().await;
+                return Err(error);
+            }
             Err(error) => {
                 batch
                     .unanswered
