@@ -44,7 +44,7 @@ impl Counts {
 }
 
 /// Adds a group's line.
-pub fn note(group: &str, database: Kind, kind: &str, counts: &Counts) {
+pub fn note(group: &str, database: Kind, run: &str, counts: &Counts) {
     let Some(path) = std::env::var_os(LOG) else {
         return;
     };
@@ -52,18 +52,18 @@ pub fn note(group: &str, database: Kind, kind: &str, counts: &Counts) {
     struct Line<'a> {
         group: &'a str,
         database: &'a str,
-        kind: &'a str,
+        run: &'a str,
         #[serde(flatten)]
         counts: &'a Counts,
     }
     let database = match database {
-        Kind::Postgres => "postgresql",
-        Kind::Sqlite => "sqlite",
+        Kind::Postgres => "PostgreSQL",
+        Kind::Sqlite => "SQLite",
     };
     let line = Line {
         group,
         database,
-        kind,
+        run,
         counts,
     };
     let line = format!("{}\n", serde_json::to_string(&line).unwrap());

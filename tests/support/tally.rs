@@ -1,13 +1,8 @@
 //! What came of the faults that a test injects, counted: for its own verdict, and as a line for `docs/reliability.md`.
 //! It counts what it is told; what is lost or doubled is for the test to find out.
 
-use std::fs::OpenOptions;
-use std::io::Write;
-
 use super::Kind;
-
-/// The file that gets one line of JSON for each group of faults, where it is set.
-pub const LOG: &str = "COINMILL_CHAOS_LOG";
+use super::chaos::{self, Counts};
 
 /// How many random instants there are; where it is set, there is time for all that could be tried.
 pub const INSTANTS: &str = "COINMILL_CHAOS_INSTANTS";
@@ -51,12 +46,7 @@ pub struct Tally {
     group: &'static str,
     database: Kind,
     run: &'static str,
-    injected: u64,
-    healed: u64,
-    lost: u64,
-    doubled: u64,
-    silent: u64,
-    paid_twice: u64,
+    counts: Counts,
     bad: Vec<String>,
 }
 
@@ -66,24 +56,21 @@ impl Tally {
             group,
             database,
             run,
-            injected: 0,
-            healed: 0,
-            lost: 0,
-            doubled: 0,
-            silent: 0,
-            paid_twice: 0,
+            counts: Counts::default(),
             bad: Vec::new(),
         }
     }
 
     /// Counts one fault.
     pub fn note(&mut self, fault: &str, seen: Seen) {
-        self.injected += 1;
-        self.healed += u64::from(seen.is_healed());
-        self.lost += seen.lost;
-        self.doubled += seen.doubled;
-        self.silent += u64::from(seen.silent);
-        self.paid_twice += seen.paid_twice;
+        self.counts = self.counts.and(Counts {
+            injected: 1,
+            healed: seen.is_healed().into(),
+            lost: seen.lost,
+            doubled: seen.doubled,
+            silent: seen.silent.into(),
+            paid_twice: seen.paid_twice,
+        });
         if !seen.is_healed() || seen.paid_twice > 0 {
             self.bad.push(format!("{fault}: {seen:?}"));
         }
@@ -91,27 +78,12 @@ impl Tally {
 
     /// Writes the line, then fails unless every fault was healed.
     pub fn close(self) {
-        if let Ok(file) = std::env::var(LOG) {
-            let line = serde_json::json!({
-                "group": self.group,
-                "database": match self.database { Kind::Postgres => "PostgreSQL", Kind::Sqlite => "SQLite" },
-                "run": self.run,
-                "injected": self.injected,
-                "healed": self.healed,
-                "lost": self.lost,
-                "doubled": self.doubled,
-                "silent": self.silent,
-                "paid_twice": self.paid_twice,
-            });
-            let mut log = OpenOptions::new()
-                .create(true)
-                .append(true)
-                .open(file)
-                .unwrap();
-            // in one piece: other tests write to the same file
-            log.write_all(format!("{line}\n").as_bytes()).unwrap();
-        }
-        assert!(self.injected > 0, "{}: nothing was injected", self.group);
+        chaos::note(self.group, self.database, self.run, &self.counts);
+        assert!(
+            self.counts.injected > 0,
+            "{}: nothing was injected",
+            self.group
+        );
         assert!(self.bad.is_empty(), "{}: {:#?}", self.group, self.bad);
     }
 }
