@@ -1,0 +1,116 @@
+use super::*;
+use crate::config::{PlanKind, Settings};
+
+fn resolve(arguments: &[(&str, &str)]) -> Result<Settings> {
+    let arguments = arguments
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    Settings::resolve(&Layers::default().with_arguments(arguments)?)
+}
+
+#[test]
+fn the_defaults_work_with_nothing_set() {
+    let settings = resolve(&[]).unwrap();
+    assert_eq!(settings.plan.kind, PlanKind::Keyless);
+    assert_eq!(
+        settings.api_url.as_str(),
+        "https://api.coingecko.com/api/v3"
+    );
+    assert_eq!(
+        settings.snapshot_url.to_string(),
+        "sqlite://coinmill-data/snapshot.db"
+    );
+    assert_eq!((settings.top, settings.vs_currency.as_str()), (250, "usd"));
+}
+
+#[test]
+fn a_key_chooses_the_demo_plan_and_paid_chooses_the_paid_host() {
+    assert_eq!(
+        resolve(&[("api_key", "CG-x")]).unwrap().plan.kind,
+        PlanKind::Demo
+    );
+    let paid = resolve(&[
+        ("api_key", "CG-x"),
+        ("plan", "paid"),
+        ("credits_per_month", "500000"),
+    ])
+    .unwrap();
+    assert_eq!(paid.api_url.host_str(), Some("pro-api.coingecko.com"));
+    assert_eq!(paid.plan.credits_per_month, Some(500_000));
+}
+
+#[test]
+fn a_wrong_value_is_named_with_where_it_came_from_and_what_would_be_right() {
+    for (name, value, says) in [
+        ("plan", "free", "use keyless, demo, paid or unlimited"),
+        ("top", "many", "\"many\" cannot be used"),
+        ("top", "999999", "between 0 and 20000"),
+        ("completeness", "95", "between 0 and 1"),
+        (
+            "snapshot_url",
+            "mysql://u:hunter2@h/d",
+            "postgresql://user:password@host:5432/name",
+        ),
+        ("coins", "bit coin", "CoinGecko's id"),
+        ("clock", "noon", "2026-01-31T00:30:00Z"),
+        (
+            "api_url",
+            "api.coingecko.com",
+            "https://api.coingecko.com/api/v3",
+        ),
+        ("vs_currency", "us dollars", "such as usd"),
+        ("plan", "demo", "needs a key"),
+        ("api_key", "CG-hunter2 x", "copy the key again"),
+    ] {
+        let error = resolve(&[(name, value)]).unwrap_err().to_string();
+        assert!(error.contains(says), "{name}={value}: {error}");
+        assert!(!error.contains("hunter2"), "{error}");
+    }
+}
+
+#[test]
+fn an_unknown_setting_is_answered_with_the_nearest() {
+    let error = resolve(&[("vs_curency", "usd")]).unwrap_err().to_string();
+    assert!(error.contains("did you mean \"vs_currency\"?"), "{error}");
+}
+
+#[test]
+fn a_file_is_read_and_its_mistakes_are_named_without_its_secrets() {
+    let file = parse_file(
+        "coinmill.toml",
+        "top = 5\ncoins = ['a', 'b']\nmin_price = 1e-9\n",
+    )
+    .unwrap();
+    assert_eq!(file.get("coins").map(String::as_str), Some("a,b"));
+    assert_eq!(file.get("top").map(String::as_str), Some("5"));
+    for text in ["api_key = hunter2", "topp = 5", "top = { a = 1 }"] {
+        let error = parse_file("coinmill.toml", text).unwrap_err().chain();
+        assert!(
+            error.contains("coinmill.toml") && !error.contains("hunter2"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn an_argument_wins_over_the_environment_and_the_environment_over_the_file() {
+    let layer = |value: &str| BTreeMap::from([("top".to_owned(), value.to_owned())]);
+    let mut layers = Layers {
+        file: layer("1"),
+        environment: layer("2"),
+        ..Layers::default()
+    };
+    assert_eq!(layers.get("top"), Some("2"));
+    layers = layers.with_arguments(layer("3")).unwrap();
+    assert_eq!(layers.get("top"), Some("3"));
+}
+
+#[test]
+fn secrets_do_not_print() {
+    let settings = resolve(&[
+        ("api_key", "hunter2"),
+        ("snapshot_url", "postgresql://u:hunter2@h/d"),
+    ])
+    .unwrap();
+    assert!(!format!("{settings:?}").contains("hunter2"));
+}
