@@ -80,9 +80,14 @@ impl Stage {
         stage
     }
 
-    /// How long the undisturbed run took.
+    /// How long an undisturbed run takes.
     pub fn length(&self) -> Duration {
         self.calm.length
+    }
+
+    /// Notes that a run had ended by an instant.
+    pub fn is_shorter_than(&mut self, instant: Duration) {
+        self.calm.length = self.calm.length.min(instant);
     }
 
     /// Begins a scene: the databases as they are before the run, and an empty landing.
