@@ -179,7 +179,7 @@ pub fn error_body(body: &[u8]) {
         .filter(|c| c.is_alphanumeric())
         .collect();
     if !text.contains("CG") {
-        let padded = format!("{text:a<395}{KEY}");
+        let padded = format!("{text:a<390}{KEY}");
         assert!(!refused(padded.as_bytes()).contains("CG-hush"));
     }
 }
