@@ -37,6 +37,8 @@ mod disk;
 mod ground;
 #[path = "world/locked.rs"]
 mod locked;
+#[path = "world/pins.rs"]
+mod pins;
 #[path = "world/proxy.rs"]
 mod proxy;
 #[path = "world/server.rs"]
