@@ -363,7 +363,7 @@ impl Trial {
             _ => "backfill",
         };
         for (kind, counts) in &self.counts {
-            chaos::note(group, self.kind, kind, counts);
+            chaos::note(&format!("the source: {kind}"), self.kind, group, counts);
         }
         assert!(self.complaints.is_empty(), "{:#?}", self.complaints);
     }

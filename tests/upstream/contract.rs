@@ -214,7 +214,9 @@ async fn a_frozen_run_over_what_is_known_is_like_any_other(kind: Kind) {
                 assert!(!said(&error).contains("contract"), "{error}");
             }
         }
-        if mill.bench.sim.next_recording().is_none() {
+        // some from every year: a run of each costs a minute
+        let skipped = (0..6).map_while(|_| mill.bench.sim.next_recording());
+        if skipped.count() < 6 {
             break;
         }
     }

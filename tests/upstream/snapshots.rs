@@ -352,7 +352,7 @@ impl Trial {
 
     fn end(self, group: &str) {
         for (kind, counts) in &self.counts {
-            chaos::note(group, self.kind, kind, counts);
+            chaos::note(&format!("the source: {kind}"), self.kind, group, counts);
         }
         assert!(self.complaints.is_empty(), "{:#?}", self.complaints);
     }
