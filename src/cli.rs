@@ -3,6 +3,7 @@
 
 mod args;
 mod demo;
+mod interrupt;
 mod progress;
 mod quarantine;
 mod replay;
@@ -19,8 +20,9 @@ use tracing_subscriber::EnvFilter;
 
 use crate::config::Settings;
 use crate::error::{Error, Result};
-use crate::pipeline::{self, RunState, SeriesReport};
+use crate::pipeline::{self, Observer, RunState, SeriesReport};
 use crate::series::Resolution;
+use crate::stop::Stopper;
 use args::{Arguments, Command, Format, Run};
 #[cfg(feature = "python")]
 pub(crate) use demo::run_demo;
@@ -34,7 +36,7 @@ const USAGE: u8 = 2;
 /// Something is missing; what came is stored.
 const PARTIAL: u8 = 3;
 
-/// Runs the `coinmill` command. Exit codes: 0 complete, 1 failed, 2 usage, 3 partial.
+/// Runs the `coinmill` command. Exit codes: 0 complete, 1 failed, 2 usage, 3 partial, 130 and 143 stopped.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     ExitCode::from(run(arguments))
 }
@@ -60,19 +62,20 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Ok(runtime) => runtime,
         Err(error) => return complain(&Error::store("the system gives no threads", error), FAILED),
     };
-    let outcome = runtime.block_on(async {
-        tokio::select! {
-            outcome = dispatch(arguments) => outcome,
-            _ = tokio::signal::ctrl_c() => Ok(130),
-        }
-    });
+    let stopper = Stopper::default();
+    let outcome = runtime.block_on(interrupt::or_stopped(
+        &stopper,
+        dispatch(arguments, &stopper),
+    ));
+    // a thread that a dropped command left at work must not keep the program
+    runtime.shutdown_background();
     outcome.unwrap_or_else(|error| match &error {
         Error::Argument { .. } => complain(&error, USAGE),
         _ => complain(&error, FAILED),
     })
 }
 
-async fn dispatch(Arguments { command, json, .. }: Arguments) -> Result<u8> {
+async fn dispatch(Arguments { command, json, .. }: Arguments, stopper: &Stopper) -> Result<u8> {
     match command {
         Command::Init { settings } => {
             let Some(settings) = usable(settings.load()) else {
@@ -90,7 +93,7 @@ async fn dispatch(Arguments { command, json, .. }: Arguments) -> Result<u8> {
                 return Ok(USAGE);
             };
             let slot = slot.map(|slot| slot.parse()).transpose()?;
-            snapshot(&settings, slot, json).await
+            snapshot(&settings, slot, json, stopper).await
         }
         Command::Run {
             what:
@@ -102,7 +105,7 @@ async fn dispatch(Arguments { command, json, .. }: Arguments) -> Result<u8> {
             let Some(settings) = usable(settings.load()) else {
                 return Ok(USAGE);
             };
-            timeseries(&settings, resolution.parse()?, json).await
+            timeseries(&settings, resolution.parse()?, json, stopper).await
         }
         Command::Run {
             what:
@@ -117,8 +120,8 @@ async fn dispatch(Arguments { command, json, .. }: Arguments) -> Result<u8> {
             };
             let slot = slot.map(|slot| slot.parse()).transpose()?;
             let resolution = resolution.parse()?;
-            let first = snapshot(&settings, slot, json).await?;
-            let second = timeseries(&settings, resolution, json).await?;
+            let first = snapshot(&settings, slot, json, stopper).await?;
+            let second = timeseries(&settings, resolution, json, stopper).await?;
             Ok(first.max(second))
         }
         Command::Backfill(arguments) => {
@@ -126,8 +129,9 @@ async fn dispatch(Arguments { command, json, .. }: Arguments) -> Result<u8> {
                 return Ok(USAGE);
             };
             let bar = progress::Bar::new();
-            let outcome =
-                pipeline::backfill(&settings, &wanted, &|progress| bar.show(progress)).await;
+            let show = |progress| bar.show(progress);
+            let observer = Observer::new(&show).stopped_by(stopper.listen());
+            let outcome = pipeline::backfill(&settings, &wanted, &observer).await;
             bar.clear();
             series(outcome, json)
         }
@@ -164,7 +168,7 @@ async fn dispatch(Arguments { command, json, .. }: Arguments) -> Result<u8> {
         Command::Quarantine { what } => quarantine::quarantine(what, json).await,
         Command::Replay { run, settings } => replay::replay(&run, settings, json).await,
         Command::Sim(options) => simulate::serve(options, json).await,
-        Command::Demo { dir } => demo::demo(&dir, json).await,
+        Command::Demo { dir } => demo::demo(&dir, json, stopper).await,
     }
 }
 
@@ -172,17 +176,26 @@ async fn snapshot(
     settings: &Settings,
     slot: Option<crate::market::Slot>,
     json: bool,
+    stopper: &Stopper,
 ) -> Result<u8> {
     let bar = progress::Bar::new();
-    let outcome = pipeline::run_snapshot(settings, slot, &|progress| bar.show(progress)).await;
+    let show = |progress| bar.show(progress);
+    let observer = Observer::new(&show).stopped_by(stopper.listen());
+    let outcome = pipeline::run_snapshot(settings, slot, &observer).await;
     bar.clear();
     ended(outcome, |report| report.state, show::report, json)
 }
 
-async fn timeseries(settings: &Settings, resolution: Resolution, json: bool) -> Result<u8> {
+async fn timeseries(
+    settings: &Settings,
+    resolution: Resolution,
+    json: bool,
+    stopper: &Stopper,
+) -> Result<u8> {
     let bar = progress::Bar::new();
-    let outcome =
-        pipeline::run_timeseries(settings, resolution, &|progress| bar.show(progress)).await;
+    let show = |progress| bar.show(progress);
+    let observer = Observer::new(&show).stopped_by(stopper.listen());
+    let outcome = pipeline::run_timeseries(settings, resolution, &observer).await;
     bar.clear();
     series(outcome, json)
 }

@@ -83,6 +83,12 @@ pub enum Error {
         /// Which slot.
         message: String,
     },
+    /// The caller asked the run to stop: run it again to resume.
+    #[error("{message}")]
+    Stopped {
+        /// What to do to go on.
+        message: String,
+    },
     /// The run committed less than the set completeness: run again where that can help, it asks only for the rest.
     #[error("{message}")]
     Incomplete {
@@ -135,6 +141,13 @@ impl Error {
         }
     }
 
+    /// A run that was asked to stop.
+    pub fn stopped() -> Self {
+        Self::Stopped {
+            message: "stopped; run it again to resume".to_owned(),
+        }
+    }
+
     /// The same error with its underlying cause; the variants without one are returned as they are.
     #[must_use]
     pub fn because(mut self, because: impl Into<Cause>) -> Self {
@@ -154,7 +167,7 @@ impl Error {
             Self::Source { retryable, .. }
             | Self::Store { retryable, .. }
             | Self::Incomplete { retryable, .. } => *retryable,
-            Self::Held { .. } => true,
+            Self::Held { .. } | Self::Stopped { .. } => true,
             _ => false,
         }
     }

@@ -25,6 +25,7 @@ use crate::config::{ClockSetting, Settings};
 use crate::error::{Error, Result};
 use crate::failpoint;
 use crate::landing::BODY_LIMIT;
+use crate::stop::Stop;
 use limiter::Limiter;
 
 /// How coinmill introduces itself: without a descriptive User-Agent the source answers 403.
@@ -122,6 +123,7 @@ pub struct Client {
     key: Option<String>,
     limiter: Limiter,
     clock: Clock,
+    stop: Stop,
     attempts: usize,
     max_wait: Duration,
     calls: AtomicU64,
@@ -129,11 +131,11 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client by these settings.
+    /// A client by these settings, which ends every call as soon as a stop is asked for.
     ///
     /// # Errors
     /// [`Error::Config`] when the system's certificates or proxy settings cannot be used.
-    pub fn new(settings: &Settings, clock: Clock) -> Result<Self> {
+    pub fn new(settings: &Settings, clock: Clock, stop: Stop) -> Result<Self> {
         let mut headers = HeaderMap::new();
         let key = settings.api_key.as_ref().map(|key| key.expose().to_owned());
         if let Some(key) = &key {
@@ -154,6 +156,7 @@ impl Client {
             key,
             limiter: Limiter::per_minute(settings.plan.calls_per_minute),
             clock,
+            stop,
             attempts: settings.attempts,
             max_wait: settings.max_wait,
             calls: AtomicU64::new(0),
@@ -179,8 +182,17 @@ impl Client {
     ///
     /// # Errors
     /// [`Error::Source`] with the source's code and words once the tries are used up or trying again is no use; whatever
-    /// `land` returns, at once.
+    /// `land` returns, at once; [`Error::Stopped`].
     pub async fn get<L, T>(
+        &self,
+        request: &Request,
+        land: impl FnMut(&Reply) -> Result<L>,
+        read: impl FnMut(L, &Reply) -> Result<T>,
+    ) -> Result<T> {
+        self.stop.or(self.answer(request, land, read)).await
+    }
+
+    async fn answer<L, T>(
         &self,
         request: &Request,
         mut land: impl FnMut(&Reply) -> Result<L>,

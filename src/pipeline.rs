@@ -35,6 +35,8 @@ pub use snapshot::run_snapshot;
 pub use status::{Status, init, latest_quotes, runs, status};
 pub use timeseries::{backfill, run_timeseries};
 
+use crate::stop::Stop;
+
 /// How far a run is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
@@ -46,5 +48,39 @@ pub struct Progress {
     pub unit: &'static str,
 }
 
-/// Told of progress, after every reply.
-pub type Observer<'a> = &'a (dyn Fn(Progress) + Send + Sync);
+/// Whoever waits for a run: told of its progress after every reply, and able to stop it.
+#[derive(Clone)]
+pub struct Observer<'a> {
+    progress: Option<&'a (dyn Fn(Progress) + Send + Sync)>,
+    stop: Stop,
+}
+
+impl<'a> Observer<'a> {
+    /// Nobody: no progress is told, and nobody asks to stop.
+    pub fn none() -> Self {
+        Self {
+            progress: None,
+            stop: Stop::never(),
+        }
+    }
+
+    /// Tells progress to a function.
+    pub fn new(progress: &'a (dyn Fn(Progress) + Send + Sync)) -> Self {
+        Self {
+            progress: Some(progress),
+            stop: Stop::never(),
+        }
+    }
+
+    /// The same, with a way to stop the run.
+    #[must_use]
+    pub fn stopped_by(self, stop: Stop) -> Self {
+        Self { stop, ..self }
+    }
+
+    fn show(&self, progress: Progress) {
+        if let Some(show) = self.progress {
+            show(progress);
+        }
+    }
+}

@@ -32,7 +32,10 @@ fn _main(py: Python<'_>, arguments: Vec<OsString>) -> u8 {
 #[pyfunction]
 #[pyo3(signature = (data_dir = PathBuf::from("coinmill-demo")))]
 fn demo(py: Python<'_>, data_dir: PathBuf) -> PyResult<Bound<'_, PyAny>> {
-    let shown = wait::block_on(py, async move { crate::cli::run_demo(&data_dir).await })?;
+    let shown = wait::block_on(py, |stopper| {
+        let stop = stopper.listen();
+        async move { crate::cli::run_demo(&data_dir, stop).await }
+    })?;
     to_python(py, &shown.reports)
 }
 

@@ -10,12 +10,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const LAYERS: [(&str, u8); 20] = [
+const LAYERS: [(&str, u8); 21] = [
     ("error", 0),
     ("failpoint", 0),
     ("market", 1),
     ("series", 1),
     ("clock", 1),
+    ("stop", 1),
     ("contract", 1),
     ("config", 2),
     ("content", 2),

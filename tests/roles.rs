@@ -69,7 +69,12 @@ impl Cluster {
     }
 
     async fn run_as(&self, role: &str) -> Result<Report> {
-        pipeline::run_snapshot(&self.settings(role, None), None, &|_| ()).await
+        pipeline::run_snapshot(
+            &self.settings(role, None),
+            None,
+            &pipeline::Observer::none(),
+        )
+        .await
     }
 }
 

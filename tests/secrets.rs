@@ -175,7 +175,7 @@ async fn no_run_leaves_a_secret_in_landing_ledger_error_or_log(kind: Kind) {
         all.extend(with.iter().map(|(name, value)| (*name, value.as_str())));
         let settings = bench.settings(&all);
         assert_silent(&format!("{settings:?} {settings:#?}"));
-        match pipeline::run_snapshot(&settings, None, &|_| ()).await {
+        match pipeline::run_snapshot(&settings, None, &pipeline::Observer::none()).await {
             Ok(report) => {
                 good += 1;
                 assert_silent(&format!("{report:?}"));

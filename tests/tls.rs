@@ -75,7 +75,7 @@ impl Scene {
         let settings = self.settings(front, parameters);
         for outcome in [
             pipeline::init(&settings).await,
-            pipeline::run_snapshot(&settings, None, &|_| ())
+            pipeline::run_snapshot(&settings, None, &pipeline::Observer::none())
                 .await
                 .map(drop),
         ] {
@@ -115,7 +115,7 @@ async fn the_right_authority_and_the_right_name_are_believed() {
     let front = scene.front(HOST, Lifetime::Valid).await;
     let settings = scene.settings(&front, &scene.careful());
     pipeline::init(&settings).await.unwrap();
-    let report = pipeline::run_snapshot(&settings, None, &|_| ())
+    let report = pipeline::run_snapshot(&settings, None, &pipeline::Observer::none())
         .await
         .unwrap();
     assert_eq!((report.state, report.stored), (RunState::Complete, 20));

@@ -26,7 +26,7 @@ pub(super) struct Arguments {
 }
 
 const AFTER_HELP: &str = "\
-Exit codes: 0 complete, 1 failed, 2 usage, 3 partial (what came is stored).
+Exit codes: 0 complete, 1 failed, 2 usage, 3 partial (what came is stored), 130 and 143 stopped by a signal.
 Every setting can be a flag, a variable (COINMILL_TOP=100) or a line of coinmill.toml (top = 100); `coinmill run snapshot --help` lists them.
 Try it offline: coinmill demo";
 

@@ -8,9 +8,10 @@ use serde::Serialize;
 use crate::config::{Layers, Settings};
 use crate::error::Result;
 use crate::market::Quote;
-use crate::pipeline::{self, Report, RunState, SeriesReport};
+use crate::pipeline::{self, Observer, Report, RunState, SeriesReport};
 use crate::series::Resolution;
 use crate::sim::{Sim, SimOptions};
+use crate::stop::{Stop, Stopper};
 
 /// How many prices it shows.
 const SHOWN: usize = 10;
@@ -30,11 +31,13 @@ pub(crate) struct Shown {
 }
 
 /// Starts a market, runs a snapshot and the time series against it, and reads the first quotes back.
-pub(crate) async fn run_demo(dir: &Path) -> Result<Shown> {
+pub(crate) async fn run_demo(dir: &Path, stop: Stop) -> Result<Shown> {
     let sim = Sim::start(SimOptions::default()).await?;
     let settings = settings(dir, &sim)?;
-    let snapshot = pipeline::run_snapshot(&settings, None, &|_| ()).await?;
-    let timeseries = pipeline::run_timeseries(&settings, Resolution::FiveMinutes, &|_| ()).await?;
+    let observer = Observer::none().stopped_by(stop);
+    let snapshot = pipeline::run_snapshot(&settings, None, &observer).await?;
+    let timeseries =
+        pipeline::run_timeseries(&settings, Resolution::FiveMinutes, &observer).await?;
     let mut quotes = pipeline::latest_quotes(&settings).await?;
     sim.stop().await;
     quotes.truncate(SHOWN);
@@ -49,12 +52,12 @@ pub(crate) async fn run_demo(dir: &Path) -> Result<Shown> {
 }
 
 /// Runs the demo and shows what came of it.
-pub(super) async fn demo(dir: &Path, json: bool) -> Result<u8> {
+pub(super) async fn demo(dir: &Path, json: bool, stopper: &Stopper) -> Result<u8> {
     let Shown {
         reports,
         quotes,
         settings,
-    } = run_demo(dir).await?;
+    } = run_demo(dir, stopper.listen()).await?;
     let Reports {
         snapshot,
         timeseries,

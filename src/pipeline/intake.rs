@@ -18,6 +18,7 @@ use crate::http::{Client, Reply, Request};
 use crate::landing::{self, Landed, RunFolder, RunHeader};
 use crate::market::{CoinId, Quote, Slot};
 use crate::quality::{Quality, Rules};
+use crate::stop::Stop;
 use crate::store::SnapshotStore;
 
 /// How long after its end a slot may still be answered for, by a run that began in time.
@@ -58,6 +59,7 @@ impl<'a> Intake<'a> {
         slot: Slot,
         header: RunHeader,
         rules: Rules,
+        stop: Stop,
     ) -> Result<Self> {
         let pages = coingecko::pages(settings.top);
         Ok(Self {
@@ -66,7 +68,7 @@ impl<'a> Intake<'a> {
             slot,
             header,
             rules,
-            client: Client::new(settings, clock)?,
+            client: Client::new(settings, clock, stop)?,
             sweep: Sweep::new(settings.top, pages.clone()),
             pages,
             folder: None,
@@ -208,7 +210,7 @@ impl<'a> Intake<'a> {
     pub(super) async fn fetch(
         &mut self,
         store: &mut SnapshotStore,
-        observer: Observer<'_>,
+        observer: &Observer<'_>,
     ) -> Result<()> {
         let vs_currency = self.settings.vs_currency.clone();
         self.observe(observer);
@@ -232,8 +234,8 @@ impl<'a> Intake<'a> {
         Ok(())
     }
 
-    fn observe(&self, observer: Observer<'_>) {
-        observer(Progress {
+    fn observe(&self, observer: &Observer<'_>) {
+        observer.show(Progress {
             received: self.sweep.received().max(self.named.len() as u64),
             expected: self.sweep.expected().max(self.settings.coins.len() as u64),
             unit: "coins",

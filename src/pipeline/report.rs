@@ -180,7 +180,10 @@ pub(super) fn failed(
     finished_at: DateTime<Utc>,
 ) -> RunEnd {
     RunEnd {
-        state: RunState::Failed.name(),
+        state: match error {
+            Error::Stopped { .. } => "abandoned",
+            _ => RunState::Failed.name(),
+        },
         finished_at,
         expected: None,
         received: None,

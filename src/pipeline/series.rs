@@ -75,7 +75,7 @@ pub(super) async fn ask_all(
     credits: &mut Credits<'_>,
     planned: Vec<Chart>,
     coverage: &mut HashMap<CoinId, Spans>,
-    observer: Observer<'_>,
+    observer: &Observer<'_>,
 ) -> Result<Outcome> {
     let expected = planned.len() as u64;
     let mut queue: VecDeque<Chart> = planned.into();
@@ -84,7 +84,7 @@ pub(super) async fn ask_all(
     let mut outcome = Outcome::default();
     let mut done = 0;
     loop {
-        observer(Progress {
+        observer.show(Progress {
             received: done,
             expected,
             unit: "charts",

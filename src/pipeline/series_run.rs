@@ -24,6 +24,7 @@ use crate::landing::{self, RunFolder};
 use crate::market::CoinId;
 use crate::quality::Rules;
 use crate::series::{Resolution, Span, Spans};
+use crate::stop::Stop;
 use crate::store::{RunStart, Scope, SnapshotStore, Stored, TimeseriesStore};
 
 /// A run that holds its series.
@@ -148,14 +149,14 @@ impl<'a> SeriesRun<'a> {
         snapshot: &mut SnapshotStore,
         planned: Vec<Chart>,
         postponed: u64,
-        observer: Observer<'_>,
+        observer: &Observer<'_>,
     ) -> Result<SeriesReport> {
         let expected = planned.len() as u64;
         if planned.is_empty() {
             let report = self.report(expected, postponed, Outcome::default(), None);
             return self.end(report).await;
         }
-        let asking = match self.asking() {
+        let asking = match self.asking(observer.stop.clone()) {
             Ok(asking) => Arc::new(asking),
             Err(error) => return self.fail(error).await,
         };
@@ -224,9 +225,9 @@ impl<'a> SeriesRun<'a> {
         run.end(report).await
     }
 
-    fn asking(&self) -> Result<Asking> {
+    fn asking(&self, stop: Stop) -> Result<Asking> {
         Ok(Asking {
-            client: Client::new(self.settings, self.clock)?,
+            client: Client::new(self.settings, self.clock, stop)?,
             folder: RunFolder::create(
                 &self.settings.landing_dir,
                 self.start.started_at.date_naive(),

@@ -19,6 +19,7 @@ use crate::http;
 use crate::landing::Landed;
 use crate::market::{CoinId, Quote, Slot};
 use crate::quality::{Quality, Rules};
+use crate::stop::Stop;
 use crate::store::{RunEnd, RunStart, Scope, SlotState, SnapshotCommit, SnapshotStore};
 
 /// Fetches, lands, judges and stores a snapshot. `slot` is the current one unless named. A complete slot costs no call; a
@@ -32,7 +33,7 @@ use crate::store::{RunEnd, RunStart, Scope, SlotState, SnapshotCommit, SnapshotS
 pub async fn run_snapshot(
     settings: &Settings,
     slot: Option<Slot>,
-    observer: Observer<'_>,
+    observer: &Observer<'_>,
 ) -> Result<Report> {
     let rules = Rules::new(settings.thresholds, &settings.refuse)?;
     let clock = http::clock(settings).await?;
@@ -49,7 +50,7 @@ pub async fn run_snapshot(
     let start = run_start(settings, &rules, "snapshot", Scope::Slot(slot), started_at);
     store.begin_run(&start).await?;
     let header = run_header(settings, &start);
-    let intake = Intake::new(settings, clock, slot, header, rules)?;
+    let intake = Intake::new(settings, clock, slot, header, rules, observer.stop.clone())?;
     let mut run = Run {
         settings,
         clock,
@@ -101,7 +102,7 @@ pub(super) async fn rebuild(
         slot,
         current: slot,
         start,
-        intake: Intake::new(settings, clock, slot, header, rules.clone())?,
+        intake: Intake::new(settings, clock, slot, header, rules.clone(), Stop::never())?,
     };
     let stored = store.quotes(slot).await?;
     run.intake.begin_with(&stored, Quality::default(), bodies)?;
@@ -128,7 +129,7 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    async fn go(&mut self, store: &mut SnapshotStore, observer: Observer<'_>) -> Result<Report> {
+    async fn go(&mut self, store: &mut SnapshotStore, observer: &Observer<'_>) -> Result<Report> {
         let began = Instant::now();
         let state = store.slot_state(self.slot).await?;
         let stored = if state.is_some() {
@@ -161,6 +162,7 @@ impl Run<'_> {
         let gathered = &self.intake.gathered;
         let new = !gathered.accepted.is_empty() || !gathered.refused.is_empty();
         match fetched {
+            Err(error @ Error::Stopped { .. }) => Err(error),
             Err(error) if !new || self.intake.is_breached() => Err(error),
             Ok(()) if !new && stored.is_empty() => Err(self.nothing_came()),
             fetched => self.commit(store, &stored, fetched.err(), fetch_s).await,

@@ -22,7 +22,7 @@ use crate::store::SnapshotStore;
 pub async fn run_timeseries(
     settings: &Settings,
     resolution: Resolution,
-    observer: Observer<'_>,
+    observer: &Observer<'_>,
 ) -> Result<SeriesReport> {
     let clock = http::clock(settings).await?;
     let mut snapshot = SnapshotStore::open(&settings.snapshot_url, &settings.vs_currency).await?;
@@ -55,7 +55,7 @@ pub async fn run_timeseries(
 pub async fn backfill(
     settings: &Settings,
     wanted: &Backfill,
-    observer: Observer<'_>,
+    observer: &Observer<'_>,
 ) -> Result<SeriesReport> {
     let clock = http::clock(settings).await?;
     let now = clock.now();
@@ -67,7 +67,12 @@ pub async fn backfill(
             if snapshot_holds(&mut snapshot, settings.top).await?.is_none() {
                 // which coins are the largest is a snapshot's to say
                 snapshot.close().await?;
-                super::run_snapshot(settings, None, &|_| ()).await?;
+                super::run_snapshot(
+                    settings,
+                    None,
+                    &Observer::none().stopped_by(observer.stop.clone()),
+                )
+                .await?;
                 snapshot =
                     SnapshotStore::open(&settings.snapshot_url, &settings.vs_currency).await?;
             }

@@ -76,6 +76,7 @@ pub(super) fn to_exception(py: Python<'_>, error: &Error) -> PyErr {
         Error::Held { .. } => HeldError::new_err(text),
         Error::Past { .. } => PastSlotError::new_err(text),
         Error::Incomplete { .. } => IncompleteError::new_err(text),
+        Error::Stopped { .. } => CoinmillError::new_err(text),
     };
     match describe(py, &exception, error) {
         Ok(()) => exception,

@@ -15,7 +15,7 @@ use super::{to_python, wait};
 use crate::config::Settings;
 use crate::error::Error;
 use crate::market::{CoinId, Instant, Slot};
-use crate::pipeline::{self, Backfill, Pick, Prices, Reach, RefusedId};
+use crate::pipeline::{self, Backfill, Observer, Pick, Prices, Reach, RefusedId};
 
 /// See the stub for what users read.
 #[pyclass(frozen, module = "coinmill")]
@@ -56,7 +56,7 @@ impl Mill {
 
     fn init(&self, py: Python<'_>) -> PyResult<()> {
         let settings = self.settings(py)?;
-        wait::block_on(py, pipeline::init(&settings))
+        wait::block_on(py, |_| pipeline::init(&settings))
     }
 
     #[pyo3(signature = (slot = None))]
@@ -67,7 +67,10 @@ impl Mill {
     ) -> PyResult<Bound<'py, PyAny>> {
         let settings = self.settings(py)?;
         let slot = slot.map(|slot| slot.0);
-        let report = wait::block_on(py, pipeline::run_snapshot(&settings, slot, &|_| ()))?;
+        let report = wait::block_on(py, |stopper| {
+            let observer = Observer::none().stopped_by(stopper.listen());
+            async move { pipeline::run_snapshot(&settings, slot, &observer).await }
+        })?;
         to_python(py, &report)
     }
 
@@ -79,7 +82,10 @@ impl Mill {
     ) -> PyResult<Bound<'py, PyAny>> {
         let settings = self.settings(py)?;
         let resolution = parsed(py, resolution)?;
-        let report = wait::block_on(py, pipeline::run_timeseries(&settings, resolution, &|_| ()))?;
+        let report = wait::block_on(py, |stopper| {
+            let observer = Observer::none().stopped_by(stopper.listen());
+            async move { pipeline::run_timeseries(&settings, resolution, &observer).await }
+        })?;
         to_python(py, &report)
     }
 
@@ -113,7 +119,10 @@ impl Mill {
             reach,
             coins: coins?,
         };
-        let report = wait::block_on(py, pipeline::backfill(&settings, &wanted, &|_| ()))?;
+        let report = wait::block_on(py, |stopper| {
+            let observer = Observer::none().stopped_by(stopper.listen());
+            async move { pipeline::backfill(&settings, &wanted, &observer).await }
+        })?;
         to_python(py, &report)
     }
 
@@ -121,7 +130,7 @@ impl Mill {
     fn quotes(&self, py: Python<'_>, at: Option<InstantArgument>) -> PyResult<Frame> {
         let settings = self.settings(py)?;
         let at = at.map(|at| at.0);
-        wait::block_on(py, pipeline::quotes(&settings, at)).map(Frame::from)
+        wait::block_on(py, |_| pipeline::quotes(&settings, at)).map(Frame::from)
     }
 
     #[pyo3(signature = (coins = None, start = None, end = None, *, resolution = "1h", as_of = None))]
@@ -147,7 +156,7 @@ impl Mill {
             resolution: parsed(py, resolution)?,
             as_of: as_of.map(|at| at.0),
         };
-        wait::block_on(py, pipeline::prices(&settings, &wanted)).map(Frame::from)
+        wait::block_on(py, |_| pipeline::prices(&settings, &wanted)).map(Frame::from)
     }
 
     #[pyo3(signature = (ids = None, *, rule = None, stored = false))]
@@ -161,7 +170,7 @@ impl Mill {
         let settings = self.settings(py)?;
         let pick = if stored { Pick::All } else { Pick::Open };
         let pick = picked(py, ids, rule, pick)?;
-        let found = wait::block_on(py, pipeline::quarantine(&settings, &pick))?;
+        let found = wait::block_on(py, |_| pipeline::quarantine(&settings, &pick))?;
         to_python(py, &found)
     }
 
@@ -174,26 +183,26 @@ impl Mill {
     ) -> PyResult<Bound<'py, PyAny>> {
         let settings = self.settings(py)?;
         let pick = picked(py, ids, rule, Pick::Open)?;
-        let reports = wait::block_on(py, pipeline::requeue(&settings, &pick))?;
+        let reports = wait::block_on(py, |_| pipeline::requeue(&settings, &pick))?;
         to_python(py, &reports)
     }
 
     fn replay<'py>(&self, py: Python<'py>, run: &str) -> PyResult<Bound<'py, PyAny>> {
         let settings = self.settings(py)?;
-        let replayed = wait::block_on(py, pipeline::replay(&settings, run))?;
+        let replayed = wait::block_on(py, |_| pipeline::replay(&settings, run))?;
         to_python(py, &replayed)
     }
 
     #[pyo3(signature = (limit = 20))]
     fn runs<'py>(&self, py: Python<'py>, limit: u32) -> PyResult<Bound<'py, PyAny>> {
         let settings = self.settings(py)?;
-        let runs = wait::block_on(py, pipeline::runs(&settings, limit))?;
+        let runs = wait::block_on(py, |_| pipeline::runs(&settings, limit))?;
         to_python(py, &runs)
     }
 
     fn status<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let settings = self.settings(py)?;
-        let status = wait::block_on(py, pipeline::status(&settings))?;
+        let status = wait::block_on(py, |_| pipeline::status(&settings))?;
         to_python(py, &status)
     }
 }

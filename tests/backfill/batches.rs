@@ -28,6 +28,7 @@ async fn a_killed_backfill_keeps_its_batches_and_pays_only_for_the_rest(kind: Ki
         assert_eq!((progress.expected, progress.unit), (COINS, "charts"));
         watch.note(progress.received);
     };
+    let observer = pipeline::Observer::new(&observer);
     let days = wanted(HOUR, Reach::Days(1), &[]);
     let both_batches = async {
         watch.until(ANSWERED).await;
@@ -89,6 +90,7 @@ async fn a_batch_is_bounded_by_its_points(kind: Kind) {
     mill.bench.fault("stall:path=market_chart,after=20,times=0");
     let (watch, settings) = (Watch::default(), mill.settings(&top));
     let observer = |progress: pipeline::Progress| watch.note(progress.received);
+    let observer = pipeline::Observer::new(&observer);
     let days = wanted(HOUR, Reach::Days(90), &[]);
     let batch = async {
         watch.until(20).await;

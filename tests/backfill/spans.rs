@@ -158,7 +158,7 @@ async fn a_backfill_of_the_top_follows_the_rank(kind: Kind) {
     let ranking = mill.bench.ranking(12).await;
     let with = [("top", "3"), ("coins", &*ranking[9])];
     let settings = mill.settings(&with);
-    coinmill::pipeline::run_snapshot(&settings, None, &|_| ())
+    coinmill::pipeline::run_snapshot(&settings, None, &coinmill::pipeline::Observer::none())
         .await
         .unwrap();
     mill.backfill(HOURLY, Reach::Days(3), &[], &with)

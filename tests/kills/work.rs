@@ -77,7 +77,8 @@ impl Work {
         };
         match self {
             Self::Snapshot => {
-                let report = pipeline::run_snapshot(&settings, None, &|_| ()).await?;
+                let report =
+                    pipeline::run_snapshot(&settings, None, &pipeline::Observer::none()).await?;
                 Ok(Came {
                     calls: report.calls,
                     stored: report.stored,
@@ -86,13 +87,13 @@ impl Work {
             }
             Self::Timeseries => {
                 let five = Resolution::FiveMinutes;
-                pipeline::run_timeseries(&settings, five, &|_| ())
+                pipeline::run_timeseries(&settings, five, &pipeline::Observer::none())
                     .await
                     .map(came)
             }
             Self::Backfill => {
                 let days = wanted(Resolution::Hour, Reach::Days(6), &[]);
-                pipeline::backfill(&settings, &days, &|_| ())
+                pipeline::backfill(&settings, &days, &pipeline::Observer::none())
                     .await
                     .map(came)
             }

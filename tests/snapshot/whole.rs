@@ -192,13 +192,14 @@ async fn the_observer_sees_the_run_go_from_nothing_to_all(kind: Kind) {
     let bench = Bench::new(kind, 600).await;
     let seen = Mutex::new(Vec::new());
     let settings = bench.settings(&[("top", "600")]);
-    pipeline::run_snapshot(&settings, None, &|progress| {
+    let note = |progress: pipeline::Progress| {
         seen.lock()
             .unwrap()
             .push((progress.received, progress.expected));
-    })
-    .await
-    .unwrap();
+    };
+    pipeline::run_snapshot(&settings, None, &pipeline::Observer::new(&note))
+        .await
+        .unwrap();
     assert_eq!(
         seen.into_inner().unwrap(),
         [(0, 600), (200, 600), (400, 600), (600, 600)]

@@ -150,12 +150,17 @@ impl Bench {
 
     /// One run, for the current slot.
     pub async fn run(&self, with: &[(&str, &str)]) -> Result<Report> {
-        pipeline::run_snapshot(&self.settings(with), None, &|_| ()).await
+        pipeline::run_snapshot(&self.settings(with), None, &pipeline::Observer::none()).await
     }
 
     /// One run, for this slot.
     pub async fn run_for(&self, slot: Slot, with: &[(&str, &str)]) -> Result<Report> {
-        pipeline::run_snapshot(&self.settings(with), Some(slot), &|_| ()).await
+        pipeline::run_snapshot(
+            &self.settings(with),
+            Some(slot),
+            &pipeline::Observer::none(),
+        )
+        .await
     }
 
     pub fn fault(&self, text: &str) {

@@ -91,14 +91,19 @@ impl Mill {
     /// A snapshot of the top coins.
     pub async fn snapshot(&self, top: &str) {
         let settings = self.settings(&[("top", top)]);
-        pipeline::run_snapshot(&settings, None, &|_| ())
+        pipeline::run_snapshot(&settings, None, &pipeline::Observer::none())
             .await
             .unwrap();
     }
 
     /// A time series run.
     pub async fn run(&self, resolution: Resolution, with: &[(&str, &str)]) -> Result<SeriesReport> {
-        pipeline::run_timeseries(&self.settings(with), resolution, &|_| ()).await
+        pipeline::run_timeseries(
+            &self.settings(with),
+            resolution,
+            &pipeline::Observer::none(),
+        )
+        .await
     }
 
     /// A five-minute run for bitcoin alone, which needs no snapshot.
@@ -115,7 +120,7 @@ impl Mill {
         with: &[(&str, &str)],
     ) -> Result<SeriesReport> {
         let wanted = wanted(resolution, reach, coins);
-        pipeline::backfill(&self.settings(with), &wanted, &|_| ()).await
+        pipeline::backfill(&self.settings(with), &wanted, &pipeline::Observer::none()).await
     }
 
     /// The rows of a query of the series database.

@@ -44,6 +44,7 @@ async fn kill(mill: &Mill, resolution: Resolution, charts: u64) {
     mill.bench.fault(&fault);
     let (watch, settings) = (Watch::default(), mill.settings(&TOP));
     let observer = |progress: pipeline::Progress| watch.note(progress.received);
+    let observer = pipeline::Observer::new(&observer);
     tokio::select! {
         outcome = pipeline::run_timeseries(&settings, resolution, &observer) => panic!("it ended: {outcome:?}"),
         () = watch.until(charts) => {}

@@ -27,7 +27,12 @@ async fn jumping(bench: &Bench, jump: TimeDelta, with: &[(&str, &str)]) -> Resul
     };
     let mut all = vec![("top", "300"), ("attempts", "1")];
     all.extend(with);
-    pipeline::run_snapshot(&bench.settings(&all), None, &observer).await
+    pipeline::run_snapshot(
+        &bench.settings(&all),
+        None,
+        &pipeline::Observer::new(&observer),
+    )
+    .await
 }
 
 /// Quotes whose body was sent outside their slot, by the source's clock, a minute before and five after aside.
@@ -201,5 +206,10 @@ async fn half_way(mill: &Mill, jump: TimeDelta) -> Result<SeriesReport> {
             mill.bench.sim.advance(jump).unwrap();
         }
     };
-    pipeline::run_timeseries(&mill.settings(&[]), FIVE, &observer).await
+    pipeline::run_timeseries(
+        &mill.settings(&[]),
+        FIVE,
+        &pipeline::Observer::new(&observer),
+    )
+    .await
 }
