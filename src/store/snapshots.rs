@@ -1,8 +1,11 @@
 //! The snapshot database as the pipeline sees it.
 //! The statements are in `commit`, `quotes` and `ledger`.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, Utc};
 
+use super::account::{self, Account};
 use super::commit::{self, SnapshotCommit};
 use super::connection::Connection;
 use super::desk::{Desk, month};
@@ -168,6 +171,22 @@ impl SnapshotStore {
     /// [`Error::Store`].
     pub async fn slot_state(&mut self, slot: Slot) -> Result<Option<SlotState>> {
         quotes::slot_state(&mut self.0.connection, slot).await
+    }
+
+    /// What the slots of the day before a slot had to answer for, the newest first.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn accounts_before(&mut self, slot: Slot) -> Result<Vec<Account>> {
+        account::of_the_day_before(&mut self.0.connection, slot).await
+    }
+
+    /// The records of a slot that are in quarantine, as body and place.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn refused_of(&mut self, slot: Slot) -> Result<HashSet<(String, u64)>> {
+        quotes::refused_of(&mut self.0.connection, slot).await
     }
 
     /// The newest slot that holds anything, of those that began at or before an instant.
