@@ -6,6 +6,7 @@ mod coins;
 mod commit;
 mod connection;
 mod copy;
+mod currency;
 mod desk;
 mod fault;
 mod ledger;

@@ -202,9 +202,15 @@ pub(super) fn exported(exported: &Exported, folder: &Path) -> String {
         files,
         quotes,
         points,
+        absent,
     } = exported;
+    let without = absent.as_ref().map_or_else(String::new, |absent| {
+        format!(
+            "\n  no prices: there is no database {absent} yet, `coinmill run timeseries` makes it"
+        )
+    });
     format!(
-        "{quotes} quotes and {points} price points in {files} files under {}",
+        "{quotes} quotes and {points} price points in {files} files under {}{without}",
         folder.display()
     )
 }

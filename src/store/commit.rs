@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use super::account::Account;
 use super::coins;
 use super::connection::{Connection, Sql};
+use super::desk::Desk;
 use super::ledger::{self, RunEnd, needed};
 use super::quarantine::{self, Requeued};
 use super::quotes::{self, SlotState};
@@ -90,30 +91,30 @@ impl SnapshotCommit {
 
 /// Stores it, and lets `end` make the ledger's row from the slot's content hash. Returns that hash.
 pub(crate) async fn commit_snapshot(
-    connection: &mut Connection,
+    desk: &mut Desk,
     commit: &SnapshotCommit,
     end: impl FnOnce(&str) -> RunEnd,
 ) -> Result<String> {
-    connection
-        .commit(async |connection| {
-            let landings =
-                insert_landings(connection, &commit.run, commit.bodies.iter(), commit.at).await?;
-            let ids: Vec<&CoinId> = commit.quotes.iter().map(|row| &row.quote.id).collect();
-            let keys = coins::keys(connection, &ids).await?;
-            insert_names(connection, commit, &keys, &landings).await?;
-            insert_quotes(connection, commit, &keys, &landings).await?;
-            failpoint::pass(failpoint::COMMIT_HALF_DONE);
-            insert_refused(connection, commit, &landings).await?;
-            quarantine::note(connection, &commit.run, &commit.requeued).await?;
-            let hash = snapshot_hash(
-                commit.slot,
-                &quotes::quotes_of(connection, commit.slot).await?,
-            );
-            upsert_slot(connection, commit, &hash).await?;
-            ledger::end(connection, &commit.run, &end(&hash)).await?;
-            Ok(hash)
-        })
-        .await
+    let binds = !commit.bodies.is_empty();
+    desk.commit(binds, async |connection| {
+        let landings =
+            insert_landings(connection, &commit.run, commit.bodies.iter(), commit.at).await?;
+        let ids: Vec<&CoinId> = commit.quotes.iter().map(|row| &row.quote.id).collect();
+        let keys = coins::keys(connection, &ids).await?;
+        insert_names(connection, commit, &keys, &landings).await?;
+        insert_quotes(connection, commit, &keys, &landings).await?;
+        failpoint::pass(failpoint::COMMIT_HALF_DONE);
+        insert_refused(connection, commit, &landings).await?;
+        quarantine::note(connection, &commit.run, &commit.requeued).await?;
+        let hash = snapshot_hash(
+            commit.slot,
+            &quotes::quotes_of(connection, commit.slot).await?,
+        );
+        upsert_slot(connection, commit, &hash).await?;
+        ledger::end(connection, &commit.run, &end(&hash)).await?;
+        Ok(hash)
+    })
+    .await
 }
 
 /// Inserts the rows of a run's bodies and returns their ids, in order.

@@ -91,7 +91,7 @@ pub(crate) async fn refused_of(
     slot: Slot,
 ) -> Result<HashSet<(String, u64)>> {
     let sql = "select z.body, z.record from quarantine z join landing l on l.id = z.landing join run r on r.id = l.run \
-               where r.kind = 'snapshot' and r.slot = $1";
+               where r.slot = $1";
     let rows = connection.fetch(sql, vec![slot.start().into()]).await?;
     let read = |row: &Row| {
         Ok((

@@ -26,7 +26,8 @@ use crate::market::{Quote, Slot};
 pub struct SnapshotStore(Desk);
 
 impl SnapshotStore {
-    /// Makes or migrates the tables and writes the database's currency. Repeating it changes nothing.
+    /// Makes or migrates the tables, and writes the currency of a PostgreSQL database; a SQLite file takes that of its first
+    /// rows. Repeating it changes nothing.
     ///
     /// # Errors
     /// [`Error::Config`] when the database is newer than the program or holds another currency; [`Error::Store`] when it
@@ -156,13 +157,13 @@ impl SnapshotStore {
     /// Stores a snapshot whole, with the ledger's row that `end` makes from the slot's content hash, which is returned.
     ///
     /// # Errors
-    /// [`Error::Store`]; then nothing of it was stored.
+    /// [`Error::Config`] where the database holds another currency; [`Error::Store`]; then nothing of it was stored.
     pub async fn commit_snapshot(
         &mut self,
         commit: &SnapshotCommit,
         end: impl FnOnce(&str) -> RunEnd,
     ) -> Result<String> {
-        commit::commit_snapshot(&mut self.0.connection, commit, end).await
+        commit::commit_snapshot(&mut self.0, commit, end).await
     }
 
     /// What is known of a slot, or `None` where nothing was ever committed.
