@@ -7,6 +7,7 @@ mod begin;
 mod compare;
 mod credits;
 mod gather;
+mod holding;
 mod intake;
 mod quarantine;
 mod reach;

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use super::gather::Gathered;
-use super::intake::Wanted;
+use super::holding::Wanted;
 use super::sweep::Sweep;
 use crate::market::CoinId;
 use crate::store::{Account, Missing, RefusedCoin};
@@ -120,8 +120,8 @@ impl Received<'_> {
             };
             let again = |account: &Account| account.asked_again.iter().any(|name| name == what);
             let is_stubborn = before.len() >= STUBBORN && before.iter().take(STUBBORN).all(refused);
-            !self.asked_again.iter().any(|name| name == what)
-                && !(is_stubborn && before.iter().any(again))
+            let was_asked = self.asked_again.iter().any(|name| name == what);
+            !was_asked && (!is_stubborn || !before.iter().any(again))
         };
         let mut pages: Vec<u32> = self
             .nameless

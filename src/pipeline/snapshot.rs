@@ -6,7 +6,8 @@ use std::time::Instant;
 use super::Observer;
 use super::begin::{run_header, run_start};
 use super::gather::total_cap;
-use super::intake::{Intake, Stored};
+use super::holding::Stored;
+use super::intake::Intake;
 use super::report::{Report, RunState, Timings, Unknown, failed};
 use chrono::{DateTime, Utc};
 
