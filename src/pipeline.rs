@@ -9,6 +9,7 @@ mod credits;
 mod gather;
 mod holding;
 mod intake;
+mod known;
 mod quarantine;
 mod reach;
 mod read;

@@ -1,11 +1,15 @@
 //! The words of price history as types: points, resolutions, spans of time.
 //! Arithmetic only; what the source serves for a span is `coingecko`'s to know.
 
+mod answer;
+
 use std::fmt;
 use std::str::FromStr;
 
 use chrono::{DateTime, TimeDelta, Timelike, Utc};
 use serde::{Serialize, Serializer};
+
+pub use answer::Answer;
 
 use crate::error::{Error, Result};
 

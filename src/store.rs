@@ -6,6 +6,7 @@ mod coins;
 mod commit;
 mod connection;
 mod copy;
+mod coverage;
 mod currency;
 mod desk;
 mod fault;
@@ -23,7 +24,8 @@ mod value;
 
 pub use account::{Account, Missing, RefusedCoin};
 pub use commit::{QuoteRow, RefusedRow, SnapshotCommit};
-pub use ledger::{RunEnd, RunRow, RunStart, Scope};
+pub use coverage::Silence;
+pub use ledger::{RunEnd, RunProgress, RunRow, RunStart, Scope};
 pub use points::{AnsweredChart, SeriesCommit, Stored};
 pub use quarantine::{Outcome, Refused, Requeued};
 pub use quotes::{Holdings, SlotState};

@@ -23,6 +23,8 @@ mod bad_input;
 mod batches;
 #[path = "backfill/command.rs"]
 mod command;
+#[path = "backfill/going_on.rs"]
+mod going_on;
 #[path = "backfill/order.rs"]
 mod order;
 #[path = "backfill/spans.rs"]

@@ -31,3 +31,5 @@ mod revisions;
 mod runs;
 #[path = "timeseries/share.rs"]
 mod share;
+#[path = "timeseries/silence.rs"]
+mod silence;

@@ -171,6 +171,7 @@ class Mill:
         end: str | date | datetime | None = None,
         resolution: Resolution = "1h",
         coins: Sequence[str] | None = None,
+        refetch: bool = False,
     ) -> SeriesReport:
         """Fetch the history of a span, as far as the database does not cover it yet; it goes on where it was stopped.
 
@@ -182,6 +183,8 @@ class Mill:
             ``5m`` reaches one day back, ``1h`` and ``1d`` as far as the plan.
         coins
             Only these coins; by default the `top` of the newest snapshot, which is taken where there is none.
+        refetch
+            Ask also for what was answered before: points that are found are added, values that differ become revisions.
 
         Raises
         ------

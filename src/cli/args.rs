@@ -148,6 +148,9 @@ pub(super) struct BackfillArguments {
     /// 5m (the last day only), 1h or 1d
     #[arg(long, default_value = "1h")]
     resolution: String,
+    /// Ask also for what was answered before: nothing stored is changed, what differs becomes a revision
+    #[arg(long)]
+    refetch: bool,
     #[command(flatten)]
     settings: SettingArguments,
 }
@@ -171,6 +174,7 @@ impl BackfillArguments {
             resolution: self.resolution.parse()?,
             reach,
             coins,
+            refetch: self.refetch,
         };
         Ok((settings, wanted))
     }

@@ -272,8 +272,8 @@ pub(super) fn runs(runs: &[RunRow]) -> String {
     ]);
     for run in runs {
         let number = |number: Option<u64>| number.map_or_else(dash, |number| number.to_string());
-        let coins = match (run.accepted.or(run.received), run.expected) {
-            (Some(accepted), Some(expected)) => format!("{accepted} of {expected}"),
+        let coins = match (run.received, run.expected) {
+            (Some(received), Some(expected)) => format!("{received} of {expected}"),
             _ => dash(),
         };
         table.add_row([

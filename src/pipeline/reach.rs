@@ -21,6 +21,8 @@ pub struct Backfill {
     pub reach: Reach,
     /// Only these coins; empty is the top.
     pub coins: Vec<CoinId>,
+    /// Ask also for what is covered: points that are found are added, and values that differ become revisions.
+    pub refetch: bool,
 }
 
 /// How far a backfill goes.
@@ -165,6 +167,7 @@ mod tests {
             resolution,
             reach,
             coins: Vec::new(),
+            refetch: false,
         }
     }
 

@@ -11,6 +11,7 @@ use crate::contract::{Contract, Drift, Drifts};
 use crate::error::{Error, Result};
 use crate::http::{Reply, refusal};
 use crate::landing::{self, Landed};
+use crate::series::Answer;
 use crate::store::{AnsweredChart, RefusedRow};
 
 /// How far the source's clock may be from ours: it says what of a chart is settled, and so what is never asked for again.
@@ -70,7 +71,12 @@ impl Reader {
                 reason: finding.reason(),
                 raw,
             });
+        let stamps: Vec<i64> = parsed.points.iter().map(|point| point.ts).collect();
+        let answer = parsed
+            .span
+            .map(|span| Answer::of(chart.resolution(), span, &stamps));
         Ok(AnsweredChart {
+            answer: answer.unwrap_or_default(),
             landed,
             coin: chart.coin.clone(),
             resolution: chart.resolution(),

@@ -8,9 +8,10 @@ use serde::Serialize;
 
 use super::begin::{Asked, run_start};
 use super::compare::{Change, Difference, compare, shown};
+use super::known::Known;
 use super::reader::Reader;
 use super::requeue::rejudged_quotes;
-use super::series::{batches, marked};
+use super::series::batches;
 use super::snapshot;
 use super::status::timeseries;
 use crate::clock::Clock;
@@ -273,7 +274,7 @@ async fn replay_points(
     let start = start_of(settings, rules, scope, &row.id, row.started_at);
     rebuilt.begin_run(&start).await?;
     let reader = Reader::new(&settings.vs_currency, Contract::Evolve);
-    let mut coverage = Default::default();
+    let mut known = Known::default();
     let mut charts = Vec::new();
     for landed in bodies_of(settings, &committed)? {
         let chart = Chart::of_url(landed.url(), &settings.vs_currency).ok_or_else(|| {
@@ -283,7 +284,7 @@ async fn replay_points(
             ))
         })?;
         let answered = reader.read_landed(&settings.landing_dir, &chart, &landed)?;
-        charts.push(marked(answered, &mut coverage));
+        charts.push(known.mark(answered));
     }
     for batch in batches(charts) {
         rebuilt.commit(&row.id, &batch, row.started_at).await?;

@@ -20,7 +20,7 @@ pub enum RunState {
     Complete,
     /// What was received is stored; `missing` names the rest.
     Partial,
-    /// Nothing was stored.
+    /// It ended with an error; what it had committed before is stored.
     Failed,
 }
 
@@ -205,11 +205,8 @@ pub(super) fn failed(
     drift: Vec<Drift>,
     finished_at: DateTime<Utc>,
 ) -> RunEnd {
-    RunEnd {
-        state: match error {
-            Error::Stopped { .. } => "abandoned",
-            _ => RunState::Failed.name(),
-        },
+    let end = RunEnd {
+        state: RunState::Failed.name(),
         finished_at,
         expected: None,
         received: None,
@@ -219,8 +216,9 @@ pub(super) fn failed(
         calls: Some(calls),
         score: None,
         content_hash: None,
-        error: Some(error.chain()),
+        error: None,
         report: None,
         drift,
-    }
+    };
+    end.failed(error)
 }

@@ -1,7 +1,7 @@
 //! Charts into the time series database: concurrent within the plan's pace, stored in bounded batches, each one commit.
 //! Which charts to ask for is decided by the runs, `timeseries` and `backfill`.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashSet, VecDeque};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 
 use super::arrival::land;
 use super::credits::Credits;
+use super::known::{Known, silence};
 use super::reader::Reader;
 use super::writer::Writer;
 use super::{Observer, Progress};
@@ -18,8 +19,8 @@ use crate::error::{Error, Result};
 use crate::http::{Client, Reply};
 use crate::landing::{self, RunFolder};
 use crate::market::CoinId;
-use crate::series::{Resolution, Spans};
-use crate::store::{AnsweredChart, SeriesCommit, TimeseriesStore};
+use crate::series::Resolution;
+use crate::store::{AnsweredChart, RunProgress, SeriesCommit, TimeseriesStore};
 
 /// Calls under way at once.
 const CONCURRENT: usize = 8;
@@ -36,9 +37,14 @@ pub(super) struct Asking {
     pub(super) clock: Clock,
 }
 
+/// How many different coins have to fail in a row, without an answer between them, for the API itself to be out.
+const OUT: usize = 5;
+
 /// What came of the charts.
 #[derive(Debug, Default)]
 pub(super) struct Outcome {
+    /// Charts to ask for.
+    pub(super) expected: u64,
     /// Charts that were answered with something to believe.
     pub(super) answered: u64,
     /// Points, or whole bodies, that were refused.
@@ -47,13 +53,28 @@ pub(super) struct Outcome {
     pub(super) missing: Vec<String>,
     /// What stopped the run before its end.
     pub(super) error: Option<Error>,
+    /// What the first chart failed with.
+    pub(super) first: Option<Error>,
 }
 
 impl Outcome {
+    /// A run that is to ask for so many charts, and what is missing already.
+    pub(super) fn expecting(charts: usize, missing: Vec<String>) -> Self {
+        Self {
+            expected: charts as u64,
+            missing,
+            ..Self::default()
+        }
+    }
+
     fn note(&mut self, chart: &AnsweredChart) {
         self.rejected += chart.refused.len() as u64;
         match chart.span {
-            Some(_) => self.answered += 1,
+            Some(_) => {
+                self.answered += 1;
+                let empty = &chart.answer.empty;
+                self.missing.extend(silence(&chart.coin, empty));
+            }
             None => {
                 let reason = chart
                     .refused
@@ -63,30 +84,51 @@ impl Outcome {
             }
         }
     }
+
+    fn progress(&self, calls: u64) -> RunProgress {
+        RunProgress {
+            expected: self.expected,
+            received: self.answered,
+            rejected: self.rejected,
+            calls,
+        }
+    }
 }
 
-/// Asks for the charts and stores what comes. `coverage` is what the database covers already, and grows.
+/// True for an error that is not one chart's own: it would meet the next call too.
+fn is_general(error: &Error) -> bool {
+    match error {
+        // a key that is refused, or a plan that does not reach so far
+        Error::Source { status, .. } => matches!(status, Some(401 | 403)),
+        Error::Data { .. } => false,
+        _ => true,
+    }
+}
+
+/// Asks for the charts and stores what comes, which `outcome` tells also where it fails. `known` is what the database knows
+/// already, and grows.
 ///
 /// # Errors
-/// [`Error::Store`] where a batch could not be stored; those before it are. What the source says is in the outcome.
+/// [`Error::Store`] where a batch could not be stored; those before it are. [`Error::Data`] for a body that breaks a frozen
+/// contract; [`Error::Stopped`]. What else the source says is in the outcome.
 pub(super) async fn ask_all(
     asking: &Arc<Asking>,
     writer: &mut Writer,
     credits: &mut Credits<'_>,
     planned: Vec<Chart>,
-    coverage: &mut HashMap<CoinId, Spans>,
+    known: &mut Known,
+    outcome: &mut Outcome,
     observer: &Observer<'_>,
-) -> Result<Outcome> {
-    let expected = planned.len() as u64;
+) -> Result<()> {
     let mut queue: VecDeque<Chart> = planned.into();
     let mut calls = JoinSet::new();
     let mut batch = SeriesCommit::default();
-    let mut outcome = Outcome::default();
+    let mut failing: Vec<CoinId> = Vec::new();
     let mut done = 0;
     loop {
         observer.show(Progress {
             received: done,
-            expected,
+            expected: outcome.expected,
             unit: "charts",
         });
         while outcome.error.is_none() && calls.len() < CONCURRENT && !queue.is_empty() {
@@ -104,11 +146,13 @@ pub(super) async fn ask_all(
         done += 1;
         match answered {
             Ok(answered) => {
+                failing.clear();
+                let answered = known.mark(answered);
                 outcome.note(&answered);
-                batch.charts.push(marked(answered, coverage));
+                batch.charts.push(answered);
             }
             // bodies that wait for their commit stay in the landing; none comes to it once the run has ended
-            Err(error) if asking.reader.is_breached() => {
+            Err(error) if asking.reader.is_breached() || matches!(error, Error::Stopped { .. }) => {
                 calls.shutdown().await;
                 return Err(error);
             }
@@ -119,21 +163,29 @@ pub(super) async fn ask_all(
                 outcome
                     .missing
                     .push(format!("{} ({})", chart.coin, error.chain()));
-                // an unknown coin is its own trouble; anything else would meet the next call too
-                if !matches!(
+                // an unknown coin is an answer, too
+                if matches!(
                     error,
                     Error::Source {
                         status: Some(404),
                         ..
                     }
-                ) && outcome.error.is_none()
-                {
+                ) {
+                    failing.clear();
+                } else if !failing.contains(&chart.coin) {
+                    failing.push(chart.coin);
+                }
+                let is_out = is_general(&error) || failing.len() >= OUT;
+                if is_out && outcome.error.is_none() {
                     outcome.error = Some(error);
+                } else if outcome.first.is_none() {
+                    outcome.first = Some(error);
                 }
             }
         }
         let points: usize = batch.charts.iter().map(|chart| chart.points.len()).sum();
         if points >= BATCH_POINTS || batch.charts.len() >= BATCH_CHARTS {
+            batch.progress = outcome.progress(asking.client.spent().calls);
             writer.write(std::mem::take(&mut batch)).await?;
         }
     }
@@ -146,9 +198,10 @@ pub(super) async fn ask_all(
         ));
     }
     if !batch.charts.is_empty() || !batch.unanswered.is_empty() {
+        batch.progress = outcome.progress(asking.client.spent().calls);
         writer.write(batch).await?;
     }
-    Ok(outcome)
+    Ok(())
 }
 
 /// Charts in batches, each to be one commit.
@@ -166,19 +219,6 @@ pub(super) fn batches(charts: Vec<AnsweredChart>) -> Vec<SeriesCommit> {
         }
     }
     batches
-}
-
-/// Says whether a chart's span is free of what is covered, and covers it.
-pub(super) fn marked(
-    mut chart: AnsweredChart,
-    coverage: &mut HashMap<CoinId, Spans>,
-) -> AnsweredChart {
-    if let Some(span) = chart.span {
-        let covered = coverage.entry(chart.coin.clone()).or_default();
-        chart.fresh = covered.is_clear_of(span);
-        covered.insert(span);
-    }
-    chart
 }
 
 /// One chart: asked, landed, parsed and judged.
@@ -200,7 +240,7 @@ pub(super) async fn adopt(
     reader: &Reader,
     resolution: Resolution,
     store: &mut TimeseriesStore,
-    coverage: &mut HashMap<CoinId, Spans>,
+    known: &mut Known,
 ) -> Result<(SeriesCommit, u64)> {
     let mut commit = SeriesCommit::default();
     for (run, started_at) in store.orphans(resolution).await? {
@@ -223,7 +263,7 @@ pub(super) async fn adopt(
                 continue;
             };
             match reader.read_landed(root, &chart, &body) {
-                Ok(answered) => commit.charts.push(marked(answered, coverage)),
+                Ok(answered) => commit.charts.push(known.mark(answered)),
                 Err(error) if reader.is_breached() => return Err(error),
                 Err(error) => tracing::debug!("{} is not taken up: {}", body.path, error.chain()),
             }

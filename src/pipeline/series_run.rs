@@ -10,22 +10,23 @@ use chrono::{DateTime, Utc};
 use super::Observer;
 use super::begin::{run_header, run_start};
 use super::credits::Credits;
+use super::known::{Due, Known};
 use super::reader::Reader;
-use super::report::{RunState, Timings, failed};
+use super::report::{RunState, Timings};
 use super::series::{Asking, Outcome, adopt, ask_all};
 use super::series_report::SeriesReport;
 use super::writer::Writer;
 use crate::clock::Clock;
-use crate::coingecko::charts::{Chart, first_midnight};
+use crate::coingecko::charts::Chart;
 use crate::config::Settings;
 use crate::error::{Error, Result};
 use crate::http::Client;
 use crate::landing::{self, RunFolder};
 use crate::market::CoinId;
 use crate::quality::Rules;
-use crate::series::{Resolution, Span, Spans};
+use crate::series::{Resolution, Span};
 use crate::stop::Stop;
-use crate::store::{RunStart, Scope, SnapshotStore, Stored, TimeseriesStore};
+use crate::store::{RunEnd, RunStart, Scope, SnapshotStore, Stored, TimeseriesStore};
 
 /// A run that holds its series.
 pub(super) struct SeriesRun<'a> {
@@ -35,7 +36,7 @@ pub(super) struct SeriesRun<'a> {
     resolution: Resolution,
     began: Instant,
     store: TimeseriesStore,
-    coverage: HashMap<CoinId, Spans>,
+    known: Known,
     reader: Arc<Reader>,
     taken_up: TakenUp,
 }
@@ -71,7 +72,7 @@ impl<'a> SeriesRun<'a> {
             resolution,
             began,
             store,
-            coverage: HashMap::new(),
+            known: Known::default(),
             reader: Arc::new(Reader::new(&settings.vs_currency, settings.contract)),
             taken_up: TakenUp::default(),
         };
@@ -82,14 +83,17 @@ impl<'a> SeriesRun<'a> {
     }
 
     async fn take_up(&mut self) -> Result<()> {
-        self.coverage = self.store.coverage(self.resolution).await?;
+        self.known = Known {
+            coverage: self.store.coverage(self.resolution).await?,
+            silences: self.store.silences(self.resolution).await?,
+        };
         let root = &self.settings.landing_dir;
         let (commit, bodies) = adopt(
             root,
             &self.reader,
             self.resolution,
             &mut self.store,
-            &mut self.coverage,
+            &mut self.known,
         )
         .await?;
         if !commit.adopted.is_empty() {
@@ -119,41 +123,27 @@ impl<'a> SeriesRun<'a> {
         self.store.visits(self.resolution).await
     }
 
-    /// What the database does not cover of a span, by coin; only where a new settled point can be.
-    pub(super) fn gaps(&self, coins: &[CoinId], span: Option<Span>) -> Vec<(CoinId, Vec<Span>)> {
-        let none = Spans::default();
-        let Some(span) = span else { return Vec::new() };
-        let gaps = coins.iter().map(|coin| {
-            let covered = self.coverage.get(coin).unwrap_or(&none);
-            let mut gaps = covered.gaps_in(span);
-            gaps.retain(|gap| self.is_due(*gap, span));
-            (coin.clone(), gaps)
-        });
-        gaps.filter(|(_, gaps)| !gaps.is_empty()).collect()
-    }
-
-    /// True for a gap that can hold a point: a day's is at midnight; at the end of what is settled, a step has to pass before
-    /// there can be a new one.
-    fn is_due(&self, gap: Span, span: Span) -> bool {
-        match self.resolution {
-            Resolution::Day => first_midnight(gap).is_some(),
-            resolution => {
-                gap.end < span.end || gap.length() >= resolution.step().min(span.length())
-            }
-        }
+    /// What there is to ask for of a span of some coins. With `again`, what is covered is asked for too.
+    pub(super) fn due(&self, coins: &[CoinId], span: Option<Span>, again: bool) -> Due {
+        let now = self.started_at();
+        self.known.due(coins, self.resolution, span, again, now)
     }
 
     /// Asks for the charts, stores what comes, and writes how it ended.
     pub(super) async fn go(
         self,
         snapshot: &mut SnapshotStore,
-        planned: Vec<Chart>,
-        postponed: u64,
+        planned: Planned,
         observer: &Observer<'_>,
     ) -> Result<SeriesReport> {
-        let expected = planned.len() as u64;
-        if planned.is_empty() {
-            let report = self.report(expected, postponed, Outcome::default(), None);
+        let Planned {
+            charts,
+            postponed,
+            waiting,
+        } = planned;
+        let mut outcome = Outcome::expecting(charts.len(), waiting);
+        if charts.is_empty() {
+            let report = self.report(postponed, outcome, None);
             return self.end(report).await;
         }
         let asking = match self.asking(observer.stop.clone()) {
@@ -167,7 +157,7 @@ impl<'a> SeriesRun<'a> {
             resolution,
             began,
             store,
-            mut coverage,
+            mut known,
             reader,
             taken_up,
         } = self;
@@ -177,8 +167,9 @@ impl<'a> SeriesRun<'a> {
             &asking,
             &mut writer,
             &mut credits,
-            planned,
-            &mut coverage,
+            charts,
+            &mut known,
+            &mut outcome,
             observer,
         )
         .await;
@@ -189,7 +180,6 @@ impl<'a> SeriesRun<'a> {
             // the first call gave the failed commit's error; the second gives the store
             Err(error) => (writer.idle().await?, Some(error)),
         };
-        let calls = asking.client.spent().calls;
         let run = Self {
             settings,
             clock,
@@ -197,32 +187,31 @@ impl<'a> SeriesRun<'a> {
             resolution,
             began,
             store,
-            coverage,
+            known,
             reader,
             taken_up,
         };
-        let outcome = match (asked, failure, settled) {
-            (Ok(outcome), None, Ok(())) => outcome,
-            (Err(error), ..) | (_, Some(error), _) | (_, _, Err(error)) => {
-                return run.fail_after(calls, error).await;
-            }
-        };
-        if outcome.answered == 0 && run.taken_up.bodies == 0 {
-            let first = match (outcome.error, outcome.missing.first()) {
-                (Some(error), _) => error,
-                (None, Some(missing)) => Error::data(format!("nothing came: {missing}")),
-                (None, None) => Error::data("nothing came"),
-            };
-            return run.fail_after(calls, first).await;
-        }
         let done = Done {
-            calls,
+            calls: asking.client.spent().calls,
             folder: asking.folder.path(),
             stored: writer.stored,
             commit_s: writer.seconds,
         };
-        let report = run.report(expected, postponed, outcome, Some(done));
-        run.end(report).await
+        let failed = match (asked, failure, settled) {
+            (Err(error), ..) | (_, Some(error), _) | (_, _, Err(error)) => Some(error),
+            _ if outcome.answered == 0 && run.taken_up.bodies == 0 => {
+                let first = outcome.missing.first().map_or("no answer", String::as_str);
+                let nothing = || Error::data(format!("nothing came: {first}"));
+                let said = outcome.error.take().or(outcome.first.take());
+                Some(said.unwrap_or_else(nothing))
+            }
+            _ => None,
+        };
+        let report = run.report(postponed, outcome, Some(done));
+        match failed {
+            None => run.end(report).await,
+            Some(error) => run.fail_with(report.to_run_end(), error).await,
+        }
     }
 
     fn asking(&self, stop: Stop) -> Result<Asking> {
@@ -238,13 +227,7 @@ impl<'a> SeriesRun<'a> {
         })
     }
 
-    fn report(
-        &self,
-        expected: u64,
-        postponed: u64,
-        outcome: Outcome,
-        done: Option<Done>,
-    ) -> SeriesReport {
+    fn report(&self, postponed: u64, outcome: Outcome, done: Option<Done>) -> SeriesReport {
         let complete = outcome.missing.is_empty() && outcome.error.is_none();
         let stored = done.as_ref().map(|done| done.stored).unwrap_or_default();
         let commit_s = done.as_ref().map(|done| done.commit_s).unwrap_or_default();
@@ -257,7 +240,7 @@ impl<'a> SeriesRun<'a> {
             } else {
                 RunState::Partial
             },
-            expected,
+            expected: outcome.expected,
             received: outcome.answered,
             stored: stored.points + self.taken_up.stored.points,
             revisions: stored.revisions + self.taken_up.stored.revisions,
@@ -299,14 +282,29 @@ impl<'a> SeriesRun<'a> {
 
     /// Writes that the run failed, and returns why.
     pub(super) async fn fail<T>(self, error: Error) -> Result<T> {
-        self.fail_after(0, error).await
+        let end = self.report(0, Outcome::default(), None).to_run_end();
+        self.fail_with(end, error).await
     }
 
-    async fn fail_after<T>(mut self, calls: u64, error: Error) -> Result<T> {
-        let end = failed(&error, calls, self.reader.drift(), self.clock.now());
+    /// Writes that the run failed with what it had come to by then, and returns why.
+    async fn fail_with<T>(mut self, so_far: RunEnd, error: Error) -> Result<T> {
+        let end = RunEnd {
+            report: None,
+            ..so_far.failed(&error)
+        };
         self.store.fail_run(&self.start.id, &end).await;
         Err(error)
     }
+}
+
+/// What a run is to ask for.
+#[derive(Debug, Default)]
+pub(super) struct Planned {
+    pub(super) charts: Vec<Chart>,
+    /// Coins whose turn comes in a later run.
+    pub(super) postponed: u64,
+    /// What is missing and not worth asking for yet, in words.
+    pub(super) waiting: Vec<String>,
 }
 
 /// What the calls and commits of a run came to.

@@ -2,9 +2,10 @@
 //! They decide which charts to ask for; `series` asks for them and stores what comes.
 
 use super::Observer;
+use super::known::Due;
 use super::reach::{Backfill, recent, share, span};
 use super::series_report::SeriesReport;
-use super::series_run::SeriesRun;
+use super::series_run::{Planned, SeriesRun};
 use crate::coingecko::charts::charts;
 use crate::config::Settings;
 use crate::error::{Error, Result};
@@ -33,17 +34,22 @@ pub async fn run_timeseries(
         (Ok(visits), Ok(spent)) => (visits, spent),
         (Err(error), _) | (_, Err(error)) => return run.fail(error).await,
     };
-    let mut due = run.gaps(&coins, recent(now, resolution, &settings.plan));
+    let span = recent(now, resolution, &settings.plan);
+    let Due { mut gaps, waiting } = run.due(&coins, span, false);
     // `None` sorts first: a coin that was never asked for
-    due.sort_by_key(|(coin, _)| visits.get(coin).copied());
+    gaps.sort_by_key(|(coin, _)| visits.get(coin).copied());
     let share = usize::try_from(share(spent, &settings.plan, now)).unwrap_or(usize::MAX);
-    let postponed = due.len().saturating_sub(share) as u64;
-    due.truncate(share);
-    let planned = due
-        .iter()
-        .flat_map(|(coin, gaps)| charts(coin, resolution, gaps, now))
-        .collect();
-    run.go(&mut snapshot, planned, postponed, observer).await
+    let postponed = gaps.len().saturating_sub(share) as u64;
+    gaps.truncate(share);
+    let planned = Planned {
+        charts: gaps
+            .iter()
+            .flat_map(|(coin, gaps)| charts(coin, resolution, gaps, now))
+            .collect(),
+        postponed,
+        waiting,
+    };
+    run.go(&mut snapshot, planned, observer).await
 }
 
 /// Fetches the history of a span: what the database does not cover yet, in windows that the source serves. It can be
@@ -96,12 +102,16 @@ pub async fn backfill(
         named => named.to_vec(),
     };
     let run = SeriesRun::open(settings, clock, "backfill", wanted.resolution).await?;
-    let gaps = run.gaps(&coins, span);
-    let planned = gaps
-        .iter()
-        .flat_map(|(coin, gaps)| charts(coin, wanted.resolution, gaps, now))
-        .collect();
-    run.go(&mut snapshot, planned, 0, observer).await
+    let Due { gaps, waiting } = run.due(&coins, span, wanted.refetch);
+    let planned = Planned {
+        charts: gaps
+            .iter()
+            .flat_map(|(coin, gaps)| charts(coin, wanted.resolution, gaps, now))
+            .collect(),
+        postponed: 0,
+        waiting,
+    };
+    run.go(&mut snapshot, planned, observer).await
 }
 
 /// The newest slot, if it was asked for so many coins.

@@ -89,7 +89,8 @@ impl Mill {
         to_python(py, &report)
     }
 
-    #[pyo3(signature = (*, days = None, start = None, end = None, resolution = "1h", coins = None))]
+    #[pyo3(signature = (*, days = None, start = None, end = None, resolution = "1h", coins = None, refetch = false))]
+    #[expect(clippy::too_many_arguments, reason = "keywords in Python")]
     fn backfill<'py>(
         &self,
         py: Python<'py>,
@@ -98,6 +99,7 @@ impl Mill {
         end: Option<InstantArgument>,
         resolution: &str,
         coins: Option<Vec<String>>,
+        refetch: bool,
     ) -> PyResult<Bound<'py, PyAny>> {
         let settings = self.settings(py)?;
         let reach = match (days, start) {
@@ -118,6 +120,7 @@ impl Mill {
             resolution: parsed(py, resolution)?,
             reach,
             coins: coins?,
+            refetch,
         };
         let report = wait::block_on(py, |stopper| {
             let observer = Observer::none().stopped_by(stopper.listen());

@@ -68,7 +68,7 @@ pub struct RunStart {
 /// What is written about a run at its end.
 #[derive(Debug, Clone)]
 pub struct RunEnd {
-    /// `complete`, `partial` or `failed`.
+    /// `complete`, `partial`, `failed` or `abandoned`.
     pub state: &'static str,
     /// When it ended.
     pub finished_at: DateTime<Utc>,
@@ -94,6 +94,35 @@ pub struct RunEnd {
     pub report: Option<String>,
     /// Fields of the source's bodies that are not as they are known to be.
     pub drift: Vec<Drift>,
+}
+
+impl RunEnd {
+    /// The same for a run that ended with an error.
+    #[must_use]
+    pub fn failed(self, error: &Error) -> Self {
+        let state = match error {
+            Error::Stopped { .. } => "abandoned",
+            _ => "failed",
+        };
+        Self {
+            state,
+            error: Some(error.chain()),
+            ..self
+        }
+    }
+}
+
+/// How far a run is, as each of its commits writes it: one that dies later has said so much.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RunProgress {
+    /// Charts expected.
+    pub expected: u64,
+    /// Charts received.
+    pub received: u64,
+    /// Points, or whole bodies, that were refused.
+    pub rejected: u64,
+    /// Calls sent.
+    pub calls: u64,
 }
 
 /// A row of the ledger.
@@ -153,6 +182,26 @@ pub(crate) async fn begin(connection: &mut Connection, run: &RunStart) -> Result
         run.rule_set.as_str().into(),
         run.source.as_str().into(),
         run.asked.as_str().into(),
+    ];
+    connection.execute(sql, values).await.map(drop)
+}
+
+/// Writes how far a run is, with what this commit stores.
+pub(crate) async fn progress(
+    connection: &mut Connection,
+    id: &str,
+    progress: &RunProgress,
+    stored: u64,
+) -> Result<()> {
+    let sql = "update run set expected = $2, received = $3, rejected = $4, calls = $5, stored = coalesce(stored, 0) + $6 \
+               where id = $1";
+    let values = vec![
+        id.into(),
+        progress.expected.into(),
+        progress.received.into(),
+        progress.rejected.into(),
+        progress.calls.into(),
+        stored.into(),
     ];
     connection.execute(sql, values).await.map(drop)
 }

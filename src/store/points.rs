@@ -10,15 +10,16 @@ use sqlx::sqlite::SqliteConnection;
 use super::coins;
 use super::commit::insert_landings;
 use super::connection::{Connection, Sql};
+use super::coverage::{self, SpanRow};
 use super::desk::Desk;
 use super::fault::fault;
-use super::ledger::needed;
+use super::ledger::{self, RunProgress, needed};
 use super::quarantine::{self, Requeued};
 use crate::error::Result;
 use crate::failpoint;
 use crate::landing::Landed;
 use crate::market::CoinId;
-use crate::series::{PricePoint, Resolution, Span};
+use crate::series::{Answer, PricePoint, Resolution, Span};
 use crate::store::RefusedRow;
 
 /// A chart that was answered, parsed and judged.
@@ -30,8 +31,10 @@ pub struct AnsweredChart {
     pub coin: CoinId,
     /// The resolution.
     pub resolution: Resolution,
-    /// The span that it answers for; none where it was refused whole.
+    /// The span that was asked for, as far as it is settled; none where the chart was refused whole.
     pub span: Option<Span>,
+    /// Where it can be believed, and where it has no points though it should.
+    pub answer: Answer,
     /// Its points, in the order of their stamps, all inside the span.
     pub points: Vec<PricePoint>,
     /// What was refused of it; `body` counts for nothing here.
@@ -51,6 +54,8 @@ pub struct SeriesCommit {
     pub adopted: Vec<String>,
     /// Records of earlier runs that were judged again.
     pub requeued: Vec<Requeued>,
+    /// How far the run is with it.
+    pub progress: RunProgress,
 }
 
 /// What a commit added.
@@ -93,7 +98,8 @@ pub(crate) async fn commit_charts(
         rows.sort_by_key(|row| (row.coin, row.chart.resolution, row.chart.span));
         let stored = insert_points(connection, &rows).await?;
         failpoint::pass(failpoint::COMMIT_HALF_DONE);
-        insert_coverage(connection, &rows).await?;
+        coverage::insert_covered(connection, spans(&rows, |answer| &answer.covers)).await?;
+        coverage::insert_empty(connection, spans(&rows, |answer| &answer.empty)).await?;
         insert_refused(connection, &rows).await?;
         insert_visits(connection, commit, at).await?;
         quarantine::note(connection, run, &commit.requeued).await?;
@@ -103,6 +109,7 @@ pub(crate) async fn commit_charts(
                 .execute(sql, vec![earlier.as_str().into(), run.into()])
                 .await?;
         }
+        ledger::progress(connection, run, &commit.progress, stored.points).await?;
         Ok(stored)
     })
     .await
@@ -279,36 +286,19 @@ async fn insert_many(
     Ok(())
 }
 
-const COVERAGE: Sql = Sql {
-    postgres: "insert into coverage (coin, resolution, starts_at, ends_at, landing) \
-               select (x ->> 0)::integer, (x ->> 1)::smallint, to_timestamp((x ->> 2)::bigint / 1000.0), \
-               to_timestamp((x ->> 3)::bigint / 1000.0), (x ->> 4)::bigint from json_array_elements($1::json) as v (x)",
-    sqlite: "insert into coverage (coin, resolution, starts_at, ends_at, landing) \
-             select json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'), \
-             json_extract(value, '$[3]'), json_extract(value, '$[4]') from json_each($1)",
-};
-
-async fn insert_coverage(connection: &mut Connection, rows: &[Keyed<'_>]) -> Result<()> {
-    let spans: Vec<_> = rows
-        .iter()
-        .filter_map(|row| {
-            let span = row.chart.span?;
-            Some((
-                row.coin,
-                row.chart.resolution.minutes(),
-                span.start,
-                span.end,
-                row.landing,
-            ))
+fn spans<'a>(
+    rows: &'a [Keyed<'a>],
+    of: impl Fn(&Answer) -> &Vec<Span> + 'a,
+) -> impl Iterator<Item = SpanRow> + 'a {
+    rows.iter().flat_map(move |row| {
+        let of_row = of(&row.chart.answer).iter();
+        of_row.map(|span| SpanRow {
+            coin: row.coin,
+            resolution: row.chart.resolution,
+            span: *span,
+            landing: row.landing,
         })
-        .collect();
-    if spans.is_empty() {
-        return Ok(());
-    }
-    connection
-        .execute(COVERAGE, vec![serde_json::json!(spans).to_string().into()])
-        .await
-        .map(drop)
+    })
 }
 
 async fn insert_refused(connection: &mut Connection, rows: &[Keyed<'_>]) -> Result<()> {

@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::connection::{Connection, Sql};
+use super::coverage::{self, Silence};
 use super::desk::Desk;
 use super::ledger::{self, RunEnd, RunRow, RunStart, Scope, needed};
 use super::migrate::TIMESERIES;
@@ -203,24 +204,18 @@ impl TimeseriesStore {
     /// # Errors
     /// [`crate::error::Error::Store`].
     pub async fn coverage(&mut self, resolution: Resolution) -> Result<HashMap<CoinId, Spans>> {
-        let sql = "select c.id, v.starts_at, v.ends_at from coverage v join coin c on c.key = v.coin \
-                   where v.resolution = $1 order by v.coin, v.starts_at";
-        let rows = self
-            .0
-            .connection
-            .fetch(sql, vec![i64::from(resolution.minutes()).into()])
-            .await?;
-        let mut coverage: HashMap<CoinId, Spans> = HashMap::new();
-        for row in &rows {
-            let coin = CoinId::from_source(needed(row.text(0)?, "coin.id")?);
-            let start = needed(row.time(1)?, "coverage.starts_at")?.timestamp_millis();
-            let end = needed(row.time(2)?, "coverage.ends_at")?.timestamp_millis();
-            coverage
-                .entry(coin)
-                .or_default()
-                .insert(Span { start, end });
-        }
-        Ok(coverage)
+        coverage::covered(&mut self.0.connection, resolution).await
+    }
+
+    /// The spans that charts of a resolution left empty though they should have points there, by coin.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Store`].
+    pub async fn silences(
+        &mut self,
+        resolution: Resolution,
+    ) -> Result<HashMap<CoinId, Vec<Silence>>> {
+        coverage::silences(&mut self.0.connection, resolution).await
     }
 
     /// When each coin was last asked for at a resolution.

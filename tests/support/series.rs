@@ -283,6 +283,7 @@ pub fn wanted(resolution: Resolution, reach: Reach, coins: &[&str]) -> Backfill 
         resolution,
         reach,
         coins,
+        refetch: false,
     }
 }
 

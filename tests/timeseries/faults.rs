@@ -44,13 +44,13 @@ async fn a_passing_fault_is_tried_again_and_counted(kind: Kind) {
 async fn a_fault_that_does_not_pass_leaves_what_came_and_the_next_run_asks_for_the_rest(
     kind: Kind,
 ) {
-    let calm = Mill::new(kind, 20).await;
-    calm.snapshot("20").await;
+    let calm = Mill::new(kind, 40).await;
+    calm.snapshot("40").await;
     calm.run(FIVE, &[]).await.unwrap();
     let expected = calm.view().await;
     for fault in ["429", "500", "truncate", "cut", "html"] {
-        let mill = Mill::new(kind, 20).await;
-        mill.snapshot("20").await;
+        let mill = Mill::new(kind, 40).await;
+        mill.snapshot("40").await;
         mill.bench
             .fault(&format!("{fault}:path=market_chart,after=5,times=0"));
         let report = partial(mill.run(FIVE, &[("attempts", "1")]).await);
@@ -66,7 +66,7 @@ async fn a_fault_that_does_not_pass_leaves_what_came_and_the_next_run_asks_for_t
         let report = mill.run(FIVE, &[]).await.unwrap();
         assert_eq!(
             (report.state, report.calls, report.reused),
-            (RunState::Complete, 15, 0),
+            (RunState::Complete, 35, 0),
             "{fault}"
         );
         assert_eq!(mill.view().await, expected, "{fault}");

@@ -102,9 +102,10 @@ async fn what_a_looser_rule_accepts_is_added_by_a_new_run(kind: Kind) {
 async fn what_is_refused_again_says_why_and_can_be_tried_again(kind: Kind) {
     let bench = Bench::new(kind, 20).await;
     let coin = bench.ranking(3).await.remove(2);
-    bench.fault(&format!("set:id={coin},field=current_price,value=\"dear\""));
+    let dear = format!("set:times=0,id={coin},field=current_price,value=\"dear\"");
+    bench.fault(&dear);
     let report = bench.run(&[("top", "20")]).await.unwrap();
-    assert_eq!((report.state, report.rejected), (RunState::Complete, 1));
+    assert_eq!((report.state, report.rejected), (RunState::Partial, 2));
     let settings = bench.settings(&[("top", "20")]);
     for _ in 0..2 {
         let reports = pipeline::requeue(&settings, &Pick::Open).await.unwrap();
@@ -112,6 +113,7 @@ async fn what_is_refused_again_says_why_and_can_be_tried_again(kind: Kind) {
             (reports[0].state, reports[0].stored),
             (RunState::Partial, 0)
         );
+        assert_eq!(reports[0].refused.len(), 2);
         let refused = &reports[0].refused[0];
         assert!(refused.reason.contains("current_price") && refused.reason.contains("dear"));
         assert_eq!(refused.id.to_string(), "s1");
@@ -120,7 +122,7 @@ async fn what_is_refused_again_says_why_and_can_be_tried_again(kind: Kind) {
     let open = pipeline::quarantine(&settings, &Pick::Open).await.unwrap();
     assert_eq!(open[0].outcome.as_deref(), Some("refused"));
     assert_eq!(open[0].coin.as_deref(), Some(coin.as_str()));
-    assert_eq!(bench.database.counts().await[4..], [19, 1]);
+    assert_eq!(bench.database.counts().await[4..], [19, 2]);
 }
 
 async fn a_coin_that_came_another_way_is_not_stored_twice(kind: Kind) {

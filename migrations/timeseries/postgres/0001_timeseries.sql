@@ -95,6 +95,18 @@ create table coverage (
   constraint coverage_span check (starts_at < ends_at)
 );
 
+-- Spans for which a chart had no points where there should be some. Believed, and so covered, only once a second chart,
+-- received at least an hour earlier or later, is empty there too: a response may have lost what it should hold.
+create table empty_span (
+  coin integer not null,
+  resolution smallint not null,
+  starts_at timestamptz not null,
+  ends_at timestamptz not null,
+  landing bigint not null,
+  constraint empty_span_key primary key (coin, resolution, starts_at, ends_at, landing),
+  constraint empty_span_span check (starts_at < ends_at)
+);
+
 -- When each coin was last asked for, and with what outcome: whose turn it is. The only data here that is updated.
 create table visit (
   coin text not null,

@@ -1,0 +1,121 @@
+//! Which spans of which charts the source has answered for, and which it has answered with silence.
+//! What an answer is worth is decided by the pipeline; here it is written and read.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+
+use super::connection::{Connection, Sql};
+use super::ledger::needed;
+use super::value::Row;
+use crate::error::Result;
+use crate::market::CoinId;
+use crate::series::{Resolution, Span, Spans};
+
+/// A span of a chart, with the keys of its row.
+pub(super) struct SpanRow {
+    pub(super) coin: i32,
+    pub(super) resolution: Resolution,
+    pub(super) span: Span,
+    pub(super) landing: i64,
+}
+
+const COVERAGE: Sql = Sql {
+    postgres: "insert into coverage (coin, resolution, starts_at, ends_at, landing) \
+               select (x ->> 0)::integer, (x ->> 1)::smallint, to_timestamp((x ->> 2)::bigint / 1000.0), \
+               to_timestamp((x ->> 3)::bigint / 1000.0), (x ->> 4)::bigint from json_array_elements($1::json) as v (x)",
+    sqlite: "insert into coverage (coin, resolution, starts_at, ends_at, landing) \
+             select json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'), \
+             json_extract(value, '$[3]'), json_extract(value, '$[4]') from json_each($1)",
+};
+
+const EMPTY_SPANS: Sql = Sql {
+    postgres: "insert into empty_span (coin, resolution, starts_at, ends_at, landing) \
+               select (x ->> 0)::integer, (x ->> 1)::smallint, to_timestamp((x ->> 2)::bigint / 1000.0), \
+               to_timestamp((x ->> 3)::bigint / 1000.0), (x ->> 4)::bigint from json_array_elements($1::json) as v (x)",
+    sqlite: "insert into empty_span (coin, resolution, starts_at, ends_at, landing) \
+             select json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'), \
+             json_extract(value, '$[3]'), json_extract(value, '$[4]') from json_each($1)",
+};
+
+/// Writes spans that are covered.
+pub(super) async fn insert_covered(
+    connection: &mut Connection,
+    spans: impl Iterator<Item = SpanRow>,
+) -> Result<()> {
+    insert(connection, COVERAGE, spans).await
+}
+
+/// Writes spans for which a chart has no points though it should.
+pub(super) async fn insert_empty(
+    connection: &mut Connection,
+    spans: impl Iterator<Item = SpanRow>,
+) -> Result<()> {
+    insert(connection, EMPTY_SPANS, spans).await
+}
+
+async fn insert(
+    connection: &mut Connection,
+    sql: Sql,
+    spans: impl Iterator<Item = SpanRow>,
+) -> Result<()> {
+    let rows: Vec<_> = spans
+        .map(|row| {
+            (
+                row.coin,
+                row.resolution.minutes(),
+                row.span.start,
+                row.span.end,
+                row.landing,
+            )
+        })
+        .collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let values = vec![serde_json::json!(rows).to_string().into()];
+    connection.execute(sql, values).await.map(drop)
+}
+
+/// The spans that the source has answered at a resolution, by coin.
+pub(super) async fn covered(
+    connection: &mut Connection,
+    resolution: Resolution,
+) -> Result<HashMap<CoinId, Spans>> {
+    let sql = "select c.id, v.starts_at, v.ends_at from coverage v join coin c on c.key = v.coin \
+               where v.resolution = $1 order by v.coin, v.starts_at";
+    let values = vec![i64::from(resolution.minutes()).into()];
+    let mut covered: HashMap<CoinId, Spans> = HashMap::new();
+    for row in &connection.fetch(sql, values).await? {
+        let (coin, span) = coin_span(row)?;
+        covered.entry(coin).or_default().insert(span);
+    }
+    Ok(covered)
+}
+
+/// A span that a chart left empty, and when the chart was received.
+pub type Silence = (Span, DateTime<Utc>);
+
+/// The spans that charts of a resolution left empty, by coin.
+pub(super) async fn silences(
+    connection: &mut Connection,
+    resolution: Resolution,
+) -> Result<HashMap<CoinId, Vec<Silence>>> {
+    let sql = "select c.id, e.starts_at, e.ends_at, l.received_at from empty_span e join coin c on c.key = e.coin \
+               join landing l on l.id = e.landing where e.resolution = $1 order by e.landing";
+    let values = vec![i64::from(resolution.minutes()).into()];
+    let mut silences: HashMap<CoinId, Vec<Silence>> = HashMap::new();
+    for row in &connection.fetch(sql, values).await? {
+        let (coin, span) = coin_span(row)?;
+        let received_at = needed(row.time(3)?, "landing.received_at")?;
+        silences.entry(coin).or_default().push((span, received_at));
+    }
+    Ok(silences)
+}
+
+fn coin_span(row: &Row) -> Result<(CoinId, Span)> {
+    let coin = CoinId::from_source(needed(row.text(0)?, "coin.id")?);
+    let start = needed(row.time(1)?, "starts_at")?.timestamp_millis();
+    let end = needed(row.time(2)?, "ends_at")?.timestamp_millis();
+    Ok((coin, Span { start, end }))
+}
