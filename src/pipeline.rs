@@ -2,6 +2,7 @@
 //! Everything left of the commit can be repeated freely; the commit is the only effect.
 
 mod account;
+mod answered;
 mod arrival;
 mod begin;
 mod compare;
@@ -9,7 +10,8 @@ mod credits;
 mod gather;
 mod holding;
 mod intake;
-mod known;
+mod missing;
+mod prices;
 mod quarantine;
 mod reach;
 mod read;
@@ -22,14 +24,18 @@ mod series_report;
 mod series_run;
 mod snapshot;
 mod status;
+mod suggest;
 mod sweep;
 mod timeseries;
+mod unknown;
 mod writer;
 
 pub use compare::{Change, Difference};
+pub use missing::{Missing, Read};
+pub use prices::{Prices, prices};
 pub use quarantine::{Pick, Quarantined, RefusedId, quarantine};
 pub use reach::{Backfill, Reach};
-pub use read::{Exported, Prices, export_parquet, prices, quotes};
+pub use read::{Exported, export_parquet, quotes};
 pub use replay::{Replay, replay};
 pub use report::{Report, RunState, Timings, Unknown};
 pub use requeue::{RequeueReport, StillRefused, requeue};

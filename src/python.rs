@@ -47,8 +47,8 @@ mod _core {
 
     #[pymodule_export]
     use super::errors::{
-        BudgetError, CoinmillError, ConfigError, DataError, HeldError, IncompleteError,
-        PastSlotError, SourceError, StoreError,
+        BudgetError, CoinmillError, ConfigError, CoverageWarning, DataError, HeldError,
+        IncompleteError, PastSlotError, SourceError, StoreError,
     };
     #[pymodule_export]
     use super::frame::Frame;

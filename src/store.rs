@@ -28,7 +28,7 @@ pub use coverage::Silence;
 pub use ledger::{RunEnd, RunProgress, RunRow, RunStart, Scope};
 pub use points::{AnsweredChart, SeriesCommit, Stored};
 pub use quarantine::{Outcome, Refused, Requeued};
-pub use quotes::{Holdings, SlotState};
+pub use quotes::{Holdings, Named, SlotState};
 pub use snapshots::SnapshotStore;
 pub use table::{Kind, Table};
 pub use timeseries::{PricesQuery, SeriesHoldings, TimeseriesStore};

@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
+use super::answered::Answered;
 use super::begin::{Asked, run_start};
 use super::compare::{Change, Difference, compare, shown};
-use super::known::Known;
 use super::reader::Reader;
 use super::requeue::rejudged_quotes;
 use super::series::batches;
@@ -274,7 +274,7 @@ async fn replay_points(
     let start = start_of(settings, rules, scope, &row.id, row.started_at);
     rebuilt.begin_run(&start).await?;
     let reader = Reader::new(&settings.vs_currency, Contract::Evolve);
-    let mut known = Known::default();
+    let mut known = Answered::default();
     let mut charts = Vec::new();
     for landed in bodies_of(settings, &committed)? {
         let chart = Chart::of_url(landed.url(), &settings.vs_currency).ok_or_else(|| {

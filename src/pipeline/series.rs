@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
+use super::answered::{Answered, silence};
 use super::arrival::land;
 use super::credits::Credits;
-use super::known::{Known, silence};
 use super::reader::Reader;
 use super::writer::Writer;
 use super::{Observer, Progress};
@@ -116,7 +116,7 @@ pub(super) async fn ask_all(
     writer: &mut Writer,
     credits: &mut Credits<'_>,
     planned: Vec<Chart>,
-    known: &mut Known,
+    known: &mut Answered,
     outcome: &mut Outcome,
     observer: &Observer<'_>,
 ) -> Result<()> {
@@ -240,7 +240,7 @@ pub(super) async fn adopt(
     reader: &Reader,
     resolution: Resolution,
     store: &mut TimeseriesStore,
-    known: &mut Known,
+    known: &mut Answered,
 ) -> Result<(SeriesCommit, u64)> {
     let mut commit = SeriesCommit::default();
     for (run, started_at) in store.orphans(resolution).await? {

@@ -8,9 +8,9 @@ use std::time::Instant;
 use chrono::{DateTime, Utc};
 
 use super::Observer;
+use super::answered::{Answered, Due};
 use super::begin::{run_header, run_start};
 use super::credits::Credits;
-use super::known::{Due, Known};
 use super::reader::Reader;
 use super::report::{RunState, Timings};
 use super::series::{Asking, Outcome, adopt, ask_all};
@@ -36,7 +36,7 @@ pub(super) struct SeriesRun<'a> {
     resolution: Resolution,
     began: Instant,
     store: TimeseriesStore,
-    known: Known,
+    known: Answered,
     reader: Arc<Reader>,
     taken_up: TakenUp,
 }
@@ -72,7 +72,7 @@ impl<'a> SeriesRun<'a> {
             resolution,
             began,
             store,
-            known: Known::default(),
+            known: Answered::default(),
             reader: Arc::new(Reader::new(&settings.vs_currency, settings.contract)),
             taken_up: TakenUp::default(),
         };
@@ -83,7 +83,7 @@ impl<'a> SeriesRun<'a> {
     }
 
     async fn take_up(&mut self) -> Result<()> {
-        self.known = Known {
+        self.known = Answered {
             coverage: self.store.coverage(self.resolution).await?,
             silences: self.store.silences(self.resolution).await?,
         };

@@ -2,7 +2,7 @@
 //! They decide which charts to ask for; `series` asks for them and stores what comes.
 
 use super::Observer;
-use super::known::Due;
+use super::answered::Due;
 use super::reach::{Backfill, recent, share, span};
 use super::series_report::SeriesReport;
 use super::series_run::{Planned, SeriesRun};

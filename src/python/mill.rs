@@ -98,7 +98,7 @@ impl Mill {
         start: Option<InstantArgument>,
         end: Option<InstantArgument>,
         resolution: &str,
-        coins: Option<Vec<String>>,
+        coins: Option<CoinsArgument>,
         refetch: bool,
     ) -> PyResult<Bound<'py, PyAny>> {
         let settings = self.settings(py)?;
@@ -111,15 +111,10 @@ impl Mill {
                 ));
             }
         };
-        let coins: PyResult<Vec<CoinId>> = coins
-            .iter()
-            .flatten()
-            .map(|coin| parsed(py, coin))
-            .collect();
         let wanted = Backfill {
             resolution: parsed(py, resolution)?,
             reach,
-            coins: coins?,
+            coins: coins.map_or_else(Vec::new, |coins| coins.0),
             refetch,
         };
         let report = wait::block_on(py, |stopper| {
@@ -133,33 +128,30 @@ impl Mill {
     fn quotes(&self, py: Python<'_>, at: Option<InstantArgument>) -> PyResult<Frame> {
         let settings = self.settings(py)?;
         let at = at.map(|at| at.0);
-        wait::block_on(py, |_| pipeline::quotes(&settings, at)).map(Frame::from)
+        let read = wait::block_on(py, |_| pipeline::quotes(&settings, at))?;
+        Frame::of(py, read)
     }
 
     #[pyo3(signature = (coins = None, start = None, end = None, *, resolution = "1h", as_of = None))]
     fn prices(
         &self,
         py: Python<'_>,
-        coins: Option<Vec<String>>,
+        coins: Option<CoinsArgument>,
         start: Option<InstantArgument>,
         end: Option<InstantArgument>,
         resolution: &str,
         as_of: Option<InstantArgument>,
     ) -> PyResult<Frame> {
         let settings = self.settings(py)?;
-        let coins: PyResult<Vec<CoinId>> = coins
-            .iter()
-            .flatten()
-            .map(|coin| parsed(py, coin))
-            .collect();
         let wanted = Prices {
-            coins: coins?,
+            coins: coins.map_or_else(Vec::new, |coins| coins.0),
             start: start.map(|start| start.0),
             end: end.map(|end| end.0),
             resolution: parsed(py, resolution)?,
             as_of: as_of.map(|at| at.0),
         };
-        wait::block_on(py, |_| pipeline::prices(&settings, &wanted)).map(Frame::from)
+        let read = wait::block_on(py, |_| pipeline::prices(&settings, &wanted))?;
+        Frame::of(py, read)
     }
 
     #[pyo3(signature = (ids = None, *, rule = None, stored = false))]
@@ -268,6 +260,31 @@ fn as_text(value: &Bound<'_, PyAny>) -> PyResult<Option<String>> {
     Err(PyTypeError::new_err(
         "a setting is a text, a number, a path or a list of texts",
     ))
+}
+
+/// Coins as a list of ids, or as a text of one id or several with commas, as the setting `coins` has them.
+struct CoinsArgument(Vec<CoinId>);
+
+impl<'a, 'py> FromPyObject<'a, 'py> for CoinsArgument {
+    type Error = PyErr;
+
+    fn extract(value: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
+        let texts: Vec<String> = match value.cast::<PyString>() {
+            Ok(text) => {
+                let text: String = text.extract()?;
+                text.split(',').map(|coin| coin.trim().to_owned()).collect()
+            }
+            Err(_) => value.extract()?,
+        };
+        if texts.is_empty() {
+            return Err(PyValueError::new_err(
+                "name at least one coin, or leave `coins` out for all",
+            ));
+        }
+        let coins: PyResult<Vec<CoinId>> =
+            texts.iter().map(|coin| parsed(value.py(), coin)).collect();
+        coins.map(Self)
+    }
 }
 
 /// An instant as a text, a date or a datetime; without a zone it is UTC.

@@ -1,7 +1,7 @@
 //! The time series database as the pipeline sees it.
 //! The statements that write points are in `points`.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -204,7 +204,7 @@ impl TimeseriesStore {
     /// # Errors
     /// [`crate::error::Error::Store`].
     pub async fn coverage(&mut self, resolution: Resolution) -> Result<HashMap<CoinId, Spans>> {
-        coverage::covered(&mut self.0.connection, resolution).await
+        coverage::all(&mut self.0.connection, resolution).await
     }
 
     /// The spans that charts of a resolution left empty though they should have points there, by coin.
@@ -216,6 +216,34 @@ impl TimeseriesStore {
         resolution: Resolution,
     ) -> Result<HashMap<CoinId, Vec<Silence>>> {
         coverage::silences(&mut self.0.connection, resolution).await
+    }
+
+    /// Those of some coins that reach into a span, as they were known at a pin.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Store`].
+    pub async fn coverage_of(
+        &mut self,
+        resolution: Resolution,
+        coins: &[&CoinId],
+        span: Span,
+        pin: i64,
+    ) -> Result<HashMap<CoinId, Spans>> {
+        coverage::of_coins(&mut self.0.connection, resolution, coins, span, pin).await
+    }
+
+    /// Where the coverage of coins (without any, of all coins) begins and ends, as it was known at a pin; a coin that has none
+    /// is left out.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Store`].
+    pub async fn coverage_ends(
+        &mut self,
+        resolution: Resolution,
+        coins: &[CoinId],
+        pin: i64,
+    ) -> Result<BTreeMap<CoinId, Span>> {
+        coverage::ends(&mut self.0.connection, resolution, coins, pin).await
     }
 
     /// When each coin was last asked for at a resolution.
@@ -286,6 +314,19 @@ impl TimeseriesStore {
     pub async fn pin(&mut self, at: DateTime<Utc>) -> Result<Option<i64>> {
         let sql = "select max(id) from landing where committed_at <= $1";
         let rows = self.0.connection.fetch(sql, vec![at.into()]).await?;
+        Ok(rows.first().map(|row| row.int(0)).transpose()?.flatten())
+    }
+
+    /// The newest commit: what is known now. `None` where nothing is.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Store`].
+    pub async fn newest_commit(&mut self) -> Result<Option<i64>> {
+        let rows = self
+            .0
+            .connection
+            .fetch("select max(id) from landing", vec![])
+            .await?;
         Ok(rows.first().map(|row| row.int(0)).transpose()?.flatten())
     }
 

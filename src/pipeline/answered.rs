@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::coingecko::charts::first_midnight;
+use super::reach::is_due;
 use crate::market::CoinId;
 use crate::series::{Resolution, Span, Spans};
 use crate::store::{AnsweredChart, Silence};
@@ -16,7 +16,7 @@ const APART: TimeDelta = TimeDelta::hours(1);
 
 /// What is known of the charts of a resolution, by coin.
 #[derive(Debug, Default)]
-pub(super) struct Known {
+pub(super) struct Answered {
     pub(super) coverage: HashMap<CoinId, Spans>,
     pub(super) silences: HashMap<CoinId, Vec<Silence>>,
 }
@@ -30,7 +30,7 @@ pub(super) struct Due {
     pub(super) waiting: Vec<String>,
 }
 
-impl Known {
+impl Answered {
     /// Takes note of a chart: says whether its span is free of what is covered, believes a silence that another chart has
     /// told too, and covers what the chart can be believed for.
     pub(super) fn mark(&mut self, mut chart: AnsweredChart) -> AnsweredChart {
@@ -88,7 +88,7 @@ impl Known {
             due.waiting.extend(silence(coin, &silent));
             silent.into_iter().for_each(|span| covered.insert(span));
             let mut gaps = covered.gaps_in(span);
-            gaps.retain(|gap| can_hold_a_point(resolution, *gap, span));
+            gaps.retain(|gap| is_due(resolution, *gap, span));
             if !gaps.is_empty() {
                 due.gaps.push((coin.clone(), gaps));
             }
@@ -108,13 +108,4 @@ pub(super) fn silence(coin: &CoinId, empty: &[Span]) -> Option<String> {
     Some(format!(
         "{coin} (CoinGecko gave no points from {first}{more}: asked for again by a run an hour later)"
     ))
-}
-
-/// True for a gap that can hold a point: a day's is at midnight; at the end of what is settled, a step has to pass before
-/// there can be a new one.
-fn can_hold_a_point(resolution: Resolution, gap: Span, span: Span) -> bool {
-    match resolution {
-        Resolution::Day => first_midnight(gap).is_some(),
-        _ => gap.end < span.end || gap.length() >= resolution.step().min(span.length()),
-    }
 }
