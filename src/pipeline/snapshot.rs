@@ -11,6 +11,7 @@ use super::intake::Intake;
 use super::report::{Report, RunState, Timings, Unknown, failed};
 use chrono::{DateTime, Utc};
 
+use super::suggest::{Known, suggest};
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::error::{Error, Result};
@@ -126,14 +127,16 @@ pub(super) fn rebuilt_end(hash: &str, at: DateTime<Utc>) -> RunEnd {
 
 /// Coins that CoinGecko does not know, each with the coin that may have been meant.
 async fn unknown_coins(store: &mut SnapshotStore, coins: &[String]) -> Result<Vec<Unknown>> {
-    let _ = store;
-    Ok(coins
-        .iter()
-        .map(|coin| Unknown {
-            coin: coin.clone(),
-            did_you_mean: None,
-        })
-        .collect())
+    if coins.is_empty() {
+        return Ok(Vec::new());
+    }
+    let names = store.names().await?;
+    let known: Vec<Known> = names.into_iter().map(Known::from).collect();
+    let unknown = coins.iter().map(|coin| Unknown {
+        coin: coin.clone(),
+        did_you_mean: suggest(coin, &known).and_then(|suggestion| suggestion.coin()),
+    });
+    Ok(unknown.collect())
 }
 
 struct Run<'a> {

@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use crate::store::Named;
+
 /// A coin that can be meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Known {
@@ -35,6 +37,26 @@ const ALIKE: f64 = 0.9;
 
 /// The most coins that a suggestion names: 74 coins share one symbol.
 const NAMED: usize = 3;
+
+impl From<Named> for Known {
+    fn from((coin, symbol, name): Named) -> Self {
+        Self {
+            id: coin.to_string(),
+            symbol: Some(symbol),
+            name,
+        }
+    }
+}
+
+impl Suggestion {
+    /// The coin that is most likely meant: of several with one symbol, the first that is known.
+    pub(super) fn coin(self) -> Option<String> {
+        match self.meant {
+            Meant::Id(id) => Some(id),
+            Meant::Symbol(coins) | Meant::Name(coins) => coins.into_iter().next(),
+        }
+    }
+}
 
 impl fmt::Display for Suggestion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

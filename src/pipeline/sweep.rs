@@ -141,9 +141,10 @@ impl Sweep {
         self.page(number)
     }
 
-    /// How many of the top coins there are to receive.
+    /// How many of the top coins there are to receive: a count of all coins below what has come is not believed.
     pub(super) fn expected(&self) -> u64 {
-        self.total.map_or(self.top, |total| self.top.min(total))
+        let count = self.total.map(|total| total.max(self.received()));
+        count.map_or(self.top, |count| self.top.min(count))
     }
 
     /// How many different ones have been received.

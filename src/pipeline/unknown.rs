@@ -109,14 +109,7 @@ struct Meanings {
 
 impl Meanings {
     fn of(stored: &BTreeMap<CoinId, Span>, names: &[Named]) -> Self {
-        let named: Vec<Known> = names
-            .iter()
-            .map(|(coin, symbol, name)| Known {
-                id: coin.to_string(),
-                symbol: Some(symbol.clone()),
-                name: name.clone(),
-            })
-            .collect();
+        let named: Vec<Known> = names.iter().cloned().map(Known::from).collect();
         let has_name: HashSet<&CoinId> = names.iter().map(|(coin, ..)| coin).collect();
         let nameless = stored.keys().filter(|coin| !has_name.contains(coin));
         let nameless: Vec<Known> = nameless
