@@ -6,7 +6,7 @@ use std::path::Path;
 
 use arrow_array::RecordBatch;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::config::Settings;
 use crate::error::{Error, Result};
@@ -35,7 +35,7 @@ pub async fn quotes(settings: &Settings, at: Option<DateTime<Utc>>) -> Result<Re
 }
 
 /// Which prices to read.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Prices {
     /// The coins; empty is all of them.
     pub coins: Vec<CoinId>,
