@@ -1,14 +1,12 @@
 //! The Python module `coinmill._core`: the same verbs as in Rust, sync, with plain dicts out.
 //! One call is one unit of work: it makes its runtime and its connections and drops both. Nothing runs at import.
 
-mod call;
 mod errors;
 mod frame;
 mod mill;
 mod sim;
 mod spawn;
 mod wait;
-mod wire;
 mod worker;
 
 use std::ffi::OsString;
@@ -19,7 +17,8 @@ use pyo3::types::PyString;
 use serde::Serialize;
 
 use crate::config::{Layers, Settings};
-use call::{Answer, Call};
+use crate::remote::call::{Answer, Call};
+use crate::remote::wire;
 
 /// Does a call and gives its answer to Python.
 ///

@@ -1,8 +1,8 @@
 """Python's own SQLite beside coinmill's, on the same files: nothing stale, nothing damaged, no crash.
 
-POSIX locks belong to a process, and closing any descriptor of a file drops all of its locks: two SQLite libraries in one
-process disturb each other. So coinmill works on SQLite files in a process of its own. COINMILL_TEST_ROUNDS says how often
-each scenario is tried.
+POSIX locks belong to a process, and closing any descriptor of a file drops all of its locks: two SQLite libraries in
+one process disturb each other. So coinmill works on SQLite files in a process of its own. COINMILL_TEST_ROUNDS says how
+often each scenario is tried.
 """
 
 from __future__ import annotations

@@ -9,12 +9,12 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyList, PyString, PyTuple};
 
-use super::call::Call;
 use super::errors::to_exception;
 use crate::config::{Layers, Settings};
 use crate::error::Error;
 use crate::market::{Instant, Slot};
 use crate::pipeline::{Backfill, Pick, Prices, Reach};
+use crate::remote::call::Call;
 
 /// See the stub for what users read.
 #[pyclass(frozen, module = "coinmill")]

@@ -13,9 +13,9 @@ use std::time::Duration;
 use pyo3::prelude::*;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use super::call::Answer;
-use super::wire::{self, Order, Request, Said};
 use crate::error::{Error, Result};
+use crate::remote::call::Answer;
+use crate::remote::wire::{self, Order, Request, Said};
 use crate::stop::Stopper;
 
 /// All that a worker runs of Python: neither `site` nor the package, whose imports take longer than most calls.

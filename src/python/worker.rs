@@ -9,10 +9,11 @@ use std::time::Duration;
 use pyo3::prelude::*;
 
 use super::wait::{self, Ended};
-use super::wire::{self, Logged, Order, Request, Said};
 use crate::config::{Layers, Settings};
 use crate::error::{Error, Result};
-use crate::stop::Stopper;
+use crate::remote::call::Answer;
+use crate::remote::wire::{self, Logged, Order, Request, Said};
+use crate::stop::{Stop, Stopper};
 
 /// How often it looks whether its parent lives.
 #[cfg(unix)]
@@ -41,7 +42,7 @@ pub(super) fn _work(py: Python<'_>) -> PyResult<()> {
     })
 }
 
-fn work(request: Request, ending: &Stopper) -> PyResult<Result<super::call::Answer>> {
+fn work(request: Request, ending: &Stopper) -> PyResult<Result<Answer>> {
     let runtime = wait::runtime()?;
     Ok(runtime.block_on(async {
         let layers = Layers::default().with_arguments(request.settings)?;
@@ -56,7 +57,7 @@ fn work(request: Request, ending: &Stopper) -> PyResult<Result<super::call::Answ
 }
 
 /// Returns when the parent asks for the end, has gone, or somebody sends SIGTERM to all that runs on the machine.
-async fn asked(ended: &crate::stop::Stop) {
+async fn asked(ended: &Stop) {
     #[cfg(unix)]
     if let Ok(mut terminate) =
         tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())

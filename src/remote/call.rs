@@ -16,7 +16,7 @@ use crate::stop::Stopper;
 
 /// A verb with its arguments.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) enum Call {
+pub(crate) enum Call {
     Init,
     RunSnapshot { slot: Option<Slot> },
     RunTimeseries { resolution: Resolution },
@@ -33,7 +33,7 @@ pub(super) enum Call {
 
 /// What came of a call.
 #[derive(Debug)]
-pub(super) enum Answer {
+pub(crate) enum Answer {
     /// A value as JSON text, which keeps every number as it was written.
     Json(String),
     /// Rows, with what is to be known about them.
@@ -48,7 +48,7 @@ impl Call {
     ///
     /// The scratch database of a replay does not count: it lies in a new temporary folder, nobody else opens it, and it is
     /// removed with the call.
-    pub(super) fn is_on_sqlite(&self, settings: &Settings) -> bool {
+    pub(crate) fn is_on_sqlite(&self, settings: &Settings) -> bool {
         let owners = [&settings.snapshot_owner_url, &settings.timeseries_owner_url];
         matches!(self, Self::Demo { .. })
             || [&settings.snapshot_url, &settings.timeseries_url]
@@ -58,7 +58,7 @@ impl Call {
     }
 
     /// Does what is asked for. Runs listen to the stopper; anything else can be dropped at any time.
-    pub(super) async fn answer(self, settings: &Settings, stopper: &Stopper) -> Result<Answer> {
+    pub(crate) async fn answer(self, settings: &Settings, stopper: &Stopper) -> Result<Answer> {
         let run = || Observer::none().stopped_by(stopper.listen());
         match self {
             Self::Init => json(&pipeline::init(settings).await?),

@@ -16,21 +16,21 @@ use crate::error::Error;
 
 /// What is asked of a worker. The settings are texts by name, which no environment and no file changes any more.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Request {
-    pub(super) settings: BTreeMap<String, String>,
-    pub(super) call: Call,
+pub(crate) struct Request {
+    pub(crate) settings: BTreeMap<String, String>,
+    pub(crate) call: Call,
 }
 
 /// What a worker is told.
 #[derive(Debug)]
-pub(super) enum Order {
+pub(crate) enum Order {
     Begin(Request),
     Stop,
 }
 
 /// A log record of a worker, for the logger of its parent.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Logged {
+pub(crate) struct Logged {
     level: String,
     target: String,
     message: String,
@@ -41,7 +41,7 @@ pub(super) struct Logged {
 
 /// What a worker says.
 #[derive(Debug)]
-pub(super) enum Said {
+pub(crate) enum Said {
     Log(Logged),
     Done(Answer),
     Failed(Error),
@@ -56,13 +56,13 @@ const ROWS: u8 = b'R';
 const FAILED: u8 = b'F';
 
 /// A worker's first line. Its form never changes, so that every version can read which one another is.
-pub(super) fn greet(to: &mut impl Write, version: &str) -> io::Result<()> {
+pub(crate) fn greet(to: &mut impl Write, version: &str) -> io::Result<()> {
     writeln!(to, "coinmill {version}")?;
     to.flush()
 }
 
 /// The version in a greeting; `None` where it is none, or nobody greets.
-pub(super) fn greeted(from: &mut impl BufRead) -> io::Result<Option<String>> {
+pub(crate) fn greeted(from: &mut impl BufRead) -> io::Result<Option<String>> {
     let mut line = String::new();
     // another program's output may be endless
     from.by_ref().take(100).read_line(&mut line)?;
@@ -73,7 +73,7 @@ pub(super) fn greeted(from: &mut impl BufRead) -> io::Result<Option<String>> {
 }
 
 impl Order {
-    pub(super) fn write(&self, to: &mut impl Write) -> io::Result<()> {
+    pub(crate) fn write(&self, to: &mut impl Write) -> io::Result<()> {
         match self {
             Self::Begin(request) => write_json(to, BEGIN, request)?,
             Self::Stop => write_bytes(to, STOP, &[])?,
@@ -82,7 +82,7 @@ impl Order {
     }
 
     /// The next order; `None` once nobody gives any.
-    pub(super) fn read(from: &mut impl Read) -> io::Result<Option<Self>> {
+    pub(crate) fn read(from: &mut impl Read) -> io::Result<Option<Self>> {
         match read_head(from)? {
             None => Ok(None),
             Some((BEGIN, length)) => read_json(from, length).map(|r| Some(Self::Begin(r))),
@@ -93,7 +93,7 @@ impl Order {
 }
 
 impl Said {
-    pub(super) fn write(&self, to: &mut impl Write) -> io::Result<()> {
+    pub(crate) fn write(&self, to: &mut impl Write) -> io::Result<()> {
         match self {
             Self::Log(logged) => write_json(to, LOG, logged)?,
             Self::Failed(error) => write_json(to, FAILED, error)?,
@@ -107,7 +107,7 @@ impl Said {
     }
 
     /// The next thing said; `None` at the end.
-    pub(super) fn read(from: &mut impl Read) -> io::Result<Option<Self>> {
+    pub(crate) fn read(from: &mut impl Read) -> io::Result<Option<Self>> {
         let Some((kind, length)) = read_head(from)? else {
             return Ok(None);
         };
@@ -149,7 +149,7 @@ impl From<&log::Record<'_>> for Logged {
 
 impl Logged {
     /// Hands the record to this process's logger, as if it had been written here.
-    pub(super) fn log(&self) {
+    pub(crate) fn log(&self) {
         log::logger().log(
             &log::Record::builder()
                 .level(self.level.parse().unwrap_or(log::Level::Warn))
@@ -177,6 +177,9 @@ fn read_arrow(from: &mut impl Read, length: u64) -> io::Result<RecordBatch> {
         .ok_or(io::ErrorKind::UnexpectedEof)?
         .map_err(io::Error::other)?;
     io::copy(reader.get_mut(), &mut io::sink())?;
+    if reader.get_ref().limit() > 0 {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
     Ok(batch)
 }
 
