@@ -280,7 +280,7 @@ impl Layers {
     }
 }
 
-fn env_name(name: &str) -> String {
+pub(super) fn env_name(name: &str) -> String {
     format!("COINMILL_{}", name.to_ascii_uppercase())
 }
 

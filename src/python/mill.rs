@@ -7,10 +7,10 @@ use std::str::FromStr;
 use chrono::{DateTime, Utc};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyDict, PyList, PyString, PyTuple};
+use pyo3::types::{PyBool, PyDict, PyList, PyString, PyTuple, PyType};
 
 use super::errors::to_exception;
-use crate::config::{Layers, Settings};
+use crate::config::{Layers, Portable, Settings, resolve_with};
 use crate::error::Error;
 use crate::market::{Instant, Slot};
 use crate::pipeline::{Backfill, Pick, Prices, Reach};
@@ -20,6 +20,8 @@ use crate::remote::call::Call;
 #[pyclass(frozen, module = "coinmill")]
 pub(super) struct Mill {
     given: BTreeMap<String, String>,
+    /// What a pickle left out, and has to be set outside.
+    needs: BTreeMap<String, String>,
 }
 
 #[pymethods]
@@ -33,16 +35,40 @@ impl Mill {
                 given.insert(name.extract()?, text);
             }
         }
-        let mill = Self { given };
-        mill.settings(py)?;
-        Ok(mill)
+        Self::new_with(py, given, BTreeMap::new())
     }
 
-    fn __getnewargs_ex__<'py>(
-        &self,
-        py: Python<'py>,
-    ) -> PyResult<(Bound<'py, PyTuple>, BTreeMap<String, String>)> {
-        Ok((PyTuple::empty(py), self.given.clone()))
+    /// What a pickle calls: the secrets come from the environment or the file here, or it is an error.
+    #[classmethod]
+    fn _restored(
+        _cls: &Bound<'_, PyType>,
+        py: Python<'_>,
+        given: BTreeMap<String, String>,
+        needs: BTreeMap<String, String>,
+    ) -> PyResult<Self> {
+        Self::new_with(py, given, needs)
+    }
+
+    #[expect(clippy::type_complexity, reason = "the shape that pickle asks for")]
+    fn __reduce__<'py>(
+        slf: &Bound<'py, Self>,
+    ) -> PyResult<(
+        Bound<'py, PyAny>,
+        (BTreeMap<String, String>, BTreeMap<String, String>),
+    )> {
+        let mill = slf.get();
+        let (_, settings) = mill.settings(slf.py())?;
+        let Portable { given, needs } = Portable::of(&mill.given, &settings);
+        Ok((slf.get_type().getattr("_restored")?, (given, needs)))
+    }
+
+    // nothing of a mill can be changed: in this process a copy is the same, with its secrets
+    fn __copy__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    fn __deepcopy__(slf: Py<Self>, _memo: &Bound<'_, PyAny>) -> Py<Self> {
+        slf
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
@@ -173,11 +199,21 @@ impl Mill {
 }
 
 impl Mill {
+    fn new_with(
+        py: Python<'_>,
+        given: BTreeMap<String, String>,
+        needs: BTreeMap<String, String>,
+    ) -> PyResult<Self> {
+        let mill = Self { given, needs };
+        mill.settings(py)?;
+        Ok(mill)
+    }
+
     /// The environment and the file are read at each call: another process may have others.
     fn settings(&self, py: Python<'_>) -> PyResult<(Layers, Settings)> {
         let settings = || {
             let layers = Layers::gather(self.given.clone())?;
-            let settings = Settings::resolve(&layers)?;
+            let settings = resolve_with(&self.needs, &layers)?;
             Ok((layers, settings))
         };
         settings().map_err(|error| to_exception(py, &error))
