@@ -4,7 +4,6 @@
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::Duration;
 
 use pyo3::prelude::*;
 
@@ -17,7 +16,7 @@ use crate::stop::{Stop, Stopper};
 
 /// How often it looks whether its parent lives.
 #[cfg(unix)]
-const PARENT: Duration = Duration::from_millis(250);
+const PARENT: std::time::Duration = std::time::Duration::from_millis(250);
 
 /// Does the one call that is asked for over standard input, and ends the process.
 #[pyfunction]
