@@ -100,6 +100,15 @@ def test_a_worker_has_its_own_group_and_shows_no_key(
     assert not children()
 
 
+def test_a_worker_imports_the_extension_and_nothing_besides() -> None:
+    code = (
+        "import sys; sys.path.append(sys.argv[1]); import _core;"
+        "print({'coinmill', 'json', 'logging', 'site'} & set(sys.modules))"
+    )
+    command = [sys.executable, "-I", "-S", "-c", code, str(Path(coinmill.__file__).parent)]
+    assert subprocess.run(command, check=True, capture_output=True, text=True).stdout == "set()\n"
+
+
 def test_a_killed_worker_is_an_error_that_says_so(stalled: coinmill.Mill, sim: coinmill.Sim) -> None:
     with under_way(stalled, sim) as (worker, raised):
         os.kill(worker, signal.SIGKILL)

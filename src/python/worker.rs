@@ -43,7 +43,7 @@ pub(super) fn _work(py: Python<'_>) -> PyResult<()> {
 
 fn work(request: Request, ending: &Stopper) -> PyResult<Result<Answer>> {
     let runtime = wait::runtime()?;
-    Ok(runtime.block_on(async {
+    let outcome = runtime.block_on(async {
         let layers = Layers::default().with_arguments(request.settings)?;
         let settings = Settings::resolve(&layers)?;
         let (stopper, ended) = (Stopper::default(), ending.listen());
@@ -52,7 +52,10 @@ fn work(request: Request, ending: &Stopper) -> PyResult<Result<Answer>> {
             Ended::Done(outcome) | Ended::Asked((), Some(outcome)) => outcome,
             Ended::Asked((), None) => Err(Error::stopped()),
         }
-    }))
+    });
+    // a thread that dropped work left busy must not keep the process
+    runtime.shutdown_background();
+    Ok(outcome)
 }
 
 /// Returns when the parent asks for the end, has gone, or somebody sends SIGTERM to all that runs on the machine.
