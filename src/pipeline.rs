@@ -1,11 +1,13 @@
 //! The runs: what to ask, land, judge and commit, in which order, and what came of it.
 //! Everything left of the commit can be repeated freely; the commit is the only effect.
 
+mod account;
 mod arrival;
 mod begin;
 mod compare;
 mod credits;
 mod gather;
+mod holding;
 mod intake;
 mod quarantine;
 mod reach;
@@ -28,7 +30,7 @@ pub use quarantine::{Pick, Quarantined, RefusedId, quarantine};
 pub use reach::{Backfill, Reach};
 pub use read::{Exported, Prices, export_parquet, prices, quotes};
 pub use replay::{Replay, replay};
-pub use report::{Report, RunState, Timings};
+pub use report::{Report, RunState, Timings, Unknown};
 pub use requeue::{RequeueReport, StillRefused, requeue};
 pub use series_report::SeriesReport;
 pub use snapshot::run_snapshot;

@@ -1,10 +1,12 @@
 //! The databases: one face, two backends. All SQL of the product is below this folder, in `migrations/` or in `db-init/`.
 //! What to store and when is the pipeline's decision.
 
+mod account;
 mod coins;
 mod commit;
 mod connection;
 mod copy;
+mod currency;
 mod desk;
 mod fault;
 mod ledger;
@@ -19,6 +21,7 @@ mod timeseries;
 mod trace;
 mod value;
 
+pub use account::{Account, Missing, RefusedCoin};
 pub use commit::{QuoteRow, RefusedRow, SnapshotCommit};
 pub use ledger::{RunEnd, RunRow, RunStart, Scope};
 pub use points::{AnsweredChart, SeriesCommit, Stored};

@@ -22,10 +22,14 @@ mod budget;
 mod columns;
 #[path = "snapshot/faults.rs"]
 mod faults;
+#[path = "snapshot/named.rs"]
+mod named;
 #[path = "snapshot/names.rs"]
 mod names;
 #[path = "snapshot/quarantine.rs"]
 mod quarantine;
+#[path = "snapshot/refused.rs"]
+mod refused;
 #[path = "snapshot/slots.rs"]
 mod slots;
 #[path = "snapshot/whole.rs"]

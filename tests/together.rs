@@ -17,6 +17,8 @@ mod support;
 #[path = "support/series.rs"]
 mod series;
 
+#[path = "together/currency.rs"]
+mod currency;
 #[path = "together/readers.rs"]
 mod readers;
 #[path = "together/resolutions.rs"]

@@ -29,8 +29,26 @@ class Drift(TypedDict):
     last_seen: str
 
 
+class RefusedCoin(TypedDict):
+    """A coin that is not stored because the setting ``refuse`` names a rule that it breaks."""
+
+    coin: str
+    rule: str
+
+
+class UnknownCoin(TypedDict):
+    """A coin asked for by id that CoinGecko does not know, and the stored coin that may have been meant."""
+
+    coin: str
+    did_you_mean: str | None
+
+
 class RunReport(TypedDict):
-    """What came of a run. Counts are of coins."""
+    """What came of a run. Counts are of coins.
+
+    ``missing`` names what was asked for and is not stored, with the reason; a coin whose record was refused is missing.
+    Coins in ``refused`` (by your own settings) and in ``unknown`` are not missing.
+    """
 
     run: str
     kind: Literal["snapshot"]
@@ -43,6 +61,8 @@ class RunReport(TypedDict):
     stored: int
     repeated: int
     missing: list[str]
+    refused: list[RefusedCoin]
+    unknown: list[UnknownCoin]
     calls: int
     reused: int
     score: float | None

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use crate::config::{DatabaseUrl, Settings};
 use crate::market::{Measure, Quote};
-use crate::pipeline::{Exported, Report, SeriesReport, Status};
+use crate::pipeline::{Exported, Report, SeriesReport, Status, Unknown};
 use crate::store::RunRow;
 
 /// What `init` says.
@@ -46,21 +46,38 @@ impl Ready {
 /// What came of a run.
 pub(super) fn report(report: &Report) -> String {
     let mut text = format!("snapshot {}  {}\n", report.slot, report.state);
-    if report.stored == 0
+    let is_known = report.stored == 0
         && report.calls == 0
         && report.error.is_none()
-        && report.missing.is_empty()
-    {
+        && report.missing.is_empty();
+    if is_known {
         let _infallible = writeln!(
             text,
             "  all {} coins were stored already: nothing stored twice, no call spent",
             report.accepted
         );
-        return text;
     }
     let mut line = |name: &str, value: String| {
         let _infallible = writeln!(text, "  {name:<9} {value}");
     };
+    for Unknown { coin, did_you_mean } in &report.unknown {
+        let meant = did_you_mean.as_ref();
+        let meant = meant.map_or_else(String::new, |id| format!(": did you mean {id}?"));
+        line("unknown", format!("CoinGecko knows no {coin}{meant}"));
+    }
+    if !report.refused.is_empty() {
+        let coins = report.refused.iter();
+        let coins: Vec<String> = coins
+            .map(|refused| format!("{} ({})", refused.coin, refused.rule))
+            .collect();
+        line(
+            "left out",
+            format!("{}: as `refuse` says", coins.join(", ")),
+        );
+    }
+    if is_known {
+        return text;
+    }
     let refused = if report.rejected == 0 {
         String::new()
     } else {
@@ -185,9 +202,15 @@ pub(super) fn exported(exported: &Exported, folder: &Path) -> String {
         files,
         quotes,
         points,
+        absent,
     } = exported;
+    let without = absent.as_ref().map_or_else(String::new, |absent| {
+        format!(
+            "\n  no prices: there is no database {absent} yet, `coinmill run timeseries` makes it"
+        )
+    });
     format!(
-        "{quotes} quotes and {points} price points in {files} files under {}",
+        "{quotes} quotes and {points} price points in {files} files under {}{without}",
         folder.display()
     )
 }

@@ -2,11 +2,12 @@
 //! Pure. Whether a point can be believed is judged here too, since a chart has no other fields to judge by.
 
 mod points;
+mod stamps;
 mod wire;
 
 use std::collections::HashMap;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use serde::de::IgnoredAny;
 use url::Url;
 
@@ -25,12 +26,6 @@ const HOURLY_DAYS: u32 = 90;
 
 /// The shortest range that we ask for: one of a day or less that ends now is answered five-minutely.
 const SHORTEST_RANGE: i64 = 2 * 86_400;
-
-/// A range that ends within so long of now is closed by the live point.
-const LIVE_EDGE: TimeDelta = TimeDelta::minutes(5);
-
-/// The oldest that a live point can be: 29 minutes were seen.
-const LIVE_AGE: TimeDelta = TimeDelta::hours(1);
 
 /// The endpoint, as reports name it.
 pub const ENDPOINT: &str = "/coins/{id}/market_chart";
@@ -126,24 +121,6 @@ impl Chart {
         Some(Self {
             coin: CoinId::from_source(coin),
             window,
-        })
-    }
-
-    /// The stamp of the live point, which closes a window that ends now: it has whole seconds, and was up to half an hour
-    /// old, so just after an hour it can lie before what is settled.
-    fn live_stamp(&self, made_at: DateTime<Utc>, last: Option<i64>) -> Option<i64> {
-        let now = made_at.timestamp_millis();
-        let ends_now = match self.window {
-            Window::Hourly { to, .. } => to * 1000 >= now - LIVE_EDGE.num_milliseconds(),
-            Window::LastDay | Window::Daily { .. } => true,
-        };
-        let step = match self.window {
-            Window::Daily { .. } => days(1),
-            _ => i64::MAX,
-        };
-        last.filter(|ts| {
-            let age = now.saturating_sub(*ts);
-            ends_now && ts % 1000 == 0 && ts % step != 0 && age < LIVE_AGE.num_milliseconds()
         })
     }
 
@@ -343,15 +320,21 @@ pub fn parse(body: &[u8], chart: &Chart, made_at: DateTime<Utc>) -> Result<Point
         .collect();
     stamps.sort_unstable();
     stamps.dedup();
-    if let Some(spacing) = odd_spacing(&stamps, resolution) {
+    if let Some(spacing) = stamps::odd_spacing(&stamps, resolution) {
         let found = format!("{spacing} ms between points, asked for {resolution}");
         return Ok(Points {
             drift,
             ..whole(&rules::WRONG_GRANULARITY, found)
         });
     }
-    let live = chart.live_stamp(made_at, prices.last().map(|(ts, _)| *ts));
-    let last = prices.len() - usize::from(live.is_some());
+    let ends = match chart.window {
+        Window::Hourly { to, .. } => Some(to * 1000),
+        Window::LastDay | Window::Daily { .. } => None,
+    };
+    let ends_live = prices
+        .last()
+        .is_some_and(|(ts, _)| stamps::is_live(resolution, ends, made_at, *ts));
+    let last = prices.len() - usize::from(ends_live);
     let span = chart.span_of(made_at, stamps.first().copied());
     let mut parsed = Points {
         span,
@@ -371,8 +354,9 @@ pub fn parse(body: &[u8], chart: &Chart, made_at: DateTime<Utc>) -> Result<Point
         if !span.contains(p.0) {
             continue;
         }
-        let judged =
-            point(p.0, p.1, m.1, v.1).and_then(|point| match kept.insert(point.ts, point) {
+        let judged = stamps::on_grid(resolution, p.0)
+            .and_then(|()| point(p.0, p.1, m.1, v.1))
+            .and_then(|point| match kept.insert(point.ts, point) {
                 Some(first) if first != point => {
                     kept.insert(point.ts, first);
                     let found = point.ts.to_string();
@@ -388,28 +372,6 @@ pub fn parse(body: &[u8], chart: &Chart, made_at: DateTime<Utc>) -> Result<Point
     parsed.points.extend(kept.into_values());
     parsed.points.sort_unstable_by_key(|point| point.ts);
     Ok(parsed)
-}
-
-/// The spacing that says that a chart is not of a resolution, if there is one. Two stamps tell little, since one may be the
-/// live point and coins can be silent for hours; but two midnights are a daily chart's.
-fn odd_spacing(stamps: &[i64], resolution: Resolution) -> Option<i64> {
-    let step = resolution.step();
-    let mut spacings: Vec<i64> = stamps
-        .windows(2)
-        .filter_map(|pair| Some(pair.get(1)? - pair.first()?))
-        .collect();
-    let middle = spacings.len() / 2;
-    match spacings.len() {
-        0 => None,
-        1 => {
-            let daily = resolution != Resolution::Day && stamps.iter().all(|ts| ts % days(1) == 0);
-            spacings.first().copied().filter(|_| daily)
-        }
-        _ => {
-            let median = *spacings.select_nth_unstable(middle).1;
-            Some(median).filter(|median| !(step / 2..=step * 2).contains(median))
-        }
-    }
 }
 
 /// The most characters of a refused body that are kept beside the reason: the body itself is in the landing.

@@ -1,7 +1,7 @@
 //! From bodies to what a snapshot stores: each coin once, judged, with the body that it came from.
 //! Pure: bodies in, rows out. The first record of a coin counts; later ones are repetitions.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::coingecko;
 use crate::contract::{Contract, Drifts};
@@ -18,15 +18,44 @@ pub(super) struct Body {
     pub(super) bytes: Vec<u8>,
     /// The record from which on the page reaches beyond the top that was asked for.
     pub(super) surplus_from: usize,
-    /// True where a record without a coin can only be one that was asked for by name.
-    pub(super) keeps_nameless: bool,
+    /// True for a page of the top coins, false for coins by name.
+    pub(super) is_page: bool,
+}
+
+/// How a coin was refused, over the bodies of a slot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Refusal {
+    /// The rules that refuse it.
+    pub(super) rules: String,
+    /// True where only the user's own settings refuse it.
+    pub(super) is_by_choice: bool,
+    /// How many bodies of the slot it was refused in.
+    pub(super) bodies: u32,
+    /// True where the last of them was a page that was refused whole.
+    pub(super) is_of_a_whole_body: bool,
+}
+
+/// What one body gave.
+#[derive(Debug, Default)]
+pub(super) struct Taken {
+    /// The coins of its records, in order; `None` where a record does not name one.
+    pub(super) coins: Vec<Option<CoinId>>,
+    /// The rules that refuse the records without a coin.
+    pub(super) nameless: Vec<String>,
+    /// True for a page of which the program's rules refuse every record: such a body answers for nothing.
+    pub(super) is_refused_whole: bool,
 }
 
 /// What the bodies of a slot hold.
 #[derive(Default)]
 pub(super) struct Gathered {
     pub(super) accepted: Vec<Accepted>,
+    /// Records that are refused and not in quarantine yet.
     pub(super) refused: Vec<RefusedRow>,
+    /// Coins that were refused and have not been accepted from any other body.
+    pub(super) refusals: BTreeMap<CoinId, Refusal>,
+    /// Records in quarantine already, as body and place.
+    quarantined: HashSet<(String, u64)>,
     pub(super) quality: Quality,
     pub(super) repeated: u64,
     /// Fields that are not as they are known to be.
@@ -44,16 +73,21 @@ pub(super) struct Accepted {
 }
 
 impl Gathered {
-    /// Begins with the coins that the slot holds already, and their warnings.
-    pub(super) fn holding(stored: impl IntoIterator<Item = CoinId>, quality: Quality) -> Self {
+    /// Begins with the coins that the slot holds already and their warnings, and with its records in quarantine.
+    pub(super) fn holding(
+        stored: impl IntoIterator<Item = CoinId>,
+        quality: Quality,
+        quarantined: HashSet<(String, u64)>,
+    ) -> Self {
         Self {
             taken: stored.into_iter().collect(),
             quality,
+            quarantined,
             ..Self::default()
         }
     }
 
-    /// Judges one body and returns the coins of its records, in order.
+    /// Judges one body and takes what it gives.
     ///
     /// # Errors
     /// [`crate::error::Error::Source`] when the body is no page of quotes; [`crate::error::Error::Data`] when it breaks a
@@ -64,7 +98,7 @@ impl Gathered {
         named: &HashSet<CoinId>,
         rules: &Rules,
         contract: Contract,
-    ) -> Result<Vec<Option<CoinId>>> {
+    ) -> Result<Taken> {
         let index = self.bodies;
         let context = Context {
             answered_at: body.landed.sent_at(),
@@ -79,44 +113,96 @@ impl Gathered {
             return Err(breach);
         }
         self.bodies += 1;
-        let mut coins = Vec::with_capacity(records.len());
-        let mut here = HashSet::new();
+        let mut taken = Taken::default();
+        let mut here: HashMap<CoinId, Refusal> = HashMap::new();
+        let mut seen = HashSet::new();
+        let mut usable = false;
         for (place, record) in records.into_iter().enumerate() {
             let coin = record.id.map(CoinId::from_source);
-            let asked_for = coin
-                .as_ref()
-                .map_or(body.keeps_nameless, |coin| named.contains(coin));
+            // what was refused on a page is asked for by its id
+            let asked_for = coin.as_ref().map_or(!body.is_page, |coin| {
+                named.contains(coin) || self.refusals.contains_key(coin)
+            });
             if place >= body.surplus_from && !asked_for {
                 continue;
             }
-            coins.push(coin.clone());
+            taken.coins.push(coin.clone());
             if let Some(coin) = &coin
-                && (self.taken.contains(coin) || !here.insert(coin.clone()))
+                && (self.taken.contains(coin) || !seen.insert(coin.clone()))
             {
                 self.repeated += 1;
+                usable = true;
                 continue;
             }
             let (quote, findings) = judged(record.quote, &context);
-            self.quality.count(&findings);
-            match quote {
-                Some(quote) => self.accept(quote, &findings, index),
-                None => self
-                    .refused
-                    .push(refused(index, place, coin, record.raw, &findings)),
+            if let Some(quote) = quote {
+                usable = true;
+                self.quality.count(&findings);
+                self.accept(quote, &findings, index);
+                continue;
+            }
+            let rejects = || {
+                findings
+                    .iter()
+                    .filter(|found| found.verdict == Verdict::Reject)
+            };
+            let names: Vec<&str> = rejects().map(|found| found.rule.name).collect();
+            let is_by_choice = rejects().all(|found| found.rule.verdict == Verdict::Warn);
+            usable |= is_by_choice;
+            match &coin {
+                None => taken.nameless.push(names.join(", ")),
+                Some(coin) => {
+                    let before = self.refusals.get(coin).map_or(0, |before| before.bodies);
+                    here.insert(
+                        coin.clone(),
+                        Refusal {
+                            rules: names.join(", "),
+                            is_by_choice,
+                            bodies: before + 1,
+                            is_of_a_whole_body: false,
+                        },
+                    );
+                }
+            }
+            let row = refused(index, place, coin, record.raw, &findings);
+            if !self
+                .quarantined
+                .contains(&(body.landed.path.clone(), place as u64))
+            {
+                self.quality.count(&findings);
+                self.refused.push(row);
             }
         }
-        Ok(coins)
+        taken.is_refused_whole = body.is_page && !taken.coins.is_empty() && !usable;
+        for refusal in here.values_mut() {
+            refusal.is_of_a_whole_body = taken.is_refused_whole;
+        }
+        self.refusals.extend(here);
+        Ok(taken)
     }
 
     /// Takes a quote of a body.
     pub(super) fn accept(&mut self, quote: Quote, findings: &[Finding], body: usize) {
         self.taken.insert(quote.id.clone());
+        self.refusals.remove(&quote.id);
         let warnings = findings.iter().map(|finding| finding.rule.name).collect();
         self.accepted.push(Accepted {
             quote,
             warnings,
             body,
         });
+    }
+
+    /// Takes note of a coin whose record came in a way that cannot be told from others.
+    pub(super) fn refuse(&mut self, coin: CoinId, rules: &str) {
+        let bodies = self.refusals.get(&coin).map_or(0, |before| before.bodies);
+        let refusal = Refusal {
+            rules: rules.to_owned(),
+            is_by_choice: false,
+            bodies: bodies + 1,
+            is_of_a_whole_body: false,
+        };
+        self.refusals.insert(coin, refusal);
     }
 
     /// True for a coin that is stored already, or accepted.

@@ -5,9 +5,11 @@ use std::collections::HashSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::account::{Nameless, Received, Tally};
 use super::arrival::land;
 use super::credits::Credits;
 use super::gather::{Body, Gathered};
+use super::holding::{Stored, Wanted};
 use super::sweep::Sweep;
 use super::{Observer, Progress};
 use crate::clock::Clock;
@@ -19,7 +21,7 @@ use crate::landing::{self, Landed, RunFolder, RunHeader};
 use crate::market::{CoinId, Quote, Slot};
 use crate::quality::{Quality, Rules};
 use crate::stop::Stop;
-use crate::store::SnapshotStore;
+use crate::store::{SlotState, SnapshotStore};
 
 /// How long after its end a slot may still be answered for, by a run that began in time.
 const GRACE: TimeDelta = TimeDelta::minutes(5);
@@ -35,6 +37,7 @@ pub(super) struct Intake<'a> {
     header: RunHeader,
     rules: Rules,
     client: Client,
+    wanted: Wanted,
     pages: Vec<Page>,
     /// Where this run lands; made before its first call.
     folder: Option<RunFolder>,
@@ -44,11 +47,14 @@ pub(super) struct Intake<'a> {
     pub(super) bodies: Vec<Landed>,
     pub(super) gathered: Gathered,
     pub(super) sweep: Sweep,
-    /// Coins that a request by name has been answered for: a coin that the source does not know stays away however often it
-    /// is asked for.
+    /// Coins that a request by name has been answered without: a coin that the source does not know stays away however
+    /// often it is asked for.
     asked: HashSet<CoinId>,
     /// Coins asked for by name that have been received.
-    pub(super) named: HashSet<CoinId>,
+    named: HashSet<CoinId>,
+    nameless: Nameless,
+    /// What earlier runs of the slot have asked for a second time.
+    asked_again: Vec<String>,
 }
 
 impl<'a> Intake<'a> {
@@ -61,7 +67,8 @@ impl<'a> Intake<'a> {
         rules: Rules,
         stop: Stop,
     ) -> Result<Self> {
-        let pages = coingecko::pages(settings.top);
+        let wanted = Wanted::of(settings, None);
+        let pages = coingecko::pages(wanted.top);
         Ok(Self {
             settings,
             clock,
@@ -69,7 +76,8 @@ impl<'a> Intake<'a> {
             header,
             rules,
             client: Client::new(settings, clock, stop)?,
-            sweep: Sweep::new(settings.top, pages.clone()),
+            sweep: Sweep::new(wanted.top, pages.clone()),
+            wanted,
             pages,
             folder: None,
             reused: 0,
@@ -77,7 +85,46 @@ impl<'a> Intake<'a> {
             gathered: Gathered::default(),
             asked: HashSet::new(),
             named: HashSet::new(),
+            nameless: Nameless::new(),
+            asked_again: Vec::new(),
         })
+    }
+
+    /// How many coins by market cap the slot is to hold, or as many as there are.
+    pub(super) fn top(&self) -> u32 {
+        self.wanted.top
+    }
+
+    /// What the slot has to answer for by now.
+    pub(super) fn tally(&self) -> Tally {
+        self.received().tally()
+    }
+
+    fn received(&self) -> Received<'_> {
+        Received {
+            wanted: &self.wanted,
+            sweep: &self.sweep,
+            gathered: &self.gathered,
+            nameless: &self.nameless,
+            asked: &self.asked,
+            came: &self.named,
+            asked_again: &self.asked_again,
+        }
+    }
+
+    /// True where not a single record came, of whatever quality.
+    pub(super) fn is_empty(&self) -> bool {
+        self.sweep.received() == 0 && self.named.is_empty() && self.gathered.refusals.is_empty()
+    }
+
+    /// Drops what came beyond the top: more comes than was asked for when pages are read again.
+    pub(super) fn keep_top(&mut self, stored: &[Quote]) {
+        let named: HashSet<CoinId> = self.wanted.coins.iter().cloned().collect();
+        let within = self.named.iter().filter(|coin| self.sweep.holds(coin));
+        let held = stored.iter().filter(|quote| !named.contains(&quote.id));
+        let held = held.count() + within.count();
+        let top = usize::try_from(self.sweep.expected()).unwrap_or(usize::MAX);
+        self.gathered.keep_largest(top.saturating_sub(held), &named);
     }
 
     /// Calls sent so far.
@@ -107,15 +154,24 @@ impl<'a> Intake<'a> {
     /// [`Error::Data`] where one of them breaks a frozen contract. A body that cannot be read any more is asked for again.
     pub(super) fn begin_with(
         &mut self,
-        stored: &[Quote],
+        slot: &Stored,
         quality: Quality,
         landed: Vec<Landed>,
     ) -> Result<()> {
-        self.gathered = Gathered::holding(stored.iter().map(|quote| quote.id.clone()), quality);
+        self.wanted = Wanted::of(self.settings, slot.state.as_ref());
+        self.pages = coingecko::pages(self.wanted.top);
+        self.sweep = Sweep::new(self.wanted.top, self.pages.clone());
+        if let Some(SlotState { account, .. }) = &slot.state {
+            let unknown = account.unknown.iter().cloned();
+            self.asked.extend(unknown.map(CoinId::from_source));
+            self.asked_again.clone_from(&account.asked_again);
+        }
+        let held = slot.quotes.iter().map(|quote| quote.id.clone());
+        self.gathered = Gathered::holding(held, quality, slot.quarantined.clone());
         for landed in landed {
             let path = landed.path.clone();
             let taken = landing::read(&self.settings.landing_dir, &landed)
-                .and_then(|bytes| self.take(landed, bytes));
+                .and_then(|bytes| self.take(landed, bytes, false));
             match taken {
                 Ok(()) => self.reused += 1,
                 Err(error) if self.is_breached() => return Err(error),
@@ -123,9 +179,9 @@ impl<'a> Intake<'a> {
             }
         }
         self.sweep.doubt();
-        let held = stored.iter().map(|quote| quote.id.clone());
+        let held = slot.quotes.iter().map(|quote| quote.id.clone());
         let (named, others): (Vec<CoinId>, Vec<CoinId>) =
-            held.partition(|coin| self.settings.coins.contains(coin));
+            held.partition(|coin| self.wanted.coins.contains(coin));
         self.named.extend(named);
         self.sweep.know(others);
         Ok(())
@@ -162,8 +218,9 @@ impl<'a> Intake<'a> {
             .collect())
     }
 
-    /// Reads one body into what has been received.
-    fn take(&mut self, landed: Landed, bytes: Vec<u8>) -> Result<()> {
+    /// Reads one body into what has been received. A page of which every record is refused is an answer only to the run
+    /// that asked for it: to any later one it must not stand in the way of a good one.
+    fn take(&mut self, landed: Landed, bytes: Vec<u8>, is_fresh: bool) -> Result<()> {
         let url = landed.url().to_owned();
         let vs_currency = &self.settings.vs_currency;
         let asked_for = |page: &Page| self.client.url(&coingecko::page(vs_currency, *page)) == url;
@@ -172,9 +229,9 @@ impl<'a> Intake<'a> {
             .headers
             .get("total")
             .and_then(|total| total.parse::<u64>().ok());
-        let named: HashSet<CoinId> = self.settings.coins.iter().cloned().collect();
+        let named: HashSet<CoinId> = self.wanted.coins.iter().cloned().collect();
         let asked = coingecko::asked_ids(&url);
-        let top = self.settings.top;
+        let top = self.wanted.top;
         let surplus_from = match page {
             Some(page) => (top - (page.ranks().0 - 1).min(top)) as usize,
             // a body of another selection gives what was asked for by name
@@ -184,22 +241,37 @@ impl<'a> Intake<'a> {
             landed,
             bytes,
             surplus_from,
-            keeps_nameless: asked.is_some(),
+            is_page: page.is_some() || asked.is_none(),
         };
         let contract = self.settings.contract;
-        let coins = self.gathered.add(&body, &named, &self.rules, contract)?;
-        self.named.extend(
-            coins
-                .iter()
-                .flatten()
-                .filter(|coin| named.contains(coin))
-                .cloned(),
-        );
-        if page.is_some() {
-            self.sweep.note(page, total, coins);
-        }
-        self.asked.extend(asked.into_iter().flatten());
+        let taken = self.gathered.add(&body, &named, &self.rules, contract)?;
         self.bodies.push(body.landed);
+        if taken.is_refused_whole && !is_fresh {
+            let refusals = &mut self.gathered.refusals;
+            refusals.retain(|_, refusal| !refusal.is_of_a_whole_body);
+            return Ok(());
+        }
+        let came: HashSet<&CoinId> = taken.coins.iter().flatten().collect();
+        let received = came.iter().filter(|coin| named.contains(**coin));
+        self.named.extend(received.map(|coin| (*coin).clone()));
+        let absent = asked.into_iter().flatten();
+        let absent: Vec<CoinId> = absent.filter(|coin| !came.contains(coin)).collect();
+        match taken.nameless.first() {
+            // one of them may have come under an id that cannot be read
+            Some(rules) if page.is_none() => absent
+                .into_iter()
+                .for_each(|coin| self.gathered.refuse(coin, rules)),
+            _ => self.asked.extend(absent),
+        }
+        if let Some(page) = page {
+            let (rules, reads) = self.nameless.entry(page.number).or_default();
+            *rules = taken.nameless;
+            *reads += 1;
+            self.sweep.note(Some(page), total, taken.coins);
+            if taken.is_refused_whole {
+                self.sweep.note_refused(page.number);
+            }
+        }
         Ok(())
     }
 
@@ -219,17 +291,39 @@ impl<'a> Intake<'a> {
                 .await?;
             self.observe(observer);
         }
-        let waiting = |coin: &&CoinId| !self.named.contains(*coin) && !self.asked.contains(*coin);
-        let absent: Vec<CoinId> = self
-            .settings
-            .coins
-            .iter()
-            .filter(waiting)
-            .cloned()
-            .collect();
+        let waiting = |coin: &&CoinId| {
+            !self.named.contains(*coin)
+                && !self.asked.contains(*coin)
+                && !self.gathered.refusals.contains_key(*coin)
+        };
+        let absent: Vec<CoinId> = self.wanted.coins.iter().filter(waiting).cloned().collect();
         for (request, _) in coingecko::by_ids(&vs_currency, &absent) {
             self.ask(store, &request).await?;
             self.observe(observer);
+        }
+        self.look_again(store).await
+    }
+
+    /// Asks once more for what was refused: what is wrong in one reply may be right in the next.
+    async fn look_again(&mut self, store: &mut SnapshotStore) -> Result<()> {
+        let (coins, pages) = self.received().second_look(&[]);
+        if coins.is_empty() && pages.is_empty() {
+            return Ok(());
+        }
+        let before = store.accounts_before(self.slot).await?;
+        let (coins, pages) = self.received().second_look(&before);
+        let vs_currency = &self.settings.vs_currency;
+        let pages = pages.iter().filter_map(|number| self.sweep.page(*number));
+        let requests: Vec<Request> = pages
+            .map(|page| coingecko::page(vs_currency, page))
+            .chain(
+                coingecko::by_ids(vs_currency, &coins)
+                    .into_iter()
+                    .map(|(request, _)| request),
+            )
+            .collect();
+        for request in requests {
+            self.ask(store, &request).await?;
         }
         Ok(())
     }
@@ -237,7 +331,7 @@ impl<'a> Intake<'a> {
     fn observe(&self, observer: &Observer<'_>) {
         observer.show(Progress {
             received: self.sweep.received().max(self.named.len() as u64),
-            expected: self.sweep.expected().max(self.settings.coins.len() as u64),
+            expected: self.sweep.expected().max(self.wanted.coins.len() as u64),
             unit: "coins",
         });
     }
@@ -278,7 +372,7 @@ impl<'a> Intake<'a> {
             Ok((landed, reply.body.clone()))
         };
         let (landed, body): (Landed, _) = self.client.get(request, land, read).await?;
-        self.take(landed, body.to_vec())
+        self.take(landed, body.to_vec(), true)
     }
 
     /// True for an instant whose answers belong to the slot.

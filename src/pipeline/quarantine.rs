@@ -7,11 +7,11 @@ use std::str::FromStr;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::status::{snapshots, timeseries};
+use super::status::timeseries;
 use crate::config::Settings;
 use crate::error::{Error, Result};
 use crate::series::Resolution;
-use crate::store::{Refused, Scope};
+use crate::store::{Refused, Scope, SnapshotStore};
 
 /// A refused record's number: `s12` in the snapshot database, `t12` in the time series database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -139,7 +139,8 @@ pub enum Pick {
 /// The refused records of both databases, the newest first, quotes before points.
 ///
 /// # Errors
-/// [`Error::Argument`] for a number that is not there; otherwise as the databases give them.
+/// [`Error::Argument`] for a number that is not there; [`Error::Config`] where there is no snapshot database; otherwise as the
+/// databases give them.
 pub async fn quarantine(settings: &Settings, pick: &Pick) -> Result<Vec<Quarantined>> {
     let (snapshot, series) = picked(settings, pick).await?;
     let quotes = snapshot
@@ -170,16 +171,15 @@ pub(super) async fn picked(
         Pick::Rule(rule) => refused.is_open() && refused.rule == *rule,
         Pick::Open => refused.is_open(),
     };
-    let mut found = [Vec::new(), Vec::new()];
-    if let Some(mut store) = snapshots(settings).await? {
-        found[0] = store.refused(numbers(false).as_deref()).await?;
-        store.close().await?;
-    }
+    let mut store =
+        SnapshotStore::open_existing(&settings.snapshot_url, &settings.vs_currency).await?;
+    let mut quotes = store.refused(numbers(false).as_deref()).await?;
+    store.close().await?;
+    let mut points = Vec::new();
     if let Some(mut store) = timeseries(settings).await? {
-        found[1] = store.refused(numbers(true).as_deref()).await?;
+        points = store.refused(numbers(true).as_deref()).await?;
         store.close().await?;
     }
-    let [mut quotes, mut points] = found;
     quotes.retain(wanted);
     points.retain(wanted);
     if let Pick::Ids(ids) = pick {

@@ -4,6 +4,7 @@
 use chrono::{DateTime, Datelike, TimeDelta, TimeZone, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::coingecko::charts::first_midnight;
 use crate::config::Plan;
 use crate::error::{Error, Result};
 use crate::market::{CoinId, Slot};
@@ -47,15 +48,18 @@ pub(super) fn recent(now: DateTime<Utc>, resolution: Resolution, plan: &Plan) ->
 }
 
 /// The oldest instant that the plan and the source serve at a resolution, with an hour's or a minute's margin for the time
-/// that passes until the call is made.
+/// that passes until the call is made. A daily chart is asked for by a number of days, which no passing time makes more.
 fn oldest(resolution: Resolution, plan: &Plan, now: DateTime<Utc>) -> Option<i64> {
     match resolution {
         Resolution::FiveMinutes => {
             Some((now - TimeDelta::days(1) + TimeDelta::minutes(1)).timestamp_millis())
         }
-        _ => plan
+        Resolution::Hour => plan
             .history_days
             .map(|reach| (now + TimeDelta::hours(1)).timestamp_millis() - days(reach)),
+        Resolution::Day => plan
+            .history_days
+            .map(|reach| now.timestamp_millis() - days(reach)),
     }
 }
 
@@ -90,8 +94,17 @@ pub(super) fn span(wanted: &Backfill, plan: &Plan, now: DateTime<Utc>) -> Result
     let Some(oldest) = oldest(wanted.resolution, plan, now) else {
         return Ok(Span::new(start, end));
     };
-    // a span that is as long as the reach begins a little before it by the time it is asked for
-    if start < oldest - days(1) / 8 {
+    let is_beyond = match (wanted.reach, wanted.resolution) {
+        // a number of days that the plan has is never refused: what of it is beyond reach at this time of the day is left out
+        (Reach::Days(count), Resolution::FiveMinutes) => count > 1,
+        (Reach::Days(count), _) => plan.history_days.is_some_and(|reach| count > reach),
+        (Reach::Between(..), Resolution::Day) => Span::new(start, end)
+            .and_then(first_midnight)
+            .is_some_and(|midnight| midnight < oldest),
+        // what is as long as the reach begins a little before it by the time it is asked for
+        (Reach::Between(..), _) => start < oldest - days(1) / 8,
+    };
+    if is_beyond {
         let name = wanted.resolution.name();
         return Err(Error::argument(match (wanted.resolution, plan.history_days) {
             (Resolution::FiveMinutes, _) => {
@@ -138,7 +151,10 @@ fn runs_left(now: DateTime<Utc>) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::coingecko::charts::{Window, charts};
     use crate::config::PlanKind;
 
     fn now() -> DateTime<Utc> {
@@ -179,6 +195,46 @@ mod tests {
             )
             .is_ok()
         );
+    }
+
+    proptest! {
+        #[test]
+        fn a_whole_reach_is_asked_for_within_the_plan_and_as_far_as_it_goes(
+            second in 0i64..3 * 86_400,
+            is_daily in any::<bool>(),
+            reach in 30u32..=400,
+        ) {
+            let now = now() + TimeDelta::seconds(second);
+            let resolution = if is_daily { Resolution::Day } else { Resolution::Hour };
+            let plan = Plan { history_days: Some(reach), ..demo() };
+            let span = span(&wanted(resolution, Reach::Days(reach)), &plan, now).unwrap().unwrap();
+            let oldest = now.timestamp_millis() - days(reach);
+            for chart in charts(&"bitcoin".parse().unwrap(), resolution, &[span], now) {
+                match chart.window {
+                    Window::Daily { days } => prop_assert!(days <= reach),
+                    Window::Hourly { from, .. } => prop_assert!(from * 1000 >= oldest),
+                    Window::LastDay => prop_assert!(false, "nobody asked for five minutes"),
+                }
+            }
+            prop_assert_eq!(span.end, resolution.settled(now));
+            let lost = Span { start: oldest, end: span.start };
+            match resolution {
+                Resolution::Day => prop_assert_eq!(first_midnight(lost), None),
+                _ => prop_assert!(lost.length() <= 3_600_000),
+            }
+        }
+    }
+
+    #[test]
+    fn a_span_of_days_begins_with_its_first_midnight() {
+        let from = |text: &str| {
+            let reach = Reach::Between(text.parse().unwrap(), None);
+            span(&wanted(Resolution::Day, reach), &demo(), now())
+        };
+        // a day of which the plan no longer has the midnight is not asked for, and one that has no midnight left is no loss
+        assert!(from("2025-01-02T00:00:01Z").is_ok());
+        let error = from("2025-01-02T00:00:00Z").unwrap_err().to_string();
+        assert!(error.contains("365 days"), "{error}");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use arrow_array::RecordBatch;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::status::timeseries;
 use crate::config::Settings;
 use crate::error::{Error, Result};
 use crate::frame::{prices_batch, table_batch, write_parquet};
@@ -98,6 +99,8 @@ pub struct Exported {
     pub quotes: u64,
     /// Price points.
     pub points: u64,
+    /// The time series database, where it is a SQLite file that no run has made yet: nothing of it is in the export.
+    pub absent: Option<String>,
 }
 
 /// Days read at once: enough that the table is not read for each day, few enough for memory.
@@ -134,15 +137,10 @@ pub async fn export_parquet(
         }
     }
     store.close().await?;
-    if settings
-        .timeseries_url
-        .file()
-        .is_some_and(|file| !file.exists())
-    {
+    let Some(mut store) = timeseries(settings).await? else {
+        exported.absent = Some(settings.timeseries_url.to_string());
         return Ok(exported);
-    }
-    let mut store =
-        TimeseriesStore::open_existing(&settings.timeseries_url, &settings.vs_currency).await?;
+    };
     for held in store.holdings().await? {
         let all: Vec<NaiveDate> = spanned(held.first, held.newest)
             .filter(|day| within(*day))

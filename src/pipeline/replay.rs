@@ -12,7 +12,7 @@ use super::reader::Reader;
 use super::requeue::rejudged_quotes;
 use super::series::{batches, marked};
 use super::snapshot;
-use super::status::{snapshots, timeseries};
+use super::status::timeseries;
 use crate::clock::Clock;
 use crate::coingecko::charts::Chart;
 use crate::config::{DatabaseUrl, Settings};
@@ -65,14 +65,14 @@ pub struct Replay {
 /// damaged; otherwise as the databases give them.
 pub async fn replay(settings: &Settings, run: &str) -> Result<Replay> {
     let rules = Rules::new(settings.thresholds, &settings.refuse)?;
-    if let Some(mut store) = snapshots(settings).await? {
-        if let Some(row) = store.run(run).await? {
-            let replayed = replay_quotes(settings, &rules, &mut store, &row).await?;
-            store.close().await?;
-            return Ok(replayed);
-        }
+    let mut store =
+        SnapshotStore::open_existing(&settings.snapshot_url, &settings.vs_currency).await?;
+    if let Some(row) = store.run(run).await? {
+        let replayed = replay_quotes(settings, &rules, &mut store, &row).await?;
         store.close().await?;
+        return Ok(replayed);
     }
+    store.close().await?;
     if let Some(mut store) = timeseries(settings).await? {
         if let Some(row) = store.run(run).await? {
             let replayed = replay_points(settings, &rules, &mut store, &row).await?;

@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::contract::Drift;
 use crate::error::Error;
 use crate::market::Slot;
-use crate::store::RunEnd;
+use crate::store::{RefusedCoin, RunEnd};
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -52,6 +52,15 @@ pub struct Timings {
     pub commit_s: f64,
 }
 
+/// A coin that was asked for by name and that CoinGecko does not know.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Unknown {
+    /// The id that was asked for.
+    pub coin: String,
+    /// The id of a stored coin that may have been meant.
+    pub did_you_mean: Option<String>,
+}
+
 /// What came of a run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Report {
@@ -69,7 +78,7 @@ pub struct Report {
     pub received: u64,
     /// Quotes that the slot now holds.
     pub accepted: u64,
-    /// Records refused, now in quarantine.
+    /// Records that this run refused, now in quarantine.
     pub rejected: u64,
     /// Quotes that this run added.
     pub stored: u64,
@@ -77,6 +86,13 @@ pub struct Report {
     pub repeated: u64,
     /// What is missing, by name.
     pub missing: Vec<String>,
+    /// Coins that are not stored because the setting `refuse` says so. They are not missing.
+    pub refused: Vec<RefusedCoin>,
+    /// Coins asked for by name that CoinGecko does not know. They are not missing.
+    pub unknown: Vec<Unknown>,
+    /// True where another run of the slot may bring more.
+    #[serde(skip)]
+    pub can_grow: bool,
     /// Calls sent, tries included.
     pub calls: u64,
     /// Bodies taken from the landing instead of being asked for again.
@@ -103,6 +119,9 @@ pub struct Report {
     pub error: Option<String>,
 }
 
+/// How many of the missing a message names; the report has them all.
+const NAMED: usize = 20;
+
 impl Report {
     /// The ledger's row for it.
     pub(super) fn to_run_end(&self) -> RunEnd {
@@ -123,7 +142,8 @@ impl Report {
         }
     }
 
-    /// The share of the expected coins that the slot holds, in \[0, 1\]; 1 where nothing is expected.
+    /// The share of the expected coins that the slot holds, or that the settings refuse, in \[0, 1\]; 1 where nothing is
+    /// expected.
     pub fn completeness(&self) -> f64 {
         if self.expected == 0 {
             return 1.0;
@@ -132,7 +152,7 @@ impl Report {
             clippy::cast_precision_loss,
             reason = "counts of coins are far below 2^53"
         )]
-        let share = self.accepted as f64 / self.expected as f64;
+        let share = (self.accepted + self.refused.len() as u64) as f64 / self.expected as f64;
         share.min(1.0)
     }
 
@@ -144,21 +164,27 @@ impl Report {
         if self.completeness() >= completeness {
             return Ok(self);
         }
-        let rest = match (self.missing.is_empty(), self.rejected) {
-            (false, _) => format!(", missing {}", self.missing.join("; ")),
-            (true, 0) => String::new(),
-            (true, refused) => format!(", {refused} records refused"),
+        let named: Vec<&str> = self
+            .missing
+            .iter()
+            .map(String::as_str)
+            .take(NAMED)
+            .collect();
+        let rest = match self.missing.len() - named.len() {
+            0 => format!(", missing {}", named.join("; ")),
+            more => format!(", missing {} and {more} more", named.join("; ")),
         };
         let cause = self
             .error
             .as_ref()
             .map(|error| format!(" ({error})"))
             .unwrap_or_default();
-        let complete = self.state == RunState::Complete;
-        let remedy = match complete {
-            true => "nothing more can come: the table quarantine says why each was refused",
-            false => {
+        let remedy = match self.can_grow {
+            true => {
                 "what came is stored; run it again while the slot lasts, and only the rest is asked for"
+            }
+            false => {
+                "nothing more can come in this slot: `coinmill quarantine list` says why each was refused"
             }
         };
         let (slot, accepted, expected) = (self.slot, self.accepted, self.expected);
@@ -166,7 +192,7 @@ impl Report {
             message: format!(
                 "slot {slot} holds {accepted} of {expected} coins{rest}{cause}: {remedy}"
             ),
-            retryable: !complete,
+            retryable: self.can_grow,
             report: Box::new(serde_json::to_value(&self).unwrap_or_default()),
         })
     }

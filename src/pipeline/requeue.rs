@@ -167,7 +167,7 @@ pub(super) async fn rejudged_quotes(
     })?;
     let stored: Vec<Quote> = store.quotes(slot).await?;
     let taken = stored.iter().map(|quote| quote.id.clone());
-    let mut gathered = Gathered::holding(taken, Quality::default());
+    let mut gathered = Gathered::holding(taken, Quality::default(), Default::default());
     let mut bodies: Vec<Landed> = Vec::new();
     let mut requeued = Vec::new();
     refused.sort_by(|a, b| (&a.body, a.record).cmp(&(&b.body, b.record)));
@@ -224,7 +224,9 @@ pub(super) async fn rejudged_quotes(
         top: u32::try_from(state.top).unwrap_or(u32::MAX),
         expected: state.expected,
         received: state.received,
-        complete: state.is_complete(),
+        account: state
+            .account
+            .with_stored(|what| quotes.iter().any(|row| row.quote.id.as_str() == what)),
         bodies,
         quotes,
         refused: Vec::new(),

@@ -1,14 +1,14 @@
 //! One snapshot run: the top coins and those asked for by name, for the current slot, into the snapshot database.
 //! It orders the steps: what is there, what is taken in (`intake`), what is stored, and what to say of it.
 
-use std::collections::HashSet;
 use std::time::Instant;
 
 use super::Observer;
 use super::begin::{run_header, run_start};
 use super::gather::total_cap;
+use super::holding::Stored;
 use super::intake::Intake;
-use super::report::{Report, RunState, Timings, failed};
+use super::report::{Report, RunState, Timings, Unknown, failed};
 use chrono::{DateTime, Utc};
 
 use crate::clock::Clock;
@@ -20,7 +20,7 @@ use crate::landing::Landed;
 use crate::market::{CoinId, Quote, Slot};
 use crate::quality::{Quality, Rules};
 use crate::stop::Stop;
-use crate::store::{RunEnd, RunStart, Scope, SlotState, SnapshotCommit, SnapshotStore};
+use crate::store::{Account, RunEnd, RunStart, Scope, SlotState, SnapshotCommit, SnapshotStore};
 
 /// Fetches, lands, judges and stores a snapshot. `slot` is the current one unless named. A complete slot costs no call; a
 /// partial one is asked only for its rest; a past one is finished from its landing or refused.
@@ -74,7 +74,12 @@ pub async fn run_snapshot(
         }
         Err(error) => {
             let drift = run.intake.gathered.drifts.list();
-            let end = failed(&error, run.intake.calls(), drift, run.clock.now());
+            let tally = run.intake.tally();
+            let end = RunEnd {
+                expected: Some(tally.expected),
+                received: Some(tally.received),
+                ..failed(&error, run.intake.calls(), drift, run.clock.now())
+            };
             store.fail_run(&run.start.id, &end).await;
             Err(error)
         }
@@ -104,7 +109,7 @@ pub(super) async fn rebuild(
         start,
         intake: Intake::new(settings, clock, slot, header, rules.clone(), Stop::never())?,
     };
-    let stored = store.quotes(slot).await?;
+    let stored = Stored::of(store, slot).await?;
     run.intake.begin_with(&stored, Quality::default(), bodies)?;
     run.commit(store, &stored, None, 0.0).await.map(drop)
 }
@@ -119,6 +124,18 @@ pub(super) fn rebuilt_end(hash: &str, at: DateTime<Utc>) -> RunEnd {
     }
 }
 
+/// Coins that CoinGecko does not know, each with the coin that may have been meant.
+async fn unknown_coins(store: &mut SnapshotStore, coins: &[String]) -> Result<Vec<Unknown>> {
+    let _ = store;
+    Ok(coins
+        .iter()
+        .map(|coin| Unknown {
+            coin: coin.clone(),
+            did_you_mean: None,
+        })
+        .collect())
+}
+
 struct Run<'a> {
     settings: &'a Settings,
     clock: Clock,
@@ -131,18 +148,17 @@ struct Run<'a> {
 impl Run<'_> {
     async fn go(&mut self, store: &mut SnapshotStore, observer: &Observer<'_>) -> Result<Report> {
         let began = Instant::now();
-        let state = store.slot_state(self.slot).await?;
-        let stored = if state.is_some() {
-            store.quotes(self.slot).await?
-        } else {
-            Vec::new()
-        };
+        let stored = Stored::of(store, self.slot).await?;
         let mut quality = Quality::default();
         for names in store.warnings(self.slot).await? {
             quality.count_stored(&names);
         }
-        if let Some(state) = state.as_ref().filter(|state| self.is_done(state, &stored)) {
-            let report = self.already_complete(state, &stored, quality);
+        if let Some(state) = stored.state.as_ref()
+            && self.is_done(state, &stored.quotes)
+        {
+            let report = self
+                .already_complete(store, state, &stored.quotes, quality)
+                .await?;
             store.end_run(&self.start.id, &report.to_run_end()).await?;
             return Ok(report);
         }
@@ -164,7 +180,7 @@ impl Run<'_> {
         match fetched {
             Err(error @ Error::Stopped { .. }) => Err(error),
             Err(error) if !new || self.intake.is_breached() => Err(error),
-            Ok(()) if !new && stored.is_empty() => Err(self.nothing_came()),
+            Ok(()) if stored.state.is_none() && self.intake.is_empty() => Err(self.nothing_came()),
             fetched => self.commit(store, &stored, fetched.err(), fetch_s).await,
         }
     }
@@ -184,22 +200,37 @@ impl Run<'_> {
 
     /// True where the slot holds all that is asked for now, which may be more than it was asked for before.
     fn is_done(&self, state: &SlotState, stored: &[Quote]) -> bool {
-        let holds = |coin: &CoinId| stored.iter().any(|quote| quote.id == *coin);
+        let Account {
+            unknown, refused, ..
+        } = &state.account;
+        let is_settled = |coin: &CoinId| {
+            stored.iter().any(|quote| quote.id == *coin)
+                || unknown.iter().any(|id| id == coin.as_str())
+                || refused.iter().any(|refused| refused.coin == coin.as_str())
+        };
         state.is_complete()
             && u64::from(self.settings.top) <= state.top
-            && self.settings.coins.iter().all(holds)
+            && self.settings.coins.iter().all(is_settled)
     }
 
-    fn already_complete(&self, state: &SlotState, stored: &[Quote], quality: Quality) -> Report {
-        Report {
+    async fn already_complete(
+        &self,
+        store: &mut SnapshotStore,
+        state: &SlotState,
+        stored: &[Quote],
+        quality: Quality,
+    ) -> Result<Report> {
+        Ok(Report {
             expected: state.expected,
             received: state.received,
             accepted: stored.len() as u64,
+            refused: state.account.refused.clone(),
+            unknown: unknown_coins(store, &state.account.unknown).await?,
             score: quality.score(state.expected, stored.len() as u64),
             warnings: quality.warnings,
             content_hash: Some(state.content_hash.clone()),
             ..self.report(RunState::Complete)
-        }
+        })
     }
 
     fn report(&self, state: RunState) -> Report {
@@ -215,6 +246,9 @@ impl Run<'_> {
             stored: 0,
             repeated: 0,
             missing: Vec::new(),
+            refused: Vec::new(),
+            unknown: Vec::new(),
+            can_grow: false,
             calls: self.intake.calls(),
             reused: self.intake.reused,
             score: None,
@@ -236,77 +270,63 @@ impl Run<'_> {
     async fn commit(
         &mut self,
         store: &mut SnapshotStore,
-        stored: &[Quote],
+        stored: &Stored,
         error: Option<Error>,
         fetch_s: f64,
     ) -> Result<Report> {
         let judging = Instant::now();
-        let received = &mut self.intake;
-        let named: HashSet<CoinId> = self.settings.coins.iter().cloned().collect();
-        let (within, beyond): (Vec<&CoinId>, Vec<&CoinId>) = received
-            .named
-            .iter()
-            .partition(|coin| received.sweep.holds(coin));
-        let held = stored
-            .iter()
-            .filter(|quote| !named.contains(&quote.id))
-            .count()
-            + within.len();
-        let top = usize::try_from(received.sweep.expected()).unwrap_or(usize::MAX);
-        received
-            .gathered
-            .keep_largest(top.saturating_sub(held), &named);
-
-        let absent: Vec<&CoinId> = self
-            .settings
-            .coins
-            .iter()
-            .filter(|coin| !received.named.contains(*coin))
-            .collect();
-        let expected = received.sweep.expected() + (beyond.len() + absent.len()) as u64;
-        let count = received.sweep.received().min(received.sweep.expected()) + beyond.len() as u64;
-        let mut missing = received.sweep.missing();
-        let why = match error {
-            None => "the source does not know it: check COINMILL_COINS against /coins/list",
-            Some(_) => "not received",
-        };
-        missing.extend(absent.iter().map(|coin| format!("{coin} ({why})")));
-        let accepted = stored.len() + received.gathered.accepted.len();
-        let complete = missing.is_empty() && accepted > 0;
+        self.intake.keep_top(&stored.quotes);
+        let tally = self.intake.tally();
+        let unknown = unknown_coins(store, &tally.account.unknown).await?;
+        let gathered = std::mem::take(&mut self.intake.gathered);
+        let accepted = (stored.quotes.len() + gathered.accepted.len()) as u64;
+        let is_complete = tally.account.missing.is_empty();
         let mut report = Report {
-            expected,
-            received: count,
-            accepted: accepted as u64,
-            rejected: received.gathered.refused.len() as u64,
-            stored: received.gathered.accepted.len() as u64,
-            repeated: received.gathered.repeated,
-            missing,
-            score: received.gathered.quality.score(expected, accepted as u64),
-            warnings: received.gathered.quality.warnings.clone(),
-            rejections: received.gathered.quality.rejections.clone(),
-            drift: received.gathered.drifts.list(),
-            error: error.filter(|_| !complete).map(|error| error.chain()),
-            ..self.report(if complete {
+            expected: tally.expected,
+            received: tally.received,
+            accepted,
+            rejected: gathered.refused.len() as u64,
+            stored: gathered.accepted.len() as u64,
+            repeated: gathered.repeated,
+            missing: tally
+                .account
+                .missing
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
+            refused: tally.account.refused.clone(),
+            unknown,
+            can_grow: tally.can_grow,
+            score: gathered.quality.score(tally.expected, accepted),
+            warnings: gathered.quality.warnings.clone(),
+            rejections: gathered.quality.rejections.clone(),
+            drift: gathered.drifts.list(),
+            error: error.filter(|_| !is_complete).map(|error| error.chain()),
+            ..self.report(if is_complete {
                 RunState::Complete
             } else {
                 RunState::Partial
             })
         };
-        let gathered = std::mem::take(&mut self.intake.gathered);
-        let (quotes, refused) = gathered.rows(total_cap(stored.iter()));
+        let (quotes, refused) = gathered.rows(total_cap(stored.quotes.iter()));
         let commit = SnapshotCommit {
             run: self.start.id.clone(),
             slot: self.slot,
             at: self.clock.now(),
-            top: self.settings.top,
-            expected,
-            received: count,
-            complete,
+            top: self.intake.top(),
+            expected: tally.expected,
+            received: tally.received,
+            account: tally.account,
             bodies: std::mem::take(&mut self.intake.bodies),
             quotes,
             refused,
             requeued: Vec::new(),
         };
+        if let Some(state) = stored.state.as_ref().filter(|state| commit.is_known(state)) {
+            report.content_hash = Some(state.content_hash.clone());
+            store.end_run(&self.start.id, &report.to_run_end()).await?;
+            return Ok(report);
+        }
         let judge_s = judging.elapsed().as_secs_f64();
         let committing = Instant::now();
         self.intake.sync(&commit.bodies)?;

@@ -46,24 +46,10 @@ pub async fn runs(settings: &Settings, limit: u32) -> Result<Vec<RunRow>> {
     Ok(runs)
 }
 
-/// The snapshot database; none where it is a SQLite file that no run has made yet.
-pub(super) async fn snapshots(settings: &Settings) -> Result<Option<SnapshotStore>> {
-    let file = settings.snapshot_url.file();
-    if file.is_some_and(|file| !file.exists()) {
-        return Ok(None);
-    }
-    SnapshotStore::open_existing(&settings.snapshot_url, &settings.vs_currency)
-        .await
-        .map(Some)
-}
-
 /// The time series database; none where it is a SQLite file that no run has made yet.
 pub(super) async fn timeseries(settings: &Settings) -> Result<Option<TimeseriesStore>> {
-    if settings
-        .timeseries_url
-        .file()
-        .is_some_and(|file| !file.exists())
-    {
+    let file = settings.timeseries_url.file();
+    if file.is_some_and(|file| !file.exists()) {
         return Ok(None);
     }
     TimeseriesStore::open_existing(&settings.timeseries_url, &settings.vs_currency)

@@ -7,6 +7,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use crate::coingecko::Page;
 use crate::market::CoinId;
+use crate::store::Missing;
 
 /// The state of reading the top coins.
 #[derive(Debug)]
@@ -18,6 +19,8 @@ pub(super) struct Sweep {
     /// Records without a coin, by page: they count as received, but only once however often the page is read.
     nameless: HashMap<u32, u64>,
     answered: HashSet<u32>,
+    /// Pages of which every record was refused when they were last read.
+    refused: HashSet<u32>,
     suspect: BTreeSet<u32>,
     rereads_left: usize,
     total: Option<u64>,
@@ -32,6 +35,7 @@ impl Sweep {
             seen: HashMap::new(),
             nameless: HashMap::new(),
             answered: HashSet::new(),
+            refused: HashSet::new(),
             suspect: BTreeSet::new(),
             total: None,
         }
@@ -75,8 +79,8 @@ impl Sweep {
             }
         }
         if let Some(number) = number {
-            let known = self.nameless.entry(number).or_default();
-            *known = nameless.max(*known);
+            self.nameless.insert(number, nameless);
+            self.refused.remove(&number);
         }
         // a count below what is there is off, and would hide all that lies beyond it
         let reached = match page {
@@ -84,6 +88,35 @@ impl Sweep {
             _ => 0,
         };
         self.total = self.total.max(total.filter(|total| *total >= reached));
+    }
+
+    /// Takes note that every record of a page was refused: it has been answered, and by nothing.
+    pub(super) fn note_refused(&mut self, number: u32) {
+        self.refused.insert(number);
+    }
+
+    /// The page on which a coin was first seen, where that page was refused whole.
+    pub(super) fn refused_page_of(&self, coin: &CoinId) -> Option<u32> {
+        self.page_of(coin)
+            .filter(|number| self.refused.contains(number))
+    }
+
+    /// The page on which a coin was first seen.
+    pub(super) fn page_of(&self, coin: &CoinId) -> Option<u32> {
+        self.seen.get(coin).copied().flatten()
+    }
+
+    /// How many pages there are.
+    pub(super) fn page_count(&self) -> usize {
+        self.pages.len()
+    }
+
+    /// The page of a number.
+    pub(super) fn page(&self, number: u32) -> Option<Page> {
+        self.pages
+            .iter()
+            .copied()
+            .find(|page| page.number == number)
     }
 
     /// Doubts every page that was answered so far: what an earlier run read may have hidden a coin without a trace.
@@ -105,10 +138,7 @@ impl Sweep {
         }
         let number = *self.suspect.first()?;
         self.rereads_left -= 1;
-        self.pages
-            .iter()
-            .find(|page| page.number == number)
-            .copied()
+        self.page(number)
     }
 
     /// How many of the top coins there are to receive.
@@ -127,7 +157,7 @@ impl Sweep {
     }
 
     /// The pages that were not answered, and how many coins slipped through between those that were.
-    pub(super) fn missing(&self) -> Vec<String> {
+    pub(super) fn missing(&self) -> Vec<Missing> {
         let reach = self.expected();
         let unanswered: Vec<&Page> = self
             .pages
@@ -138,23 +168,20 @@ impl Sweep {
             .collect();
         let short = reach.saturating_sub(self.received());
         if unanswered.is_empty() && short > 0 {
-            let coins = if short == 1 {
-                "1 coin that is".to_owned()
+            let what = if short == 1 {
+                "1 coin that is on no page".to_owned()
             } else {
-                format!("{short} coins that are")
+                format!("{short} coins that are on no page")
             };
-            return vec![format!(
-                "{coins} on no page (ranks moved, or the source's count is off)"
-            )];
+            let reason = "ranks moved, or the API's count is off".to_owned();
+            return vec![Missing { what, reason }];
         }
         let name = |page: &Page| {
             let (first, last) = page.ranks();
-            format!(
-                "ranks {first} to {} (page {} of {})",
-                u64::from(last).min(reach),
-                page.number,
-                self.pages.len()
-            )
+            Missing {
+                what: format!("ranks {first} to {}", u64::from(last).min(reach)),
+                reason: format!("page {} of {}", page.number, self.pages.len()),
+            }
         };
         if short == 0 {
             Vec::new()
@@ -239,7 +266,8 @@ mod tests {
         let mut sweep = sweep(400);
         let page = sweep.next().unwrap();
         sweep.note(Some(page), Some(390), (0..200).map(coin));
-        assert_eq!(sweep.missing(), ["ranks 201 to 390 (page 2 of 2)"]);
+        let missing: Vec<String> = sweep.missing().iter().map(ToString::to_string).collect();
+        assert_eq!(missing, ["ranks 201 to 390 (page 2 of 2)"]);
     }
 
     #[test]

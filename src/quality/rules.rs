@@ -89,6 +89,12 @@ pub mod chart {
         "a second value for the same stamp in one body",
         MEASURED,
     );
+    /// A daily point off midnight that is not the live one.
+    pub static OFF_MIDNIGHT: Rule = reject(
+        "off_midnight",
+        "a daily point that is not at 00:00 UTC",
+        FORMAT,
+    );
     /// A price below 0.
     pub static NEGATIVE_PRICE: Rule = reject("negative_price", "a price below 0", MEASURED);
     /// A cap below 0.
@@ -99,11 +105,12 @@ pub mod chart {
 }
 
 /// Every rule of [`chart`].
-pub static CHART_RULES: [&Rule; 7] = [
+pub static CHART_RULES: [&Rule; 8] = [
     &chart::NOT_A_CHART,
     &chart::UNEVEN_ARRAYS,
     &chart::WRONG_GRANULARITY,
     &chart::CONTRADICTORY_STAMP,
+    &chart::OFF_MIDNIGHT,
     &chart::NEGATIVE_PRICE,
     &chart::NEGATIVE_MARKET_CAP,
     &chart::NEGATIVE_VOLUME,

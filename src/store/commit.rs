@@ -5,11 +5,13 @@ use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 
+use super::account::Account;
 use super::coins;
 use super::connection::{Connection, Sql};
+use super::desk::Desk;
 use super::ledger::{self, RunEnd, needed};
 use super::quarantine::{self, Requeued};
-use super::quotes;
+use super::quotes::{self, SlotState};
 use super::value::Value;
 use crate::content::snapshot_hash;
 use crate::derive::Derived;
@@ -63,8 +65,8 @@ pub struct SnapshotCommit {
     pub expected: u64,
     /// Records received for them over all runs of the slot, refused ones included.
     pub received: u64,
-    /// True where nothing is missing.
-    pub complete: bool,
+    /// Who was asked for by name, and who is not there and why: a slot of which nothing is missing is complete.
+    pub account: Account,
     /// The bodies that the rows came from.
     pub bodies: Vec<Landed>,
     /// Quotes of coins that the slot does not hold yet, each coin once.
@@ -75,32 +77,44 @@ pub struct SnapshotCommit {
     pub requeued: Vec<Requeued>,
 }
 
+impl SnapshotCommit {
+    /// True where it adds nothing to what a slot holds and says of itself: reading the same bodies again is no news.
+    pub fn is_known(&self, state: &SlotState) -> bool {
+        self.quotes.is_empty()
+            && self.refused.is_empty()
+            && self.requeued.is_empty()
+            && (u64::from(self.top), self.expected, self.received)
+                == (state.top, state.expected, state.received)
+            && self.account == state.account
+    }
+}
+
 /// Stores it, and lets `end` make the ledger's row from the slot's content hash. Returns that hash.
 pub(crate) async fn commit_snapshot(
-    connection: &mut Connection,
+    desk: &mut Desk,
     commit: &SnapshotCommit,
     end: impl FnOnce(&str) -> RunEnd,
 ) -> Result<String> {
-    connection
-        .commit(async |connection| {
-            let landings =
-                insert_landings(connection, &commit.run, commit.bodies.iter(), commit.at).await?;
-            let ids: Vec<&CoinId> = commit.quotes.iter().map(|row| &row.quote.id).collect();
-            let keys = coins::keys(connection, &ids).await?;
-            insert_names(connection, commit, &keys, &landings).await?;
-            insert_quotes(connection, commit, &keys, &landings).await?;
-            failpoint::pass(failpoint::COMMIT_HALF_DONE);
-            insert_refused(connection, commit, &landings).await?;
-            quarantine::note(connection, &commit.run, &commit.requeued).await?;
-            let hash = snapshot_hash(
-                commit.slot,
-                &quotes::quotes_of(connection, commit.slot).await?,
-            );
-            upsert_slot(connection, commit, &hash).await?;
-            ledger::end(connection, &commit.run, &end(&hash)).await?;
-            Ok(hash)
-        })
-        .await
+    let binds = !commit.bodies.is_empty();
+    desk.commit(binds, async |connection| {
+        let landings =
+            insert_landings(connection, &commit.run, commit.bodies.iter(), commit.at).await?;
+        let ids: Vec<&CoinId> = commit.quotes.iter().map(|row| &row.quote.id).collect();
+        let keys = coins::keys(connection, &ids).await?;
+        insert_names(connection, commit, &keys, &landings).await?;
+        insert_quotes(connection, commit, &keys, &landings).await?;
+        failpoint::pass(failpoint::COMMIT_HALF_DONE);
+        insert_refused(connection, commit, &landings).await?;
+        quarantine::note(connection, &commit.run, &commit.requeued).await?;
+        let hash = snapshot_hash(
+            commit.slot,
+            &quotes::quotes_of(connection, commit.slot).await?,
+        );
+        upsert_slot(connection, commit, &hash).await?;
+        ledger::end(connection, &commit.run, &end(&hash)).await?;
+        Ok(hash)
+    })
+    .await
 }
 
 /// Inserts the rows of a run's bodies and returns their ids, in order.
@@ -312,15 +326,18 @@ async fn upsert_slot(
     commit: &SnapshotCommit,
     hash: &str,
 ) -> Result<()> {
-    let sql = "insert into snapshot (slot, top, expected, received, state, content_hash) values ($1, $2, $3, $4, $5, $6) \
+    let sql = "insert into snapshot (slot, top, expected, received, state, content_hash, \
+               named, missing, unknown, refused, asked_again) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) \
                on conflict (slot) do update set top = excluded.top, expected = excluded.expected, \
-               received = excluded.received, state = excluded.state, content_hash = excluded.content_hash";
-    let state = if commit.complete {
+               received = excluded.received, state = excluded.state, content_hash = excluded.content_hash, \
+               named = excluded.named, missing = excluded.missing, unknown = excluded.unknown, \
+               refused = excluded.refused, asked_again = excluded.asked_again";
+    let state = if commit.account.missing.is_empty() {
         "complete"
     } else {
         "partial"
     };
-    let values = vec![
+    let mut values = vec![
         commit.slot.start().into(),
         commit.top.into(),
         commit.expected.into(),
@@ -328,5 +345,6 @@ async fn upsert_slot(
         state.into(),
         hash.into(),
     ];
+    values.extend(commit.account.values());
     connection.execute(sql, values).await.map(drop)
 }

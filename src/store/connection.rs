@@ -8,7 +8,7 @@ use sqlx::query::Query;
 use sqlx::sqlite::{
     SqliteArguments, SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous,
 };
-use sqlx::{AssertSqlSafe, Connection as _, Executor as _, Postgres, Sqlite};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _, Postgres, Sqlite};
 
 use super::copy;
 use super::fault::{Kind, fault};
@@ -84,7 +84,7 @@ impl Connection {
                 }
                 if !create && !path.exists() {
                     return Err(Error::config(format!(
-                        "there is no database {place} yet: `coinmill run snapshot` makes it"
+                        "there is no database {place} yet: `coinmill run {schema}` makes it"
                     )));
                 }
                 let options = SqliteConnectOptions::new()
@@ -93,7 +93,9 @@ impl Connection {
                     .journal_mode(SqliteJournalMode::Wal)
                     // a commit that was reported is on the disk
                     .synchronous(SqliteSynchronous::Full)
-                    .busy_timeout(BUSY_TIMEOUT);
+                    .busy_timeout(BUSY_TIMEOUT)
+                    // our SQL says nothing to whoever reads the log
+                    .disable_statement_logging();
                 let opened = SqliteConnection::connect_with(&options).await;
                 let inner = opened.map_err(|error| fault(Kind::Sqlite, &place, error))?;
                 Ok(Self {
@@ -105,7 +107,9 @@ impl Connection {
                 let wrong = |error| fault(Kind::Postgres, &place, error);
                 let options: PgConnectOptions =
                     url.expose().unwrap_or_default().parse().map_err(wrong)?;
-                let options = options.application_name("coinmill");
+                let options = options
+                    .application_name("coinmill")
+                    .disable_statement_logging();
                 let opened =
                     tokio::time::timeout(CONNECT_TIMEOUT, PgConnection::connect_with(&options))
                         .await;

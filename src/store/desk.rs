@@ -4,6 +4,7 @@
 use chrono::{DateTime, Utc};
 
 use super::connection::Connection;
+use super::currency;
 use super::ledger::{self, RunEnd, RunRow, RunStart, Scope};
 use super::lock::{self, RunLock};
 use super::migrate::Schema;
@@ -16,6 +17,7 @@ use crate::failpoint;
 pub(crate) struct Desk {
     pub(crate) connection: Connection,
     url: DatabaseUrl,
+    vs_currency: String,
     lock: Option<RunLock>,
 }
 
@@ -32,6 +34,7 @@ impl Desk {
         Ok(Self {
             connection,
             url: url.clone(),
+            vs_currency: vs_currency.to_owned(),
             lock: None,
         })
     }
@@ -71,6 +74,26 @@ impl Desk {
         }
         failpoint::pass(failpoint::RUN_BEGUN);
         Ok(())
+    }
+
+    /// Stores data: `work` in one transaction, in which the database's currency is verified. `binds` says that there are rows
+    /// that decide it where it is not decided yet.
+    pub(crate) async fn commit<T>(
+        &mut self,
+        binds: bool,
+        work: impl AsyncFnOnce(&mut Connection) -> Result<T>,
+    ) -> Result<T> {
+        let vs_currency = &self.vs_currency;
+        self.connection
+            .commit(async |connection| {
+                if binds {
+                    currency::bind(connection, vs_currency).await?;
+                } else {
+                    currency::check(connection, vs_currency).await?;
+                }
+                work(connection).await
+            })
+            .await
     }
 
     /// Writes how a run ended.

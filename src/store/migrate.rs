@@ -7,6 +7,7 @@ use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::{AssertSqlSafe, SqlSafeStr};
 
 use super::connection::{Connection, Sql};
+use super::currency;
 use super::fault::{Kind, fault, fault_of_init};
 use crate::error::{Error, Result};
 
@@ -107,7 +108,7 @@ impl Schema {
         }
     }
 
-    /// Makes or migrates the schema and writes its currency. Repeating it changes nothing.
+    /// Makes or migrates the schema, and writes its currency on PostgreSQL. Repeating it changes nothing.
     ///
     /// # Errors
     /// [`Error::Config`] when the database is newer than the program or holds another currency; [`Error::Store`].
@@ -132,9 +133,7 @@ impl Schema {
         if connection.kind() == Kind::Postgres {
             connection.script(self.grants).await?;
         }
-        let insert = "insert into setting (name, value) values ('vs_currency', $1) on conflict (name) do nothing";
-        connection.execute(insert, vec![vs_currency.into()]).await?;
-        check_currency(connection, vs_currency).await
+        currency::announce(connection, vs_currency).await
     }
 
     async fn migrate(&self, connection: &mut Connection) -> Result<()> {
@@ -163,7 +162,7 @@ impl Schema {
     /// [`Error::Config`] naming `coinmill init`, or what else would help.
     pub(crate) async fn check(&self, connection: &mut Connection, vs_currency: &str) -> Result<()> {
         match self.readiness(connection).await? {
-            Readiness::Ready => check_currency(connection, vs_currency).await,
+            Readiness::Ready => currency::check(connection, vs_currency).await,
             Readiness::Behind(_) if connection.kind() == Kind::Sqlite => {
                 self.init(connection, vs_currency).await
             }
@@ -177,27 +176,5 @@ impl Schema {
                 self.newest()
             ))),
         }
-    }
-}
-
-async fn check_currency(connection: &mut Connection, vs_currency: &str) -> Result<()> {
-    let rows = connection
-        .fetch(
-            "select value from setting where name = 'vs_currency'",
-            vec![],
-        )
-        .await?;
-    let held = rows.first().map(|row| row.text(0)).transpose()?.flatten();
-    match held {
-        Some(held) if held == vs_currency => Ok(()),
-        Some(held) => Err(Error::config(format!(
-            "{} holds prices in {held}, not in {vs_currency}, and a pair of databases holds one currency: set \
-             COINMILL_VS_CURRENCY={held}, or name other databases",
-            connection.place()
-        ))),
-        None => Err(Error::config(format!(
-            "{} does not say its currency: run `coinmill init`",
-            connection.place()
-        ))),
     }
 }

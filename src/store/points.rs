@@ -10,6 +10,7 @@ use sqlx::sqlite::SqliteConnection;
 use super::coins;
 use super::commit::insert_landings;
 use super::connection::{Connection, Sql};
+use super::desk::Desk;
 use super::fault::fault;
 use super::ledger::needed;
 use super::quarantine::{self, Requeued};
@@ -63,48 +64,48 @@ pub struct Stored {
 
 /// Stores the charts of a run.
 pub(crate) async fn commit_charts(
-    connection: &mut Connection,
+    desk: &mut Desk,
     run: &str,
     commit: &SeriesCommit,
     at: DateTime<Utc>,
 ) -> Result<Stored> {
-    connection
-        .commit(async |connection| {
-            let landings = insert_landings(
-                connection,
-                run,
-                commit.charts.iter().map(|chart| &chart.landed),
-                at,
-            )
-            .await?;
-            let ids: Vec<&CoinId> = commit.charts.iter().map(|chart| &chart.coin).collect();
-            let keys = coins::keys(connection, &ids).await?;
-            let mut rows = Vec::with_capacity(commit.charts.len());
-            for (chart, &landing) in commit.charts.iter().zip(&landings) {
-                let key = keys.get(&chart.coin);
-                rows.push(Keyed {
-                    chart,
-                    landing,
-                    coin: needed(key.and_then(|&key| i32::try_from(key).ok()), "coin.key")?,
-                });
-            }
-            // in the order of the key, which is the order that an index likes
-            rows.sort_by_key(|row| (row.coin, row.chart.resolution, row.chart.span));
-            let stored = insert_points(connection, &rows).await?;
-            failpoint::pass(failpoint::COMMIT_HALF_DONE);
-            insert_coverage(connection, &rows).await?;
-            insert_refused(connection, &rows).await?;
-            insert_visits(connection, commit, at).await?;
-            quarantine::note(connection, run, &commit.requeued).await?;
-            for earlier in &commit.adopted {
-                let sql = "update run set adopted_by = $2 where id = $1";
-                connection
-                    .execute(sql, vec![earlier.as_str().into(), run.into()])
-                    .await?;
-            }
-            Ok(stored)
-        })
-        .await
+    let binds = !commit.charts.is_empty();
+    desk.commit(binds, async |connection| {
+        let landings = insert_landings(
+            connection,
+            run,
+            commit.charts.iter().map(|chart| &chart.landed),
+            at,
+        )
+        .await?;
+        let ids: Vec<&CoinId> = commit.charts.iter().map(|chart| &chart.coin).collect();
+        let keys = coins::keys(connection, &ids).await?;
+        let mut rows = Vec::with_capacity(commit.charts.len());
+        for (chart, &landing) in commit.charts.iter().zip(&landings) {
+            let key = keys.get(&chart.coin);
+            rows.push(Keyed {
+                chart,
+                landing,
+                coin: needed(key.and_then(|&key| i32::try_from(key).ok()), "coin.key")?,
+            });
+        }
+        // in the order of the key, which is the order that an index likes
+        rows.sort_by_key(|row| (row.coin, row.chart.resolution, row.chart.span));
+        let stored = insert_points(connection, &rows).await?;
+        failpoint::pass(failpoint::COMMIT_HALF_DONE);
+        insert_coverage(connection, &rows).await?;
+        insert_refused(connection, &rows).await?;
+        insert_visits(connection, commit, at).await?;
+        quarantine::note(connection, run, &commit.requeued).await?;
+        for earlier in &commit.adopted {
+            let sql = "update run set adopted_by = $2 where id = $1";
+            connection
+                .execute(sql, vec![earlier.as_str().into(), run.into()])
+                .await?;
+        }
+        Ok(stored)
+    })
+    .await
 }
 
 /// A chart with the keys of its rows.

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
 
+use super::account::Account;
 use super::connection::Connection;
 use super::ledger::needed;
 use super::value::Row;
@@ -24,6 +25,8 @@ pub struct SlotState {
     pub state: String,
     /// The content hash of its quotes.
     pub content_hash: String,
+    /// Who was asked for by name, and who is not there and why.
+    pub account: Account,
 }
 
 impl SlotState {
@@ -38,7 +41,8 @@ pub(crate) async fn slot_state(
     connection: &mut Connection,
     slot: Slot,
 ) -> Result<Option<SlotState>> {
-    let sql = "select top, expected, received, state, content_hash from snapshot where slot = $1";
+    let sql = "select top, expected, received, state, content_hash, named, missing, unknown, refused, asked_again \
+               from snapshot where slot = $1";
     let rows = connection.fetch(sql, vec![slot.start().into()]).await?;
     let Some(row) = rows.first() else {
         return Ok(None);
@@ -49,6 +53,7 @@ pub(crate) async fn slot_state(
         received: needed(row.count(2)?, "snapshot.received")?,
         state: needed(row.text(3)?, "snapshot.state")?,
         content_hash: needed(row.text(4)?, "snapshot.content_hash")?,
+        account: Account::read(row, 5)?,
     }))
 }
 
@@ -86,7 +91,7 @@ pub(crate) async fn refused_of(
     slot: Slot,
 ) -> Result<HashSet<(String, u64)>> {
     let sql = "select z.body, z.record from quarantine z join landing l on l.id = z.landing join run r on r.id = l.run \
-               where r.kind = 'snapshot' and r.slot = $1";
+               where r.slot = $1";
     let rows = connection.fetch(sql, vec![slot.start().into()]).await?;
     let read = |row: &Row| {
         Ok((

@@ -1,8 +1,11 @@
 //! The snapshot database as the pipeline sees it.
 //! The statements are in `commit`, `quotes` and `ledger`.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, Utc};
 
+use super::account::{self, Account};
 use super::commit::{self, SnapshotCommit};
 use super::connection::Connection;
 use super::desk::{Desk, month};
@@ -23,7 +26,8 @@ use crate::market::{Quote, Slot};
 pub struct SnapshotStore(Desk);
 
 impl SnapshotStore {
-    /// Makes or migrates the tables and writes the database's currency. Repeating it changes nothing.
+    /// Makes or migrates the tables, and writes the currency of a PostgreSQL database; a SQLite file takes that of its first
+    /// rows. Repeating it changes nothing.
     ///
     /// # Errors
     /// [`Error::Config`] when the database is newer than the program or holds another currency; [`Error::Store`] when it
@@ -153,13 +157,13 @@ impl SnapshotStore {
     /// Stores a snapshot whole, with the ledger's row that `end` makes from the slot's content hash, which is returned.
     ///
     /// # Errors
-    /// [`Error::Store`]; then nothing of it was stored.
+    /// [`Error::Config`] where the database holds another currency; [`Error::Store`]; then nothing of it was stored.
     pub async fn commit_snapshot(
         &mut self,
         commit: &SnapshotCommit,
         end: impl FnOnce(&str) -> RunEnd,
     ) -> Result<String> {
-        commit::commit_snapshot(&mut self.0.connection, commit, end).await
+        commit::commit_snapshot(&mut self.0, commit, end).await
     }
 
     /// What is known of a slot, or `None` where nothing was ever committed.
@@ -168,6 +172,22 @@ impl SnapshotStore {
     /// [`Error::Store`].
     pub async fn slot_state(&mut self, slot: Slot) -> Result<Option<SlotState>> {
         quotes::slot_state(&mut self.0.connection, slot).await
+    }
+
+    /// What the slots of the day before a slot had to answer for, the newest first.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn accounts_before(&mut self, slot: Slot) -> Result<Vec<Account>> {
+        account::of_the_day_before(&mut self.0.connection, slot).await
+    }
+
+    /// The records of a slot that are in quarantine, as body and place.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn refused_of(&mut self, slot: Slot) -> Result<HashSet<(String, u64)>> {
+        quotes::refused_of(&mut self.0.connection, slot).await
     }
 
     /// The newest slot that holds anything, of those that began at or before an instant.

@@ -53,7 +53,8 @@ pub struct SeriesHoldings {
 pub struct TimeseriesStore(Desk);
 
 impl TimeseriesStore {
-    /// Makes or migrates the tables and writes the database's currency. Repeating it changes nothing.
+    /// Makes or migrates the tables, and writes the currency of a PostgreSQL database; a SQLite file takes that of its first
+    /// rows. Repeating it changes nothing.
     ///
     /// # Errors
     /// [`crate::error::Error::Config`] when the database is newer than the program or holds another currency;
@@ -149,14 +150,15 @@ impl TimeseriesStore {
     /// Stores some charts of a run whole.
     ///
     /// # Errors
-    /// [`crate::error::Error::Store`]; then nothing of them was stored.
+    /// [`crate::error::Error::Config`] where the database holds another currency; [`crate::error::Error::Store`]; then
+    /// nothing of them was stored.
     pub async fn commit(
         &mut self,
         run: &str,
         commit: &SeriesCommit,
         at: DateTime<Utc>,
     ) -> Result<Stored> {
-        points::commit_charts(&mut self.0.connection, run, commit, at).await
+        points::commit_charts(&mut self.0, run, commit, at).await
     }
 
     /// Runs of a resolution that died or failed with bodies nobody has taken up: id and beginning, oldest first.

@@ -3,14 +3,16 @@
 use chrono::TimeDelta;
 use coinmill::pipeline::{Reach, RunState};
 use coinmill::series::Resolution;
+use coinmill::sim::SimPlan;
 
 use crate::series::{DAY, HOUR, MINUTE, Mill};
-use crate::support::{Kind, noon, on_both_databases};
+use crate::support::{Bench, KEY, Kind, noon, on_both_databases};
 
 on_both_databases!(
     a_year_of_hours_is_five_calls_and_a_second_time_none,
     a_span_between_two_that_are_there_is_asked_for_however_short,
     a_short_span_at_the_edge_of_the_plan_is_asked_for_within_it,
+    a_year_of_days_is_within_the_plan_at_any_time_of_the_day,
     a_day_of_five_minutes_and_a_run_share_what_they_know,
     a_backfill_of_the_top_takes_its_own_snapshot,
     a_backfill_of_the_top_follows_the_rank,
@@ -92,6 +94,30 @@ async fn a_short_span_at_the_edge_of_the_plan_is_asked_for_within_it(kind: Kind)
         outcome.unwrap_or_else(|error| panic!("{}: {:?}", error.chain(), mill.bench.calls()));
     assert_eq!((report.state, report.calls), (RunState::Complete, 1));
     assert!(report.stored >= 20);
+}
+
+async fn a_year_of_days_is_within_the_plan_at_any_time_of_the_day(kind: Kind) {
+    let bench = Bench::playing(kind, 3, SimPlan::demo(KEY)).await;
+    let mut mill = Mill::of(bench, kind).await;
+    let plan = [("plan", "demo"), ("api_key", KEY), ("attempts", "1")];
+    for clock in ["00:00:30", "00:01:00", "00:40:00", "02:30:00", "23:59:30"] {
+        mill.lose_series(kind).await;
+        let now = format!("2026-01-14T{clock}Z").parse().unwrap();
+        mill.bench.sim.set_clock(now).unwrap();
+        let reach = Reach::Days(365);
+        let outcome = mill
+            .backfill(Resolution::Day, reach, &["bitcoin"], &plan)
+            .await;
+        let report = outcome.unwrap_or_else(|error| panic!("{clock}: {}", error.chain()));
+        assert_eq!((report.state, report.calls), (RunState::Complete, 1));
+        // every midnight that the plan still reaches and that is settled
+        let oldest = (now - TimeDelta::days(365)).timestamp_millis();
+        let settled = Resolution::Day.settled(now);
+        let midnights = (oldest.div_euclid(DAY)..=settled.div_euclid(DAY))
+            .filter(|day| (oldest..settled).contains(&(day * DAY)))
+            .count();
+        assert_eq!(report.stored, midnights as u64, "{clock}");
+    }
 }
 
 async fn a_day_of_five_minutes_and_a_run_share_what_they_know(kind: Kind) {

@@ -12,7 +12,7 @@ on_both_databases!(
     a_market_smaller_than_the_top_is_complete_with_all_it_has,
     a_top_that_no_page_length_divides_is_stored_exactly,
     coins_by_name_are_stored_within_and_outside_the_top,
-    a_named_coin_that_the_source_does_not_know_is_missing_by_its_name,
+    a_named_coin_that_the_source_does_not_know_is_said_by_its_name,
     coins_by_name_alone_need_no_page,
     a_coin_that_vanished_from_its_page_is_missed_and_said,
     a_coin_that_vanished_from_its_page_is_found_by_the_next_run,
@@ -105,42 +105,38 @@ async fn coins_by_name_are_stored_within_and_outside_the_top(kind: Kind) {
     );
 }
 
-async fn a_named_coin_that_the_source_does_not_know_is_missing_by_its_name(kind: Kind) {
+async fn a_named_coin_that_the_source_does_not_know_is_said_by_its_name(kind: Kind) {
     let bench = Bench::new(kind, 80).await;
     let ranking = bench.ranking(80).await;
     let before = bench.sim.calls();
     let coins = format!("not-a-coin,{}", ranking[70]);
     let with = [("top", "50"), ("coins", coins.as_str())];
     let report = bench.run(&with).await.unwrap();
-    assert_eq!(report.state, RunState::Partial);
+    assert_eq!(report.state, RunState::Complete);
     assert_eq!(
         (report.expected, report.received, report.accepted),
-        (52, 51, 51)
+        (51, 51, 51)
     );
-    assert_eq!(report.missing.len(), 1);
-    let missing = &report.missing[0];
-    assert!(
-        missing.contains("not-a-coin") && missing.contains("COINMILL_COINS"),
-        "{missing}"
-    );
+    assert!(report.missing.is_empty());
+    assert_eq!(report.unknown[0].coin, "not-a-coin");
     assert_eq!(bench.sim.calls() - before, 2);
     let ledger = bench
         .database
         .row("select state, expected, received, accepted, calls from run")
         .await;
-    assert_eq!(ledger[0].text(), "partial");
+    assert_eq!(ledger[0].text(), "complete");
     assert_eq!(
         ledger[1..]
             .iter()
             .map(|cell| cell.int())
             .collect::<Vec<_>>(),
-        [52, 51, 51, 2]
+        [51, 51, 51, 2]
     );
     // the source has been asked about it in this slot: asking again would be paying twice
     let again = bench.run(&with).await.unwrap();
     assert_eq!(
         (again.state, again.stored, again.calls),
-        (RunState::Partial, 0, 0)
+        (RunState::Complete, 0, 0)
     );
 }
 
@@ -236,24 +232,12 @@ async fn every_row_leads_to_its_body_and_its_request(kind: Kind) {
 #[tokio::test]
 async fn a_run_below_the_set_completeness_is_an_error_with_the_report() {
     let bench = Bench::new(Kind::Sqlite, 100).await;
-    let with = [
-        ("top", "10"),
-        ("coins", "not-a-coin"),
-        ("completeness", "0.99"),
-    ];
-    let report = report_of(bench.run(&with).await);
+    bench.fault("set:times=0,id=bitcoin,field=current_price,value=-1");
+    let with = |completeness| [("top", "10"), ("completeness", completeness)];
+    let report = report_of(bench.run(&with("0.99")).await);
     assert_eq!(
         (&report["state"], &report["stored"]),
-        (&"partial".into(), &10.into())
+        (&"partial".into(), &9.into())
     );
-    assert!(
-        bench
-            .run(&[
-                ("top", "10"),
-                ("coins", "not-a-coin"),
-                ("completeness", "0.9")
-            ])
-            .await
-            .is_ok()
-    );
+    assert!(bench.run(&with("0.9")).await.is_ok());
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use chrono::TimeDelta;
 use coinmill::error::Error;
-use coinmill::pipeline::{RunState, SeriesReport};
+use coinmill::pipeline::{Reach, RunState, SeriesReport};
 use coinmill::series::Resolution;
 
 use crate::series::{BITCOIN, DAY, HOUR, MINUTE, Mill, chart, partial, prices};
@@ -19,6 +19,7 @@ on_both_databases!(
     a_short_chart_of_another_granularity_is_refused_whole,
     a_refused_chart_does_not_keep_the_others_out,
     points_outside_what_was_asked_for_are_no_history,
+    a_daily_point_is_a_midnight_and_the_last_one_off_it_is_the_live_one,
 );
 
 const FIVE: Resolution = Resolution::FiveMinutes;
@@ -274,4 +275,33 @@ async fn points_outside_what_was_asked_for_are_no_history(kind: Kind) {
     assert_eq!(stamps, [first()]);
     mill.bench.sim.advance(TimeDelta::minutes(30)).unwrap();
     assert_eq!(mill.bitcoin().await.unwrap().state, RunState::Complete);
+}
+
+async fn a_daily_point_is_a_midnight_and_the_last_one_off_it_is_the_live_one(kind: Kind) {
+    let mill = Mill::new(kind, 3).await;
+    let midnight = noon().timestamp_millis().div_euclid(DAY) * DAY;
+    // a coin that stalled yesterday: its live point is older than the last midnight
+    let off = 17 * HOUR + 16 * MINUTE;
+    let points = [
+        (midnight - 3 * DAY, "1", "1", "1"),
+        (midnight - 2 * DAY, "2", "1", "1"),
+        (midnight - 2 * DAY + off, "2.5", "1", "1"),
+        (midnight - DAY, "3", "1", "1"),
+        (midnight - DAY + off + 37_000, "3.5", "1", "1"),
+    ];
+    mill.bench.body(&chart(&points));
+    let day = Resolution::Day;
+    let report = mill
+        .backfill(day, Reach::Days(5), &["bitcoin"], &[])
+        .await
+        .unwrap();
+    assert_eq!((report.stored, report.rejected), (3, 1));
+    let stored: Vec<i64> = mill.view().await.into_keys().map(|key| key.2).collect();
+    assert_eq!(stored, [3, 2, 1].map(|ago| midnight - ago * DAY));
+    let rows = mill
+        .rows("select rule, record, reason from quarantine")
+        .await;
+    assert_eq!(rows.len(), 1);
+    assert_eq!((rows[0][0].text(), rows[0][1].int()), ("off_midnight", 2));
+    assert!(rows[0][2].text().contains("00:00"), "{rows:?}");
 }

@@ -13,6 +13,7 @@ use crate::support::{Bench, Kind, noon, on_both_databases, recordings, report_of
 on_both_databases!(
     a_snapshot_is_rebuilt_to_the_same_hash,
     a_slot_of_several_runs_is_rebuilt_as_far_as_each_of_them,
+    a_record_that_the_first_of_several_runs_refused_is_refused_once,
     a_requeue_is_rebuilt_with_what_it_built_on,
     other_rules_show_each_row_that_differs,
     series_are_rebuilt_to_the_same_hash_with_their_revisions,
@@ -60,6 +61,26 @@ async fn a_slot_of_several_runs_is_rebuilt_as_far_as_each_of_them(kind: Kind) {
         (&*third.run, 400),
     ] {
         let replayed = pipeline::replay(&settings, run).await.unwrap();
+        assert!(replayed.is_same, "{stored}: {:?}", replayed.differences);
+        assert_eq!((replayed.stored, replayed.rebuilt), (stored, stored));
+    }
+}
+
+async fn a_record_that_the_first_of_several_runs_refused_is_refused_once(kind: Kind) {
+    let bench = Bench::new(kind, 400).await;
+    bench.fault("503:after=1");
+    let with = [
+        ("top", "300"),
+        ("attempts", "1"),
+        ("refuse", "above_ath"),
+        ("completeness", "0"),
+    ];
+    let first = bench.run(&with).await.unwrap();
+    assert!(first.rejected > 0);
+    let second = bench.run(&with).await.unwrap();
+    let settings = bench.settings(&with);
+    for (run, stored) in [(first.run, first.accepted), (second.run, second.accepted)] {
+        let replayed = pipeline::replay(&settings, &run).await.unwrap();
         assert!(replayed.is_same, "{stored}: {:?}", replayed.differences);
         assert_eq!((replayed.stored, replayed.rebuilt), (stored, stored));
     }

@@ -1,6 +1,6 @@
 -- The snapshot database.
 
--- What holds for the whole database, written once by `coinmill init`: its currency.
+-- What holds for the whole database: its currency, written by `coinmill init` and fixed once anything is stored.
 create table setting (
   name text not null constraint setting_key primary key,
   value text not null
@@ -72,7 +72,14 @@ create table snapshot (
   expected bigint not null,
   received bigint not null,
   state text not null constraint snapshot_state check (state in ('complete', 'partial')),
-  content_hash text not null
+  content_hash text not null,
+  -- JSON arrays: coins asked for by name by any run; what is missing and why; coins that the source does not know; coins
+  -- that the user's own rules refuse; and what of the missing has been asked for a second time
+  named text not null,
+  missing text not null,
+  unknown text not null,
+  refused text not null,
+  asked_again text not null
 );
 
 -- One coin in one slot: the source's numbers as they came, then what is derived from them.

@@ -1,7 +1,7 @@
 -- The snapshot database.
 -- Instants are integers: milliseconds since 1970-01-01T00:00:00Z. `strict` keeps a text out of a number's column.
 
--- What holds for the whole database, written once by `coinmill init`: its currency.
+-- What holds for the whole database: its currency, written by the first commit of data.
 create table setting (
   name text not null constraint setting_key primary key,
   value text not null
@@ -73,7 +73,14 @@ create table snapshot (
   expected integer not null,
   received integer not null,
   state text not null constraint snapshot_state check (state in ('complete', 'partial')),
-  content_hash text not null
+  content_hash text not null,
+  -- JSON arrays: coins asked for by name by any run; what is missing and why; coins that the source does not know; coins
+  -- that the user's own rules refuse; and what of the missing has been asked for a second time
+  named text not null,
+  missing text not null,
+  unknown text not null,
+  refused text not null,
+  asked_again text not null
 ) strict;
 
 -- One coin in one slot: the source's numbers as they came, then what is derived from them.

@@ -1,6 +1,6 @@
 -- The time series database.
 
--- What holds for the whole database, written once by `coinmill init`: its currency.
+-- What holds for the whole database: its currency, written by `coinmill init` and fixed once anything is stored.
 create table setting (
   name text not null constraint setting_key primary key,
   value text not null

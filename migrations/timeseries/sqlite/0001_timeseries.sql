@@ -1,7 +1,7 @@
 -- The time series database.
 -- Instants are integers: milliseconds since 1970-01-01T00:00:00Z. `strict` keeps a text out of a number's column.
 
--- What holds for the whole database, written once by `coinmill init`: its currency.
+-- What holds for the whole database: its currency, written by the first commit of data.
 create table setting (
   name text not null constraint setting_key primary key,
   value text not null

@@ -1,0 +1,159 @@
+//! What a slot has to answer for, from what was received of it; and what of the refused is worth asking for again. Pure.
+//! Fetching and storing are done elsewhere.
+
+use std::collections::{BTreeMap, HashSet};
+
+use super::gather::Gathered;
+use super::holding::Wanted;
+use super::sweep::Sweep;
+use crate::market::CoinId;
+use crate::store::{Account, Missing, RefusedCoin};
+
+/// After so many slots in a row in which a coin was refused, it is asked for a second time only once a day.
+const STUBBORN: usize = 3;
+
+/// In how many bodies of a slot a coin is refused before it is no longer asked for.
+const CHANCES: u32 = 2;
+
+/// Records without a coin, by page: the rules that refuse them, and how often the page was read.
+pub(super) type Nameless = BTreeMap<u32, (Vec<String>, u32)>;
+
+/// What a slot comes to.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Tally {
+    pub(super) expected: u64,
+    pub(super) received: u64,
+    pub(super) account: Account,
+    /// True where another run of the slot may bring more.
+    pub(super) can_grow: bool,
+}
+
+/// What has been received of a slot.
+pub(super) struct Received<'a> {
+    pub(super) wanted: &'a Wanted,
+    pub(super) sweep: &'a Sweep,
+    pub(super) gathered: &'a Gathered,
+    pub(super) nameless: &'a Nameless,
+    /// Coins that a request by name was answered without.
+    pub(super) asked: &'a HashSet<CoinId>,
+    /// Coins asked for by name whose record came.
+    pub(super) came: &'a HashSet<CoinId>,
+    /// What has been asked for a second time by earlier runs of the slot.
+    pub(super) asked_again: &'a [String],
+}
+
+impl Received<'_> {
+    /// The account of the slot.
+    pub(super) fn tally(&self) -> Tally {
+        let named = &self.wanted.coins;
+        let (came, absent): (Vec<&CoinId>, Vec<&CoinId>) =
+            named.iter().partition(|coin| self.came.contains(*coin));
+        let beyond = came.iter().filter(|coin| !self.sweep.holds(coin)).count() as u64;
+        let refusals = &self.gathered.refusals;
+        // of a coin whose record came without a usable id, the absence is a refusal
+        let (refused, rest): (Vec<&CoinId>, Vec<&CoinId>) = absent
+            .into_iter()
+            .partition(|coin| refusals.contains_key(*coin));
+        let (unknown, lost): (Vec<&CoinId>, Vec<&CoinId>) = rest
+            .into_iter()
+            .partition(|coin| self.asked.contains(*coin));
+        let mut missing = self.sweep.missing();
+        missing.extend(self.nameless.iter().filter_map(|(number, (rules, _))| {
+            let count = rules.len();
+            let rule = rules.first()?;
+            let found = format!("{rule}, {count} of its records have no usable id");
+            Some(Missing::refused(self.page(*number), &found))
+        }));
+        missing.extend(lost.iter().map(|coin| Missing {
+            what: coin.to_string(),
+            reason: "not received".to_owned(),
+        }));
+        let by_rule = refusals.iter().filter(|(_, refusal)| !refusal.is_by_choice);
+        missing.extend(
+            by_rule
+                .clone()
+                .map(|(coin, refusal)| Missing::refused(coin.as_str(), &refusal.rules)),
+        );
+        let by_choice = refusals.iter().filter(|(_, refusal)| refusal.is_by_choice);
+        let again = by_rule
+            .filter(|(coin, refusal)| refusal.bodies >= CHANCES || self.asked.contains(*coin));
+        let mut asked_again = self.asked_again.to_vec();
+        asked_again.extend(again.map(|(coin, _)| coin.to_string()));
+        let pages = self.nameless.iter();
+        let read_again = pages.filter(|(_, (rules, reads))| !rules.is_empty() && *reads >= CHANCES);
+        asked_again.extend(read_again.map(|(number, _)| self.page(*number)));
+        asked_again.sort_unstable();
+        asked_again.dedup();
+        let spent = |missing: &Missing| {
+            missing.is_refused()
+                && asked_again.contains(&missing.what)
+                && !refusals
+                    .iter()
+                    .any(|(coin, r)| r.is_of_a_whole_body && coin.as_str() == missing.what)
+        };
+        Tally {
+            expected: self.sweep.expected() + beyond + (lost.len() + refused.len()) as u64,
+            received: self.sweep.received().min(self.sweep.expected()) + beyond,
+            can_grow: !missing.iter().all(spent),
+            account: Account {
+                named: named.iter().map(ToString::to_string).collect(),
+                missing,
+                unknown: unknown.iter().map(ToString::to_string).collect(),
+                refused: by_choice
+                    .map(|(coin, refusal)| RefusedCoin {
+                        coin: coin.to_string(),
+                        rule: refusal.rules.clone(),
+                    })
+                    .collect(),
+                asked_again,
+            },
+        }
+    }
+
+    /// The coins and the pages that are worth asking for a second time, in view of the slots of the day before (the newest
+    /// first): what is refused again and again must not cost a call in every slot.
+    pub(super) fn second_look(&self, before: &[Account]) -> (Vec<CoinId>, Vec<u32>) {
+        let due = |what: &str| {
+            let refused = |account: &Account| {
+                let mut missing = account.missing.iter();
+                missing.any(|missing| missing.is_refused() && missing.what == what)
+            };
+            let again = |account: &Account| account.asked_again.iter().any(|name| name == what);
+            let is_stubborn = before.len() >= STUBBORN && before.iter().take(STUBBORN).all(refused);
+            let was_asked = self.asked_again.iter().any(|name| name == what);
+            !was_asked && (!is_stubborn || !before.iter().any(again))
+        };
+        let mut pages: Vec<u32> = self
+            .nameless
+            .iter()
+            .filter(|(number, (rules, reads))| {
+                !rules.is_empty() && *reads < CHANCES && due(&self.page(**number))
+            })
+            .map(|(number, _)| *number)
+            .collect();
+        let mut coins = Vec::new();
+        let refusals = self.gathered.refusals.iter();
+        for (coin, _) in refusals.filter(|(coin, refusal)| {
+            let has_chance = refusal.bodies < CHANCES && !self.asked.contains(*coin);
+            !refusal.is_by_choice && has_chance && due(coin.as_str())
+        }) {
+            match self.sweep.refused_page_of(coin) {
+                Some(number) => pages.push(number),
+                None => coins.push(coin.clone()),
+            }
+        }
+        pages.sort_unstable();
+        pages.dedup();
+        // a page that is read again brings its coins with it
+        coins.retain(|coin| {
+            self.sweep
+                .page_of(coin)
+                .is_none_or(|number| !pages.contains(&number))
+        });
+        (coins, pages)
+    }
+
+    fn page(&self, number: u32) -> String {
+        format!("page {number} of {}", self.sweep.page_count())
+    }
+}

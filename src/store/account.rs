@@ -1,0 +1,119 @@
+//! What a slot has to answer for, as it stands beside its quotes: who was asked for by name, and who is not there and why.
+//! Which coins these are is decided by the pipeline; here it is written and read.
+
+use serde::{Deserialize, Serialize};
+
+use super::connection::Connection;
+use super::ledger::needed;
+use super::value::{Row, Value};
+use crate::error::{Error, Result};
+use crate::market::Slot;
+
+/// Something that was asked for and is not stored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Missing {
+    /// A coin by its id, or ranks, or records of a page.
+    pub what: String,
+    /// Why it is not there.
+    pub reason: String,
+}
+
+impl Missing {
+    /// A coin or page whose record was refused by these rules.
+    pub fn refused(what: impl Into<String>, rules: &str) -> Self {
+        Self {
+            what: what.into(),
+            reason: format!("refused: {rules}"),
+        }
+    }
+
+    /// True where something was received and refused.
+    pub fn is_refused(&self) -> bool {
+        self.reason.starts_with("refused: ")
+    }
+}
+
+impl std::fmt::Display for Missing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} ({})", self.what, self.reason)
+    }
+}
+
+/// A coin that the user's own settings refuse.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefusedCoin {
+    /// Its id.
+    pub coin: String,
+    /// The warning rule that `refuse` names.
+    pub rule: String,
+}
+
+/// What a slot has to answer for beside its quotes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Account {
+    /// Coins that were asked for by name, by any run of the slot.
+    pub named: Vec<String>,
+    /// What is not there and could be.
+    pub missing: Vec<Missing>,
+    /// Coins asked for by name that CoinGecko does not know.
+    pub unknown: Vec<String>,
+    /// Coins that are not stored because the settings say so.
+    pub refused: Vec<RefusedCoin>,
+    /// Of what is refused and missing: what has been asked for a second time. It is not asked for again in this slot.
+    pub asked_again: Vec<String>,
+}
+
+impl Account {
+    /// The values of its columns `named`, `missing`, `unknown`, `refused` and `asked_again`, each a JSON array.
+    pub(super) fn values(&self) -> [Value; 5] {
+        let json = |list: serde_json::Value| Value::from(list.to_string());
+        [
+            json(serde_json::json!(self.named)),
+            json(serde_json::json!(self.missing)),
+            json(serde_json::json!(self.unknown)),
+            json(serde_json::json!(self.refused)),
+            json(serde_json::json!(self.asked_again)),
+        ]
+    }
+
+    /// Reads it from its columns, the first of which is this one.
+    pub(super) fn read(row: &Row, first: usize) -> Result<Self> {
+        fn list<T: for<'a> Deserialize<'a>>(row: &Row, place: usize, name: &str) -> Result<Vec<T>> {
+            let text = needed(row.text(place)?, name)?;
+            serde_json::from_str(&text).map_err(|error| {
+                Error::data(format!(
+                    "{name} is not a list: the database was changed by something else"
+                ))
+                .because(error)
+            })
+        }
+        Ok(Self {
+            named: list(row, first, "snapshot.named")?,
+            missing: list(row, first + 1, "snapshot.missing")?,
+            unknown: list(row, first + 2, "snapshot.unknown")?,
+            refused: list(row, first + 3, "snapshot.refused")?,
+            asked_again: list(row, first + 4, "snapshot.asked_again")?,
+        })
+    }
+
+    /// What is left of it once these coins are stored.
+    #[must_use]
+    pub fn with_stored(mut self, is_stored: impl Fn(&str) -> bool) -> Self {
+        self.missing.retain(|missing| !is_stored(&missing.what));
+        self.refused.retain(|refused| !is_stored(&refused.coin));
+        self
+    }
+}
+
+/// The accounts of the slots of the day before a slot, the newest first.
+pub(super) async fn of_the_day_before(
+    connection: &mut Connection,
+    slot: Slot,
+) -> Result<Vec<Account>> {
+    let sql = "select named, missing, unknown, refused, asked_again from snapshot where slot > $1 and slot < $2 \
+               order by slot desc";
+    let day_before = slot.start() - chrono::TimeDelta::days(1);
+    let values = vec![day_before.into(), slot.start().into()];
+    let rows = connection.fetch(sql, values).await?;
+    rows.iter().map(|row| Account::read(row, 0)).collect()
+}
