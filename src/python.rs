@@ -47,9 +47,7 @@ fn done<'py>(
     };
     match answer {
         Answer::Json(text) => loads(py, &text),
-        Answer::Frame { batch, about: _ } => {
-            Bound::new(py, frame::Frame::from(batch)).map(Bound::into_any)
-        }
+        Answer::Frame(read) => Bound::new(py, frame::Frame::of(py, read)?).map(Bound::into_any),
     }
 }
 
@@ -100,8 +98,8 @@ mod _core {
 
     #[pymodule_export]
     use super::errors::{
-        BudgetError, CoinmillError, ConfigError, DataError, HeldError, IncompleteError,
-        PastSlotError, SourceError, StoreError,
+        BudgetError, CoinmillError, ConfigError, CoverageWarning, DataError, HeldError,
+        IncompleteError, PastSlotError, SourceError, StoreError,
     };
     #[pymodule_export]
     use super::frame::Frame;

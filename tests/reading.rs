@@ -19,5 +19,7 @@ mod series;
 
 #[path = "reading/absent.rs"]
 mod absent;
+#[path = "reading/prices.rs"]
+mod prices;
 #[path = "reading/slow.rs"]
 mod slow;

@@ -73,7 +73,8 @@ def test_prices_are_cut_to_the_span_and_the_coins_asked_for(filled: coinmill.Mil
     assert set(cut["coin_id"].to_list()) == {"bitcoin"}
     assert {stamp.date() for stamp in cut["ts"].to_list()} == {day}
     assert 20 <= len(cut) <= 24
-    assert len(filled.prices(resolution="1d")) == 0
+    with pytest.raises(coinmill.DataError, match="nothing is stored at 1d"):
+        filled.prices(resolution="1d")
     with pytest.raises(ValueError, match="5m, 1h or 1d"):
         filled.prices(resolution="1 hour")  # type: ignore[arg-type]
 

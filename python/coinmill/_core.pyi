@@ -8,6 +8,7 @@ from typing_extensions import Self
 
 from coinmill.records import (
     DemoReports,
+    Missing,
     Quarantined,
     Replay,
     RequeueReport,
@@ -57,6 +58,9 @@ class IncompleteError(CoinmillError):
 
     report: RunReport
     """The run's report."""
+
+class CoverageWarning(UserWarning):
+    """A span that was asked for is not stored in whole; ``missing`` of the frame lists what is not there."""
 
 @final
 class Mill:
@@ -122,6 +126,9 @@ class Mill:
     def init(self) -> None:
         """Make or migrate the databases. Repeating it changes nothing.
 
+        It says the currency of a PostgreSQL database, and may change it as long as nothing is stored there; a SQLite
+        file takes that of its first rows.
+
         Raises
         ------
         ConfigError
@@ -176,7 +183,7 @@ class Mill:
         start: str | date | datetime | None = None,
         end: str | date | datetime | None = None,
         resolution: Resolution = "1h",
-        coins: Sequence[str] | None = None,
+        coins: str | Sequence[str] | None = None,
     ) -> SeriesReport:
         """Fetch the history of a span, as far as the database does not cover it yet; it goes on where it was stopped.
 
@@ -187,12 +194,13 @@ class Mill:
         resolution
             ``5m`` reaches one day back, ``1h`` and ``1d`` as far as the plan.
         coins
-            Only these coins; by default the `top` of the newest snapshot, which is taken where there is none.
+            Only these, as a list of ids or as a text (``"bitcoin"``, ``"bitcoin,ethereum"``); by default the `top` of
+            the newest snapshot, which is taken where there is none.
 
         Raises
         ------
         ValueError
-            The span is empty, still to come, or beyond what the plan or the resolution reaches.
+            The span is empty, still to come, or beyond what the plan or the resolution reaches; or `coins` is empty.
         IncompleteError, HeldError, BudgetError, SourceError, ConfigError, StoreError
             As in :meth:`run_snapshot`.
         """
@@ -213,7 +221,7 @@ class Mill:
 
     def prices(
         self,
-        coins: Sequence[str] | None = None,
+        coins: str | Sequence[str] | None = None,
         start: str | date | datetime | None = None,
         end: str | date | datetime | None = None,
         *,
@@ -222,21 +230,29 @@ class Mill:
     ) -> Frame:
         """Price points by coin and time: ``coin_id``, ``ts``, ``price``, ``market_cap``, ``volume``.
 
+        ``frame.missing`` lists the spans of each coin that are not stored: between `start` and `end`, as far as points
+        are settled by now, and where one of them is left out, to the coin's own first or last. Where a span with a
+        `start` or an `end` is not stored in whole, a :class:`CoverageWarning` says so too.
+
         Parameters
         ----------
         coins
-            Only these; by default all that are stored.
+            Only these, as a list of ids or as a text (``"bitcoin"``, ``"bitcoin,ethereum"``); by default all that are
+            stored.
         start, end
             From `start` on to before `end`, in UTC.
         resolution
             Resolutions never mix, and points keep the source's own stamps: they do not sit on a grid.
         as_of
-            As it was known at this instant. History that was fetched later was learned later.
+            As it was known at this instant, with what was missing then. History that was fetched later was learned
+            later.
 
         Raises
         ------
+        ValueError
+            `start` is not before `end`, or still to come; `coins` is empty.
         DataError
-            Nothing was known yet at `as_of`.
+            Nothing is stored of one of the coins, or at this resolution, or was known at `as_of`.
         """
 
     def quarantine(
@@ -308,6 +324,10 @@ class Frame:
     @property
     def columns(self) -> list[str]:
         """The names of the columns."""
+
+    @property
+    def missing(self) -> list[Missing]:
+        """What of the rows asked for is not stored, by coin and span."""
 
     def to_arrow(self) -> Any:
         """A ``pyarrow.Table``; needs pyarrow."""

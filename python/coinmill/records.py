@@ -212,6 +212,15 @@ class RequeueReport(TypedDict):
     finished_at: str
 
 
+class Missing(TypedDict):
+    """A span of a coin that is not stored: from ``start`` to before ``end``."""
+
+    coin_id: str
+    start: str
+    end: str
+    reason: str
+
+
 class Difference(TypedDict):
     """A difference between what is stored and what was rebuilt."""
 

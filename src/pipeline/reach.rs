@@ -121,6 +121,15 @@ pub(super) fn span(wanted: &Backfill, plan: &Plan, now: DateTime<Utc>) -> Result
     Ok(Span::new(start.max(oldest), end))
 }
 
+/// True for a gap that can hold a point: a day's is at midnight; at the end of what is settled, a step has to pass before
+/// there can be a new one.
+pub(super) fn is_due(resolution: Resolution, gap: Span, span: Span) -> bool {
+    match resolution {
+        Resolution::Day => first_midnight(gap).is_some(),
+        _ => gap.end < span.end || gap.length() >= resolution.step().min(span.length()),
+    }
+}
+
 /// A run's share of the plan: the month's calls that are left, over the runs that are left in it, and no more than ten
 /// minutes of the source's pace. `u64::MAX` where the plan has no limits.
 pub(super) fn share(spent: u64, plan: &Plan, now: DateTime<Utc>) -> u64 {

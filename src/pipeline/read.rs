@@ -1,26 +1,26 @@
-//! Reading what is stored: quotes and prices as Arrow batches, and the processed layer as dated Parquet folders.
-//! Nothing here asks the source or changes a database.
+//! Reading what is stored: quotes as an Arrow batch, and the processed layer as dated Parquet folders.
+//! Nothing here asks the source or changes a database; prices are read in `prices`.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use arrow_array::RecordBatch;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
+use super::missing::Read;
 use super::status::timeseries;
 use crate::config::Settings;
 use crate::error::{Error, Result};
 use crate::frame::{prices_batch, table_batch, write_parquet};
 use crate::market::{CoinId, Slot};
-use crate::series::{PricePoint, Resolution, Span, days};
-use crate::store::{PricesQuery, SnapshotStore, TimeseriesStore};
+use crate::series::{PricePoint, Span, days};
+use crate::store::{PricesQuery, SnapshotStore};
 
 /// The quotes of the newest slot, or of the newest one that began at or before an instant.
 ///
 /// # Errors
 /// [`Error::Data`] where there is none; otherwise as the database gives them.
-pub async fn quotes(settings: &Settings, at: Option<DateTime<Utc>>) -> Result<RecordBatch> {
+pub async fn quotes(settings: &Settings, at: Option<DateTime<Utc>>) -> Result<Read> {
     let mut store =
         SnapshotStore::open_existing(&settings.snapshot_url, &settings.vs_currency).await?;
     let slot = store.newest_slot(at).await?.ok_or_else(|| match at {
@@ -32,63 +32,12 @@ pub async fn quotes(settings: &Settings, at: Option<DateTime<Utc>>) -> Result<Re
     })?;
     let table = store.quote_table(slot, slot.next(), None).await?;
     store.close().await?;
-    table_batch(&table)
-}
-
-/// Which prices to read.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Prices {
-    /// The coins; empty is all of them.
-    pub coins: Vec<CoinId>,
-    /// From this instant on.
-    pub start: Option<DateTime<Utc>>,
-    /// To before this instant.
-    pub end: Option<DateTime<Utc>>,
-    /// The resolution: they never mix.
-    pub resolution: Resolution,
-    /// As it was known at this instant.
-    pub as_of: Option<DateTime<Utc>>,
-}
-
-/// Price points by coin and stamp, with the newest values that were known.
-///
-/// # Errors
-/// [`Error::Data`] where nothing was known yet at `as_of`; otherwise as the database gives them.
-pub async fn prices(settings: &Settings, wanted: &Prices) -> Result<RecordBatch> {
-    let mut store =
-        TimeseriesStore::open_existing(&settings.timeseries_url, &settings.vs_currency).await?;
-    let query = query(&mut store, wanted).await?;
-    let rows = store.prices(&query).await;
-    store.close().await?;
-    prices_batch(&rows?)
-}
-
-async fn query(store: &mut TimeseriesStore, wanted: &Prices) -> Result<PricesQuery> {
-    let pin = match wanted.as_of {
-        None => None,
-        Some(at) => Some(store.pin(at).await?.ok_or_else(|| {
-            Error::data(format!(
-                "nothing was known at {}: history that was fetched later was learned later",
-                at.format("%Y-%m-%dT%H:%M:%SZ")
-            ))
-        })?),
-    };
-    let edge = |instant: Option<DateTime<Utc>>, open| {
-        instant.map_or(open, |instant| instant.timestamp_millis())
-    };
-    Ok(PricesQuery {
-        coins: wanted.coins.clone(),
-        resolution: wanted.resolution,
-        span: Span {
-            start: edge(wanted.start, 0),
-            end: edge(wanted.end, FAR),
-        },
-        pin,
+    Ok(Read {
+        batch: table_batch(&table)?,
+        missing: Vec::new(),
+        warning: None,
     })
 }
-
-/// Later than any point: 2200-01-01.
-const FAR: i64 = 7_258_118_400_000;
 
 /// What an export wrote.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]

@@ -10,13 +10,14 @@ use chrono::{DateTime, Utc};
 use super::Observer;
 use super::begin::{run_header, run_start};
 use super::credits::Credits;
+use super::reach::is_due;
 use super::reader::Reader;
 use super::report::{RunState, Timings, failed};
 use super::series::{Asking, Outcome, adopt, ask_all};
 use super::series_report::SeriesReport;
 use super::writer::Writer;
 use crate::clock::Clock;
-use crate::coingecko::charts::{Chart, first_midnight};
+use crate::coingecko::charts::Chart;
 use crate::config::Settings;
 use crate::error::{Error, Result};
 use crate::http::Client;
@@ -126,21 +127,10 @@ impl<'a> SeriesRun<'a> {
         let gaps = coins.iter().map(|coin| {
             let covered = self.coverage.get(coin).unwrap_or(&none);
             let mut gaps = covered.gaps_in(span);
-            gaps.retain(|gap| self.is_due(*gap, span));
+            gaps.retain(|gap| is_due(self.resolution, *gap, span));
             (coin.clone(), gaps)
         });
         gaps.filter(|(_, gaps)| !gaps.is_empty()).collect()
-    }
-
-    /// True for a gap that can hold a point: a day's is at midnight; at the end of what is settled, a step has to pass before
-    /// there can be a new one.
-    fn is_due(&self, gap: Span, span: Span) -> bool {
-        match self.resolution {
-            Resolution::Day => first_midnight(gap).is_some(),
-            resolution => {
-                gap.end < span.end || gap.length() >= resolution.step().min(span.length())
-            }
-        }
     }
 
     /// Asks for the charts, stores what comes, and writes how it ended.

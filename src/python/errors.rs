@@ -2,7 +2,7 @@
 //! Each carries `retryable`; those of the source also `status` and `code`, an incomplete run its `report`.
 
 use pyo3::create_exception;
-use pyo3::exceptions::{PyException, PyValueError};
+use pyo3::exceptions::{PyException, PyUserWarning, PyValueError};
 use pyo3::prelude::*;
 
 use super::to_python;
@@ -61,6 +61,13 @@ create_exception!(
     IncompleteError,
     CoinmillError,
     "Less than the set completeness was stored; `report` is the run's."
+);
+
+create_exception!(
+    coinmill,
+    CoverageWarning,
+    PyUserWarning,
+    "A span that was asked for is not stored in whole; `missing` of the frame lists what is not there."
 );
 
 /// The Python exception for an error.

@@ -1,6 +1,7 @@
 //! `Frame`: rows as Arrow, handed to whatever library is there through the PyCapsule interface.
 //! It needs none of them; the `to_*` methods import theirs when they are called.
 
+use std::ffi::CString;
 use std::fmt::Write as _;
 
 use arrow_array::cast::AsArray;
@@ -12,18 +13,35 @@ use pyo3::prelude::*;
 use pyo3::types::PyCapsule;
 use pyo3_arrow::PyTable;
 
+use super::errors::CoverageWarning;
+use super::to_python;
+use crate::pipeline::{Missing, Read};
+
 /// Rows shown in a notebook.
 const SHOWN: usize = 10;
+
+/// Whose line a warning names: whoever called us, since native code has no line of its own.
+const CALLER: i32 = 1;
 
 /// See the stub for what users read.
 #[pyclass(frozen, module = "coinmill")]
 pub(super) struct Frame {
     batch: RecordBatch,
+    missing: Vec<Missing>,
 }
 
-impl From<RecordBatch> for Frame {
-    fn from(batch: RecordBatch) -> Self {
-        Self { batch }
+impl Frame {
+    /// The rows that were read; where what is missing has to be said, Python's `warnings` say it of the caller's line.
+    pub(super) fn of(py: Python<'_>, read: Read) -> PyResult<Self> {
+        if let Some(warning) = read.warning {
+            let category = py.get_type::<CoverageWarning>();
+            let text = CString::new(warning.replace('\0', " "))?;
+            PyErr::warn(py, &category, &text, CALLER)?;
+        }
+        Ok(Self {
+            batch: read.batch,
+            missing: read.missing,
+        })
     }
 }
 
@@ -56,6 +74,11 @@ impl Frame {
 
     fn to_pandas<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         Self::to_arrow(slf)?.call_method0("to_pandas")
+    }
+
+    #[getter]
+    fn missing<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_python(py, &self.missing)
     }
 
     #[getter]

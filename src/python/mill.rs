@@ -12,7 +12,7 @@ use pyo3::types::{PyBool, PyDict, PyList, PyString, PyTuple, PyType};
 use super::errors::to_exception;
 use crate::config::{Layers, Portable, Settings, resolve_with};
 use crate::error::Error;
-use crate::market::{Instant, Slot};
+use crate::market::{CoinId, Instant, Slot};
 use crate::pipeline::{Backfill, Pick, Prices, Reach};
 use crate::remote::call::Call;
 
@@ -111,7 +111,7 @@ impl Mill {
         start: Option<InstantArgument>,
         end: Option<InstantArgument>,
         resolution: &str,
-        coins: Option<Vec<String>>,
+        coins: Option<CoinsArgument>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let reach = match (days, start) {
             (Some(days), None) if end.is_none() => Reach::Days(days),
@@ -125,7 +125,7 @@ impl Mill {
         let wanted = Backfill {
             resolution: parsed(py, resolution)?,
             reach,
-            coins: all_parsed(py, coins)?,
+            coins: coins.map_or_else(Vec::new, |coins| coins.0),
         };
         self.done(py, Call::Backfill(wanted))
     }
@@ -144,14 +144,14 @@ impl Mill {
     fn prices<'py>(
         &self,
         py: Python<'py>,
-        coins: Option<Vec<String>>,
+        coins: Option<CoinsArgument>,
         start: Option<InstantArgument>,
         end: Option<InstantArgument>,
         resolution: &str,
         as_of: Option<InstantArgument>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let wanted = Prices {
-            coins: all_parsed(py, coins)?,
+            coins: coins.map_or_else(Vec::new, |coins| coins.0),
             start: start.map(|start| start.0),
             end: end.map(|end| end.0),
             resolution: parsed(py, resolution)?,
@@ -285,6 +285,31 @@ fn as_text(value: &Bound<'_, PyAny>) -> PyResult<Option<String>> {
     Err(PyTypeError::new_err(
         "a setting is a text, a number, a path or a list of texts",
     ))
+}
+
+/// Coins as a list of ids, or as a text of one id or several with commas, as the setting `coins` has them.
+struct CoinsArgument(Vec<CoinId>);
+
+impl<'a, 'py> FromPyObject<'a, 'py> for CoinsArgument {
+    type Error = PyErr;
+
+    fn extract(value: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
+        let texts: Vec<String> = match value.cast::<PyString>() {
+            Ok(text) => {
+                let text: String = text.extract()?;
+                text.split(',').map(|coin| coin.trim().to_owned()).collect()
+            }
+            Err(_) => value.extract()?,
+        };
+        if texts.is_empty() {
+            return Err(PyValueError::new_err(
+                "name at least one coin, or leave `coins` out for all",
+            ));
+        }
+        let coins: PyResult<Vec<CoinId>> =
+            texts.iter().map(|coin| parsed(value.py(), coin)).collect();
+        coins.map(Self)
+    }
 }
 
 /// An instant as a text, a date or a datetime; without a zone it is UTC.

@@ -3,14 +3,13 @@
 
 use std::path::PathBuf;
 
-use arrow_array::RecordBatch;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::config::Settings;
 use crate::error::{Error, Result};
 use crate::market::Slot;
-use crate::pipeline::{self, Backfill, Observer, Pick, Prices};
+use crate::pipeline::{self, Backfill, Observer, Pick, Prices, Read};
 use crate::series::Resolution;
 use crate::stop::Stopper;
 
@@ -36,11 +35,8 @@ pub(crate) enum Call {
 pub(crate) enum Answer {
     /// A value as JSON text, which keeps every number as it was written.
     Json(String),
-    /// Rows, with what is to be known about them.
-    Frame {
-        batch: RecordBatch,
-        about: serde_json::Value,
-    },
+    /// Rows, with what is missing of them.
+    Frame(Read),
 }
 
 impl Call {
@@ -69,8 +65,8 @@ impl Call {
                 json(&pipeline::run_timeseries(settings, resolution, &run()).await?)
             }
             Self::Backfill(wanted) => json(&pipeline::backfill(settings, &wanted, &run()).await?),
-            Self::Quotes { at } => Ok(frame(pipeline::quotes(settings, at).await?)),
-            Self::Prices(wanted) => Ok(frame(pipeline::prices(settings, &wanted).await?)),
+            Self::Quotes { at } => Ok(Answer::Frame(pipeline::quotes(settings, at).await?)),
+            Self::Prices(wanted) => Ok(Answer::Frame(pipeline::prices(settings, &wanted).await?)),
             Self::Quarantine(pick) => json(&pipeline::quarantine(settings, &pick).await?),
             Self::Requeue(pick) => json(&pipeline::requeue(settings, &pick).await?),
             Self::Replay { run } => json(&pipeline::replay(settings, &run).await?),
@@ -88,11 +84,4 @@ fn json(value: &impl Serialize) -> Result<Answer> {
     let text = serde_json::to_string(value)
         .map_err(|error| Error::data("the result cannot be written as JSON").because(error))?;
     Ok(Answer::Json(text))
-}
-
-fn frame(batch: RecordBatch) -> Answer {
-    Answer::Frame {
-        batch,
-        about: serde_json::Value::Null,
-    }
 }

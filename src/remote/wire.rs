@@ -13,6 +13,8 @@ use serde::{Deserialize, Serialize};
 
 use super::call::{Answer, Call};
 use crate::error::Error;
+// the name means another thing among pipes
+use crate::pipeline::Read as Rows;
 
 /// What is asked of a worker. The settings are texts by name, which no environment and no file changes any more.
 #[derive(Debug, Serialize, Deserialize)]
@@ -98,8 +100,12 @@ impl Said {
             Self::Log(logged) => write_json(to, LOG, logged)?,
             Self::Failed(error) => write_json(to, FAILED, error)?,
             Self::Done(Answer::Json(text)) => write_bytes(to, JSON, text.as_bytes())?,
-            Self::Done(Answer::Frame { batch, about }) => {
-                write_json(to, ABOUT, about)?;
+            Self::Done(Answer::Frame(Rows {
+                batch,
+                missing,
+                warning,
+            })) => {
+                write_json(to, ABOUT, &(missing, warning))?;
                 write_bytes(to, ROWS, &arrow(batch).map_err(io::Error::other)?)?;
             }
         }
@@ -118,12 +124,13 @@ impl Said {
                 String::from_utf8(read_bytes(from, length)?).map_err(io::Error::other)?,
             )),
             ABOUT => {
-                let about = read_json(from, length)?;
+                let (missing, warning) = read_json(from, length)?;
                 match read_head(from)? {
-                    Some((ROWS, length)) => Self::Done(Answer::Frame {
+                    Some((ROWS, length)) => Self::Done(Answer::Frame(Rows {
                         batch: read_arrow(from, length)?,
-                        about,
-                    }),
+                        missing,
+                        warning,
+                    })),
                     Some((kind, _)) => return Err(unknown(kind)),
                     None => return Err(io::ErrorKind::UnexpectedEof.into()),
                 }

@@ -157,6 +157,25 @@ fn quote(row: &Row) -> Result<Quote> {
     })
 }
 
+/// A coin's id with its newest symbol and name.
+pub type Named = (CoinId, String, Option<String>);
+
+/// Every coin with its newest symbol and name, in the order in which they were first seen, which begins with the largest.
+pub(crate) async fn names(connection: &mut Connection) -> Result<Vec<Named>> {
+    let sql = "select c.id, n.symbol, n.name from coin_name n join coin c on c.key = n.coin \
+               where n.landing = (select max(m.landing) from coin_name m where m.coin = n.coin) order by c.key";
+    let rows = connection.fetch(sql, vec![]).await?;
+    let read = |row: &Row| {
+        let coin = CoinId::from_source(needed(row.text(0)?, "coin.id")?);
+        Ok((
+            coin,
+            needed(row.text(1)?, "coin_name.symbol")?,
+            row.text(2)?,
+        ))
+    };
+    rows.iter().map(read).collect()
+}
+
 /// What a snapshot database holds, in short.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct Holdings {

@@ -12,7 +12,7 @@ use super::desk::{Desk, month};
 use super::ledger::{self, RunEnd, RunRow, RunStart, Scope};
 use super::migrate::SNAPSHOT;
 use super::quarantine::{self, Refused};
-use super::quotes::{self, Holdings, SlotState};
+use super::quotes::{self, Holdings, Named, SlotState};
 use super::table::{self, Table};
 use super::trace::{self, Committed};
 use crate::config::DatabaseUrl;
@@ -247,6 +247,14 @@ impl SnapshotStore {
     /// [`Error::Store`].
     pub async fn warnings(&mut self, slot: Slot) -> Result<Vec<String>> {
         quotes::warnings_of(&mut self.0.connection, slot).await
+    }
+
+    /// Every coin with its newest symbol and name, the largest first.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn names(&mut self) -> Result<Vec<Named>> {
+        quotes::names(&mut self.0.connection).await
     }
 
     /// The newest runs, newest first.

@@ -1,12 +1,13 @@
 //! The time series database as the pipeline sees it.
 //! The statements that write points are in `points`.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::connection::{Connection, Sql};
+use super::coverage;
 use super::desk::Desk;
 use super::ledger::{self, RunEnd, RunRow, RunStart, Scope, needed};
 use super::migrate::TIMESERIES;
@@ -203,24 +204,35 @@ impl TimeseriesStore {
     /// # Errors
     /// [`crate::error::Error::Store`].
     pub async fn coverage(&mut self, resolution: Resolution) -> Result<HashMap<CoinId, Spans>> {
-        let sql = "select c.id, v.starts_at, v.ends_at from coverage v join coin c on c.key = v.coin \
-                   where v.resolution = $1 order by v.coin, v.starts_at";
-        let rows = self
-            .0
-            .connection
-            .fetch(sql, vec![i64::from(resolution.minutes()).into()])
-            .await?;
-        let mut coverage: HashMap<CoinId, Spans> = HashMap::new();
-        for row in &rows {
-            let coin = CoinId::from_source(needed(row.text(0)?, "coin.id")?);
-            let start = needed(row.time(1)?, "coverage.starts_at")?.timestamp_millis();
-            let end = needed(row.time(2)?, "coverage.ends_at")?.timestamp_millis();
-            coverage
-                .entry(coin)
-                .or_default()
-                .insert(Span { start, end });
-        }
-        Ok(coverage)
+        coverage::all(&mut self.0.connection, resolution).await
+    }
+
+    /// Those of some coins that reach into a span, as they were known at a pin.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Store`].
+    pub async fn coverage_of(
+        &mut self,
+        resolution: Resolution,
+        coins: &[&CoinId],
+        span: Span,
+        pin: i64,
+    ) -> Result<HashMap<CoinId, Spans>> {
+        coverage::of_coins(&mut self.0.connection, resolution, coins, span, pin).await
+    }
+
+    /// Where the coverage of coins (without any, of all coins) begins and ends, as it was known at a pin; a coin that has none
+    /// is left out.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Store`].
+    pub async fn coverage_ends(
+        &mut self,
+        resolution: Resolution,
+        coins: &[CoinId],
+        pin: i64,
+    ) -> Result<BTreeMap<CoinId, Span>> {
+        coverage::ends(&mut self.0.connection, resolution, coins, pin).await
     }
 
     /// When each coin was last asked for at a resolution.
@@ -291,6 +303,19 @@ impl TimeseriesStore {
     pub async fn pin(&mut self, at: DateTime<Utc>) -> Result<Option<i64>> {
         let sql = "select max(id) from landing where committed_at <= $1";
         let rows = self.0.connection.fetch(sql, vec![at.into()]).await?;
+        Ok(rows.first().map(|row| row.int(0)).transpose()?.flatten())
+    }
+
+    /// The newest commit: what is known now. `None` where nothing is.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Store`].
+    pub async fn newest_commit(&mut self) -> Result<Option<i64>> {
+        let rows = self
+            .0
+            .connection
+            .fetch("select max(id) from landing", vec![])
+            .await?;
         Ok(rows.first().map(|row| row.int(0)).transpose()?.flatten())
     }
 

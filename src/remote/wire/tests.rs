@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::frame::prices_batch;
 use crate::market::CoinId;
-use crate::pipeline::{Backfill, Reach};
+use crate::pipeline::{Backfill, Missing, Reach};
 use crate::series::{PricePoint, Resolution};
 
 fn sent(said: &Said) -> Said {
@@ -106,10 +106,11 @@ fn a_stream_that_is_cut_is_an_error() {
     let batch = prices_batch(&[]).unwrap();
     for said in [
         Said::Done(Answer::Json("[1.5]".to_owned())),
-        Said::Done(Answer::Frame {
+        Said::Done(Answer::Frame(Rows {
             batch,
-            about: serde_json::Value::Null,
-        }),
+            missing: Vec::new(),
+            warning: None,
+        })),
     ] {
         let mut pipe = Vec::new();
         said.write(&mut pipe).unwrap();
@@ -127,15 +128,22 @@ proptest! {
             (CoinId::from_source(format!("coin-{}", ts % 3)), point)
         }).collect();
         let batch = prices_batch(&points).unwrap();
-        let about = serde_json::json!({"missing": [[1, 2]]});
-        let said = sent(&Said::Done(Answer::Frame { batch: batch.clone(), about: about.clone() }));
-        let Said::Done(Answer::Frame { batch: read, about: told }) = said else {
+        let missing = vec![Missing {
+            coin_id: "bitcoin".to_owned(),
+            start: "2026-01-01T00:00:00.001Z".parse().unwrap(),
+            end: "2026-01-02T00:00:00Z".parse().unwrap(),
+            reason: "not asked for".to_owned(),
+        }];
+        let warning = Some("a span is missing".to_owned());
+        let rows = Rows { batch: batch.clone(), missing: missing.clone(), warning: warning.clone() };
+        let Said::Done(Answer::Frame(told)) = sent(&Said::Done(Answer::Frame(rows))) else {
             panic!("rows became something else");
         };
+        let read = told.batch;
         prop_assert_eq!(read.schema(), batch.schema());
         prop_assert_eq!(bits(&read), bits(&batch));
         prop_assert_eq!(read.column(0), batch.column(0));
-        prop_assert_eq!(told, about);
+        prop_assert_eq!((told.missing, told.warning), (missing, warning));
     }
 
     #[test]

@@ -1,0 +1,141 @@
+//! Reading prices: the points of the coins and the span that were asked for, and what of them is not there.
+//! A coin, a span or a resolution of which nothing is stored is an error, whose words are `unknown`'s work.
+
+use std::collections::HashSet;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::missing::{Read, Wanted};
+use super::unknown;
+use crate::clock::Clock;
+use crate::config::Settings;
+use crate::error::{Error, Result};
+use crate::frame::prices_batch;
+use crate::http;
+use crate::market::CoinId;
+use crate::series::{Resolution, Span};
+use crate::store::{PricesQuery, TimeseriesStore};
+
+/// Which prices to read.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Prices {
+    /// The coins; empty is all of them.
+    pub coins: Vec<CoinId>,
+    /// From this instant on.
+    pub start: Option<DateTime<Utc>>,
+    /// To before this instant.
+    pub end: Option<DateTime<Utc>>,
+    /// The resolution: they never mix.
+    pub resolution: Resolution,
+    /// As it was known at this instant.
+    pub as_of: Option<DateTime<Utc>>,
+}
+
+/// Price points by coin and stamp, with the newest values that were known, and the spans of each coin that are not there:
+/// between the bounds asked for, as far as they are settled, and where none was, between the coin's own.
+///
+/// # Errors
+/// [`Error::Argument`] for a span that is empty or still to come; [`Error::Data`] for a coin or a resolution of which nothing
+/// is stored, or was known at `as_of`; otherwise as the database gives them.
+pub async fn prices(settings: &Settings, wanted: &Prices) -> Result<Read> {
+    if let (Some(start), Some(end)) = (wanted.start, wanted.end)
+        && start >= end
+    {
+        return Err(Error::argument(format!(
+            "the span begins at {} and ends at {}: start must be before end",
+            shown(start),
+            shown(end)
+        )));
+    }
+    let now = http::clock(settings)
+        .await
+        .map_or_else(|_| Utc::now(), Clock::now);
+    let mut store =
+        TimeseriesStore::open_existing(&settings.timeseries_url, &settings.vs_currency).await?;
+    let read = read(&mut store, settings, wanted, now).await?;
+    store.close().await?;
+    Ok(read)
+}
+
+async fn read(
+    store: &mut TimeseriesStore,
+    settings: &Settings,
+    wanted: &Prices,
+    now: DateTime<Utc>,
+) -> Result<Read> {
+    let mut seen = HashSet::new();
+    let coins: Vec<CoinId> = wanted
+        .coins
+        .iter()
+        .filter(|coin| seen.insert(*coin))
+        .cloned()
+        .collect();
+    // one pin for all that is read, so that a commit meanwhile does not tear it
+    let pin = match wanted.as_of {
+        None => store.newest_commit().await?.unwrap_or_default(),
+        Some(at) => store.pin(at).await?.ok_or_else(|| {
+            Error::data(format!(
+                "nothing was known at {}: history that was fetched later was learned later",
+                shown(at)
+            ))
+        })?,
+    };
+    let ends = store.coverage_ends(wanted.resolution, &coins, pin).await?;
+    let absent: Vec<&CoinId> = coins
+        .iter()
+        .filter(|coin| !ends.contains_key(coin))
+        .collect();
+    if ends.is_empty() || !absent.is_empty() {
+        return Err(unknown::not_stored(settings, store, wanted, &absent).await);
+    }
+    let edge = |instant: Option<DateTime<Utc>>| instant.map(|at| at.timestamp_millis());
+    let known_at = wanted.as_of.map_or(now, |at| at.min(now));
+    let span = Wanted {
+        resolution: wanted.resolution,
+        start: edge(wanted.start),
+        end: edge(wanted.end),
+        settled: wanted.resolution.settled(known_at),
+        is_past: wanted.as_of.is_some(),
+    };
+    if let Some(start) = wanted.start
+        && start >= now
+        && ends.values().all(|own| own.end <= start.timestamp_millis())
+    {
+        return Err(Error::argument(format!(
+            "the span begins at {}, which is still to come",
+            shown(start)
+        )));
+    }
+    let coverage = match span.of_all(&ends) {
+        Some(all) => {
+            let coins: Vec<&CoinId> = ends.keys().collect();
+            store
+                .coverage_of(wanted.resolution, &coins, all, pin)
+                .await?
+        }
+        None => Default::default(),
+    };
+    let missing = span.missing(&ends, &coverage);
+    let query = PricesQuery {
+        coins,
+        resolution: wanted.resolution,
+        span: Span {
+            start: span.start.unwrap_or(0),
+            end: span.end.unwrap_or(FAR),
+        },
+        pin: Some(pin),
+    };
+    Ok(Read {
+        batch: prices_batch(&store.prices(&query).await?)?,
+        warning: span.warning(&ends, &missing),
+        missing,
+    })
+}
+
+/// Later than any point: 2200-01-01.
+const FAR: i64 = 7_258_118_400_000;
+
+fn shown(at: DateTime<Utc>) -> impl std::fmt::Display {
+    at.format("%Y-%m-%dT%H:%M:%SZ")
+}

@@ -1,0 +1,170 @@
+//! What is said where no prices are stored of a coin or at a resolution: what there is, and what may have been meant.
+//! It reads for that alone, and where it cannot, it says less.
+
+use std::collections::{BTreeMap, HashSet};
+
+use chrono::{DateTime, Utc};
+
+use super::prices::Prices;
+use super::suggest::{Known, Meant, suggest};
+use crate::config::Settings;
+use crate::error::Error;
+use crate::market::CoinId;
+use crate::series::{Resolution, Span};
+use crate::store::{Named, SnapshotStore, TimeseriesStore};
+
+/// The most coins that one error speaks of.
+const SAID: usize = 5;
+
+/// What is stored now, by resolution and coin.
+type Stored = BTreeMap<Resolution, BTreeMap<CoinId, Span>>;
+
+/// The error for coins of which nothing is stored at a resolution, or for a resolution at which nothing is.
+pub(super) async fn not_stored(
+    settings: &Settings,
+    store: &mut TimeseriesStore,
+    wanted: &Prices,
+    absent: &[&CoinId],
+) -> Error {
+    let mut stored = Stored::new();
+    for resolution in Resolution::ALL {
+        match store.coverage_ends(resolution, &[], i64::MAX).await {
+            Ok(ends) => stored.insert(resolution, ends),
+            Err(error) => return error,
+        };
+    }
+    let names = names(settings).await;
+    Error::data(said(wanted, absent, &stored, &names))
+}
+
+/// The names of the snapshot database, where it is there: what is said must not fail for their sake.
+async fn names(settings: &Settings) -> Vec<Named> {
+    let (url, vs_currency) = (&settings.snapshot_url, &settings.vs_currency);
+    let read = async {
+        let mut store = SnapshotStore::open_existing(url, vs_currency).await?;
+        let names = store.names().await?;
+        store.close().await.map(|()| names)
+    };
+    read.await.unwrap_or_else(|error| {
+        tracing::debug!("no names to suggest: {}", error.chain());
+        Vec::new()
+    })
+}
+
+fn said(wanted: &Prices, absent: &[&CoinId], stored: &Stored, names: &[Named]) -> String {
+    let resolution = wanted.resolution;
+    let none = BTreeMap::new();
+    let here = stored.get(&resolution).unwrap_or(&none);
+    if here.is_empty() {
+        let others: Vec<String> = stored
+            .iter()
+            .filter_map(|(resolution, ends)| {
+                Some(format!("{resolution} is stored from {}", all(ends)?))
+            })
+            .collect();
+        return match others.as_slice() {
+            [] => "no prices are stored yet: `coinmill run timeseries` or `coinmill backfill` fetches them".to_owned(),
+            others => format!("nothing is stored at {resolution}: {}", others.join(", ")),
+        };
+    }
+    if absent.is_empty() {
+        let at = wanted.as_of.map(later).unwrap_or_default();
+        return format!("nothing was known at {resolution}{at}");
+    }
+    let meant = Meanings::of(here, names);
+    let mut lines: Vec<String> = absent
+        .iter()
+        .take(SAID)
+        .map(|coin| match (wanted.as_of, here.contains_key(*coin)) {
+            (Some(at), true) => format!("no prices of {coin} were known{}", later(at)),
+            _ => line(coin, resolution, stored, &meant),
+        })
+        .collect();
+    if absent.len() > SAID {
+        lines.push(format!(
+            "and {} coins more are not stored",
+            absent.len() - SAID
+        ));
+    }
+    lines.join("; ")
+}
+
+fn later(at: DateTime<Utc>) -> String {
+    let at = at.format("%Y-%m-%dT%H:%M:%SZ");
+    format!(" at {at}: history that was fetched later was learned later")
+}
+
+/// From the first to the last of all.
+fn all(ends: &BTreeMap<CoinId, Span>) -> Option<Span> {
+    let start = ends.values().map(|span| span.start).min()?;
+    let end = ends.values().map(|span| span.end).max()?;
+    Span::new(start, end)
+}
+
+/// The coins that can be meant: those that are stored, and any that has a symbol or a name.
+struct Meanings {
+    stored: Vec<Known>,
+    named: Vec<Known>,
+}
+
+impl Meanings {
+    fn of(stored: &BTreeMap<CoinId, Span>, names: &[Named]) -> Self {
+        let named: Vec<Known> = names
+            .iter()
+            .map(|(coin, symbol, name)| Known {
+                id: coin.to_string(),
+                symbol: Some(symbol.clone()),
+                name: name.clone(),
+            })
+            .collect();
+        let has_name: HashSet<&CoinId> = names.iter().map(|(coin, ..)| coin).collect();
+        let nameless = stored.keys().filter(|coin| !has_name.contains(coin));
+        let nameless: Vec<Known> = nameless
+            .map(|coin| Known {
+                id: coin.to_string(),
+                symbol: None,
+                name: None,
+            })
+            .collect();
+        let with_names = names
+            .iter()
+            .zip(&named)
+            .filter(|((coin, ..), _)| stored.contains_key(coin))
+            .map(|(_, known)| known.clone());
+        Self {
+            stored: with_names.chain(nameless).collect(),
+            named,
+        }
+    }
+}
+
+/// What is said of one coin.
+fn line(coin: &CoinId, resolution: Resolution, stored: &Stored, meant: &Meanings) -> String {
+    let elsewhere: Vec<String> = stored
+        .iter()
+        .filter_map(|(other, ends)| Some(format!("{other} is stored from {}", ends.get(coin)?)))
+        .collect();
+    if !elsewhere.is_empty() {
+        return format!(
+            "no prices of {coin} are stored at {resolution}: {}",
+            elsewhere.join(", ")
+        );
+    }
+    let id = coin.as_str();
+    let fetched = format!(
+        "no prices of {coin} are stored: `coinmill backfill --days 1 --resolution {resolution} --coins {coin}` fetches them"
+    );
+    // a coin that the snapshots know is meant as it is written
+    if meant.named.iter().any(|known| known.id == id) {
+        return fetched;
+    }
+    let by_any_name =
+        || suggest(id, &meant.named).filter(|suggestion| !matches!(suggestion.meant, Meant::Id(_)));
+    match suggest(id, &meant.stored).or_else(by_any_name) {
+        Some(suggestion) => match suggestion.meant {
+            Meant::Id(_) => format!("no prices of {coin} are stored: {suggestion}"),
+            _ => format!("{suggestion}: prices are asked for by id"),
+        },
+        None => fetched,
+    }
+}

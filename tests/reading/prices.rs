@@ -1,0 +1,330 @@
+//! Prices: every coin that was asked for or an error that says what there is, and every span that is not there by coin.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use coinmill::config::Settings;
+use coinmill::error::{Error, Result};
+use coinmill::pipeline::{self, Missing, Prices, Reach, Read};
+use coinmill::series::{Resolution, Span};
+use coinmill::store::TimeseriesStore;
+
+use crate::series::{DAY, MINUTE, Mill};
+use crate::support::{Kind, noon, on_both_databases, said};
+
+on_both_databases!(
+    a_coin_that_is_not_stored_is_an_error_that_says_what_is,
+    names_are_no_need_where_there_is_no_snapshot_database,
+    nothing_at_a_resolution_says_at_which_there_is_something,
+    a_span_that_is_none_is_refused,
+    what_is_not_covered_is_listed_by_coin_and_span,
+    what_is_missing_is_what_was_missing_then,
+    what_cannot_be_stored_yet_is_not_missing,
+    a_coin_s_coverage_is_read_alone_and_within_the_span,
+);
+
+const HOURLY: Resolution = Resolution::Hour;
+
+fn ago(days: i64) -> DateTime<Utc> {
+    noon() - TimeDelta::days(days)
+}
+
+fn of(coins: &[&str]) -> Prices {
+    Prices {
+        coins: coins.iter().map(|coin| coin.parse().unwrap()).collect(),
+        start: None,
+        end: None,
+        resolution: HOURLY,
+        as_of: None,
+    }
+}
+
+async fn read(settings: &Settings, wanted: &Prices) -> Result<Read> {
+    pipeline::prices(settings, wanted).await
+}
+
+/// What an error says, which is one of data.
+async fn refused(settings: &Settings, wanted: &Prices) -> String {
+    let error = read(settings, wanted).await.unwrap_err();
+    assert!(matches!(error, Error::Data { .. }), "{error:?}");
+    said(&error)
+}
+
+/// A mill with a snapshot, and two days of bitcoin and of ethereum.
+async fn filled(kind: Kind) -> Mill {
+    let mill = Mill::new(kind, 20).await;
+    mill.snapshot("20").await;
+    let coins = ["bitcoin", "ethereum"];
+    mill.backfill(HOURLY, Reach::Days(2), &coins, &[])
+        .await
+        .unwrap();
+    mill
+}
+
+async fn a_coin_that_is_not_stored_is_an_error_that_says_what_is(kind: Kind) {
+    let mill = filled(kind).await;
+    let settings = mill.settings(&[]);
+    for (coins, words) in [
+        (
+            &["bitcon"][..],
+            "no prices of bitcon are stored: did you mean bitcoin?",
+        ),
+        (
+            &["btc"],
+            "btc is the symbol of bitcoin: prices are asked for by id",
+        ),
+        (
+            &["bitcoin", "bitcon"],
+            "no prices of bitcon are stored: did you mean bitcoin?",
+        ),
+        (
+            &["btc", "ETH"],
+            "btc is the symbol of bitcoin: prices are asked for by id; ETH is the symbol of ethereum: prices are asked",
+        ),
+        (
+            &["dogecoin"],
+            "no prices of dogecoin are stored: `coinmill backfill --days 1 --resolution 1h --coins dogecoin` fetches them",
+        ),
+        (
+            &["nothing-like-it"],
+            "no prices of nothing-like-it are stored",
+        ),
+    ] {
+        let chain = refused(&settings, &of(coins)).await;
+        assert!(chain.starts_with(words), "{coins:?}: {chain}");
+    }
+    let twice = read(&settings, &of(&["bitcoin", "bitcoin"])).await.unwrap();
+    let once = read(&settings, &of(&["bitcoin"])).await.unwrap();
+    assert_eq!(twice.batch, once.batch);
+}
+
+async fn names_are_no_need_where_there_is_no_snapshot_database(kind: Kind) {
+    let mill = filled(kind).await;
+    let away = mill.bench.folder.path().join("away.db");
+    let url = format!("sqlite://{}", away.display());
+    let settings = mill.settings(&[("snapshot_url", &url)]);
+    let chain = refused(&settings, &of(&["bitcon"])).await;
+    assert_eq!(
+        chain,
+        "no prices of bitcon are stored: did you mean bitcoin?"
+    );
+    let chain = refused(&settings, &of(&["btc"])).await;
+    assert!(chain.starts_with("no prices of btc are stored"), "{chain}");
+    assert!(!away.exists());
+}
+
+async fn nothing_at_a_resolution_says_at_which_there_is_something(kind: Kind) {
+    let mill = Mill::new(kind, 20).await;
+    let settings = mill.settings(&[]);
+    let chain = refused(&settings, &of(&["bitcoin"])).await;
+    assert!(chain.starts_with("no prices are stored yet"), "{chain}");
+    mill.bitcoin().await.unwrap();
+    for coins in [&[][..], &["bitcoin"]] {
+        let chain = refused(&settings, &of(coins)).await;
+        assert_eq!(
+            chain,
+            "nothing is stored at 1h: 5m is stored from 2026-01-13T12:10Z to 2026-01-14T12:00Z"
+        );
+    }
+    // and of one coin where there are others
+    mill.backfill(HOURLY, Reach::Days(2), &["ethereum"], &[])
+        .await
+        .unwrap();
+    let chain = refused(&settings, &of(&["bitcoin"])).await;
+    assert!(
+        chain.starts_with("no prices of bitcoin are stored at 1h: 5m is stored from 2026-01-13"),
+        "{chain}"
+    );
+}
+
+async fn a_span_that_is_none_is_refused(kind: Kind) {
+    let mill = filled(kind).await;
+    let settings = mill.settings(&[]);
+    let now = noon();
+    for (start, end, words) in [
+        (now, Some(ago(1)), "start must be before end"),
+        (ago(1), Some(ago(1)), "start must be before end"),
+        (now + TimeDelta::hours(1), None, "still to come"),
+    ] {
+        let wanted = Prices {
+            start: Some(start),
+            end,
+            ..of(&["bitcoin"])
+        };
+        let error = read(&settings, &wanted).await.unwrap_err();
+        assert!(
+            matches!(error, Error::Argument { .. }) && said(&error).contains(words),
+            "{error:?}"
+        );
+    }
+}
+
+async fn what_is_not_covered_is_listed_by_coin_and_span(kind: Kind) {
+    let mill = Mill::new(kind, 20).await;
+    let settings = mill.settings(&[]);
+    for (coin, from, to) in [
+        ("bitcoin", 12, 10),
+        ("bitcoin", 6, 3),
+        ("ethereum", 8, 4),
+        ("dogecoin", 30, 0),
+    ] {
+        let reach = Reach::Between(ago(from), Some(ago(to)));
+        mill.backfill(HOURLY, reach, &[coin], &[]).await.unwrap();
+    }
+    let settled = noon() - TimeDelta::minutes(10);
+    let span = |coin: &str, start: DateTime<Utc>, end: DateTime<Utc>| Missing {
+        coin_id: coin.to_owned(),
+        start,
+        end,
+        reason: "not fetched".to_owned(),
+    };
+    // between a coin's own ends, where no bound was written: nothing to warn of
+    let all = read(&settings, &of(&[])).await.unwrap();
+    assert_eq!(all.missing, [span("bitcoin", ago(10), ago(6))]);
+    assert_eq!(all.warning, None);
+    // a bound that was written counts, as far as it is settled
+    let wanted = Prices {
+        start: Some(ago(14)),
+        end: Some(noon() + TimeDelta::days(1)),
+        ..of(&["ethereum", "bitcoin", "dogecoin"])
+    };
+    let part = read(&settings, &wanted).await.unwrap();
+    assert_eq!(
+        part.missing,
+        [
+            span("bitcoin", ago(14), ago(12)),
+            span("bitcoin", ago(10), ago(6)),
+            span("bitcoin", ago(3), settled),
+            span("ethereum", ago(14), ago(8)),
+            span("ethereum", ago(4), settled),
+        ]
+    );
+    let warning = part.warning.unwrap();
+    assert_eq!(
+        warning,
+        "bitcoin is stored from 2026-01-02T12:10Z to 2026-01-11T12:10Z; 5 spans of 2 coins are missing: see frame.missing; \
+         `coinmill backfill --from 2025-12-31T12:10:00Z --to 2026-01-14T12:00:00Z --resolution 1h --coins bitcoin,ethereum` \
+         fetches them"
+    );
+    let whole = Prices {
+        start: Some(ago(5)),
+        end: Some(ago(4)),
+        ..of(&[])
+    };
+    let whole = read(&settings, &whole).await.unwrap();
+    assert_eq!((whole.missing, whole.warning), (vec![], None));
+    assert!(whole.batch.num_rows() >= 3 * 22);
+}
+
+async fn what_is_missing_is_what_was_missing_then(kind: Kind) {
+    let mill = Mill::new(kind, 5).await;
+    let settings = mill.settings(&[]);
+    let backfill = async |from: i64, to: i64| {
+        let reach = Reach::Between(ago(from), Some(ago(to)));
+        mill.backfill(HOURLY, reach, &["bitcoin"], &[])
+            .await
+            .unwrap()
+    };
+    backfill(4, 2).await;
+    let then = noon();
+    mill.bench.sim.advance(TimeDelta::minutes(30)).unwrap();
+    backfill(8, 4).await;
+    let wanted = Prices {
+        start: Some(ago(8)),
+        end: Some(ago(2)),
+        ..of(&["bitcoin"])
+    };
+    assert_eq!(read(&settings, &wanted).await.unwrap().missing, []);
+    let wanted = Prices {
+        as_of: Some(then),
+        ..wanted
+    };
+    let known = read(&settings, &wanted).await.unwrap();
+    let spans: Vec<_> = known
+        .missing
+        .iter()
+        .map(|span| (span.start, span.end))
+        .collect();
+    assert_eq!(spans, [(ago(8), ago(4))]);
+    assert!(known.warning.unwrap().contains("learned later"));
+    // a coin that was learned of later
+    let reach = Reach::Days(2);
+    mill.backfill(HOURLY, reach, &["ethereum"], &[])
+        .await
+        .unwrap();
+    let wanted = Prices {
+        as_of: Some(then),
+        ..of(&["ethereum"])
+    };
+    let chain = refused(&settings, &wanted).await;
+    assert!(
+        chain.starts_with("no prices of ethereum were known at 2026-01-14T12:10:00Z"),
+        "{chain}"
+    );
+}
+
+async fn what_cannot_be_stored_yet_is_not_missing(kind: Kind) {
+    let mill = Mill::new(kind, 5).await;
+    let settings = mill.settings(&[]);
+    mill.bitcoin().await.unwrap();
+    let day = Resolution::Day;
+    mill.backfill(day, Reach::Days(9), &["bitcoin"], &[])
+        .await
+        .unwrap();
+    let missing = async |resolution: Resolution, start: DateTime<Utc>| {
+        let wanted = Prices {
+            start: Some(start),
+            end: Some(noon() + TimeDelta::days(1)),
+            resolution,
+            ..of(&["bitcoin"])
+        };
+        read(&settings, &wanted).await.unwrap().missing
+    };
+    let five = Resolution::FiveMinutes;
+    assert_eq!(missing(five, noon() - TimeDelta::hours(20)).await, []);
+    // less than a step later nothing new can be due, and a run would ask for nothing
+    mill.bench.sim.advance(TimeDelta::minutes(4)).unwrap();
+    assert_eq!(missing(five, noon() - TimeDelta::hours(20)).await, []);
+    mill.bench.sim.advance(TimeDelta::minutes(4)).unwrap();
+    let late = missing(five, noon() - TimeDelta::hours(20)).await;
+    assert_eq!(late.len(), 1);
+    assert_eq!(late[0].end - late[0].start, TimeDelta::minutes(8));
+    // of days only midnights count
+    let midnight = noon().timestamp_millis().div_euclid(DAY) * DAY;
+    let at = |ts: i64| DateTime::from_timestamp_millis(ts).unwrap();
+    assert_eq!(missing(day, at(midnight - 9 * DAY + MINUTE)).await, []);
+    assert_eq!(missing(day, at(midnight - 9 * DAY)).await.len(), 1);
+}
+
+async fn a_coin_s_coverage_is_read_alone_and_within_the_span(kind: Kind) {
+    let mill = filled(kind).await;
+    let reach = Reach::Between(ago(12), Some(ago(9)));
+    mill.backfill(HOURLY, reach, &["bitcoin", "ethereum"], &[])
+        .await
+        .unwrap();
+    let mut store = TimeseriesStore::open_existing(&mill.timeseries.database_url(), "usd")
+        .await
+        .unwrap();
+    let bitcoin = "bitcoin".parse().unwrap();
+    let span = Span {
+        start: ago(11).timestamp_millis(),
+        end: ago(5).timestamp_millis(),
+    };
+    let found = store
+        .coverage_of(HOURLY, &[&bitcoin], span, i64::MAX)
+        .await
+        .unwrap();
+    assert_eq!(found.len(), 1);
+    let spans: Vec<Span> = found[&bitcoin].iter().collect();
+    assert_eq!(
+        spans,
+        [Span {
+            start: ago(12).timestamp_millis(),
+            end: ago(9).timestamp_millis()
+        }]
+    );
+    let before = store
+        .coverage_of(HOURLY, &[&bitcoin], span, 0)
+        .await
+        .unwrap();
+    assert!(before.is_empty());
+    store.close().await.unwrap();
+}
