@@ -66,12 +66,14 @@ bench: setup  ## side by side with what people write first; minutes, most of the
 	$(BIN)/python bench/sqlite_backfill.py --coinmill target/release/coinmill
 
 INSTANTS ?= 200
+ROUNDS ?= 200
 CHAOS_TEST := cargo $(if $(NEXTEST),nextest run,test) --features failpoints --no-fail-fast --test kills --test world --test upstream
 CHAOS := $(CURDIR)/target/chaos.jsonl
 chaos: setup  ## the faults of `make test` and many more, as docs/reliability.md; long
 	@rm -f $(CHAOS)
 	COINMILL_CHAOS_INSTANTS=$(INSTANTS) COINMILL_CHAOS_LOG=$(CHAOS) $(BIN)/python tests/postgres.py $(CHAOS_TEST)
 	$(BIN)/python bench/reliability.py $(CHAOS)
+	COINMILL_TEST_ROUNDS=$(ROUNDS) $(BIN)/python -m pytest tests/test_two_sqlites.py
 
 clean:
 	rm -rf .venv .venv-airflow target coinmill-demo

@@ -24,7 +24,7 @@ use crate::pipeline::{self, Observer, RunState, SeriesReport};
 use crate::series::Resolution;
 use crate::stop::Stopper;
 use args::{Arguments, Command, Format, Run};
-#[cfg(feature = "python")]
+#[cfg(any(feature = "python", test))]
 pub(crate) use demo::run_demo;
 
 /// Nothing is missing.

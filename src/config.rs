@@ -4,6 +4,7 @@
 mod database_url;
 mod layers;
 mod plan;
+mod portable;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -16,6 +17,7 @@ use url::Url;
 pub use database_url::DatabaseUrl;
 pub use layers::{Layers, SETTINGS, Setting};
 pub use plan::{Plan, PlanKind};
+pub use portable::{Portable, resolve_with};
 
 use crate::contract::Contract;
 use crate::error::{Error, Result};

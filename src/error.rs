@@ -3,6 +3,8 @@
 
 use std::error::Error as StdError;
 
+use serde::{Deserialize, Serialize};
+
 /// The underlying cause of an [`Error`], kept for `source()` and never repeated in the message.
 pub type Cause = Box<dyn StdError + Send + Sync + 'static>;
 
@@ -12,7 +14,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// What went wrong, sorted by what the caller can do about it.
 ///
 /// Messages are lower case, name the thing and the remedy, and never hold a key or a password.
-#[derive(Debug, thiserror::Error)]
+/// What it is caused by is not serialised: [`Error::in_one_text`] keeps the words.
+#[derive(Debug, thiserror::Error, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Error {
     /// An argument cannot be used: correct the call.
@@ -28,6 +31,7 @@ pub enum Error {
         message: String,
         /// The error underneath.
         #[source]
+        #[serde(skip)]
         cause: Option<Cause>,
     },
     /// The market API refused, or could not be reached.
@@ -43,6 +47,7 @@ pub enum Error {
         retryable: bool,
         /// The error underneath.
         #[source]
+        #[serde(skip)]
         cause: Option<Cause>,
     },
     /// The plan's calls are spent: wait for the next month, or raise the plan's numbers.
@@ -58,6 +63,7 @@ pub enum Error {
         message: String,
         /// The error underneath.
         #[source]
+        #[serde(skip)]
         cause: Option<Cause>,
     },
     /// A database or the landing folder refused or could not be reached.
@@ -69,6 +75,7 @@ pub enum Error {
         retryable: bool,
         /// The error underneath.
         #[source]
+        #[serde(skip)]
         cause: Option<Cause>,
     },
     /// Another run holds the slot or the series: let it finish.
@@ -157,6 +164,25 @@ impl Error {
             | Self::Data { cause, .. }
             | Self::Store { cause, .. } => *cause = Some(because.into()),
             _ => {}
+        }
+        self
+    }
+
+    /// The same error with its whole [`Error::chain`] as its message, as it goes to another process.
+    #[must_use]
+    pub fn in_one_text(mut self) -> Self {
+        let text = self.chain();
+        match &mut self {
+            Self::Argument { message }
+            | Self::Config { message, .. }
+            | Self::Source { message, .. }
+            | Self::Budget { message }
+            | Self::Data { message, .. }
+            | Self::Store { message, .. }
+            | Self::Held { message }
+            | Self::Past { message }
+            | Self::Stopped { message }
+            | Self::Incomplete { message, .. } => *message = text,
         }
         self
     }

@@ -25,3 +25,9 @@ pub mod store;
 
 #[cfg(feature = "python")]
 mod python;
+#[cfg(any(feature = "python", test))]
+#[cfg_attr(
+    not(feature = "python"),
+    expect(dead_code, reason = "its tests need no Python")
+)]
+mod remote;

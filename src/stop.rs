@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use crate::error::{Error, Result};
 
 /// The side that asks.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct Stopper(watch::Sender<bool>);
 
 /// The side that is asked.
@@ -35,7 +35,7 @@ impl Stop {
     }
 
     /// Returns once it is asked for; never, where nobody can ask any more.
-    async fn asked(&self) {
+    pub async fn asked(&self) {
         if let Some(receiver) = &self.0
             && receiver.clone().wait_for(|asked| *asked).await.is_ok()
         {

@@ -10,7 +10,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const LAYERS: [(&str, u8); 21] = [
+const LAYERS: [(&str, u8); 22] = [
     ("error", 0),
     ("failpoint", 0),
     ("market", 1),
@@ -30,8 +30,9 @@ const LAYERS: [(&str, u8); 21] = [
     ("pipeline", 6),
     ("sim", 6),
     ("cli", 7),
-    ("python", 8),
-    ("lib", 9),
+    ("remote", 8),
+    ("python", 9),
+    ("lib", 10),
 ];
 
 fn layer(module: &str) -> Option<u8> {

@@ -153,7 +153,10 @@ def test_an_incomplete_run_raises_with_its_report_and_keeps_what_came(sim: coinm
     assert (report["state"], report["stored"], report["calls"], report["reused"]) == ("complete", 150, 1, 1)
 
 
-def test_a_mill_survives_pickling_with_its_settings(mill: coinmill.Mill) -> None:
+def test_a_mill_survives_pickling_with_its_settings(
+    mill: coinmill.Mill, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COINMILL_SNAPSHOT_URL", database)
     for protocol in range(2, pickle.HIGHEST_PROTOCOL + 1):
         copy = pickle.loads(pickle.dumps(mill, protocol))
         assert repr(copy) == repr(mill)

@@ -66,8 +66,12 @@ class CoverageWarning(UserWarning):
 class Mill:
     """The settings, and the verbs that use them.
 
-    It opens nothing and holds nothing but settings: it can be pickled (with whatever key it was given), forked and used
-    from several threads. Each call makes its connections and drops them.
+    It opens nothing and holds nothing but settings: it can be pickled, forked and used from several threads. Each call
+    makes its connections and drops them; where a database is SQLite, it does so in a process of its own, so that
+    ``sqlite3``, pandas or DuckDB can have the same files open here.
+
+    A pickle carries the keywords and which databases are used, but no key and no password: where it is loaded, those
+    come from ``COINMILL_*`` variables or ``coinmill.toml``, and loading it without them is a `ConfigError`.
 
     Settings come from these keywords, then ``COINMILL_*`` variables, then ``coinmill.toml``, then defaults that work
     with nothing set.
@@ -75,7 +79,8 @@ class Mill:
     Parameters
     ----------
     api_url, api_key, plan
-        The API's base URL, the key, and ``keyless``, ``demo``, ``paid`` or ``unlimited``.
+        The API's base URL, the key, and ``keyless``, ``demo``, ``paid`` or ``unlimited``. A key is better kept in
+        ``COINMILL_API_KEY`` or in ``coinmill.toml`` than in code.
     snapshot_url, timeseries_url
         ``sqlite://PATH`` or ``postgresql://USER:PASSWORD@HOST:PORT/NAME``; by default SQLite files in `data_dir`.
     top, coins
@@ -116,7 +121,8 @@ class Mill:
         contract: Literal["evolve", "freeze"] | None = None,
         **settings: str | float | None,
     ) -> Self: ...
-    def __getnewargs_ex__(self) -> tuple[tuple[()], dict[str, str]]: ...
+    def __copy__(self) -> Self: ...
+    def __deepcopy__(self, _memo: object, /) -> Self: ...
     def init(self) -> None:
         """Make or migrate the databases. Repeating it changes nothing.
 
@@ -418,3 +424,4 @@ def demo(data_dir: str | PathLike[str] = ...) -> DemoReports:
     """
 
 def _main(arguments: Sequence[str]) -> int: ...
+def _work() -> None: ...

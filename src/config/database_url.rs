@@ -116,6 +116,14 @@ impl DatabaseUrl {
         }
     }
 
+    /// True where it holds a password, in whichever place.
+    pub fn has_password(&self) -> bool {
+        let Some(url) = self.expose().and_then(|full| Url::parse(full).ok()) else {
+            return false;
+        };
+        url.password().is_some() || url.query_pairs().any(|(name, _)| name == "password")
+    }
+
     /// The file of a SQLite database.
     pub fn file(&self) -> Option<&Path> {
         match self {

@@ -218,6 +218,15 @@ impl Layers {
             .map(String::as_str)
     }
 
+    /// Every setting's text, from the first layer that has it: as arguments they give the same settings in another process.
+    pub fn texts(&self) -> BTreeMap<String, String> {
+        let mut texts = BTreeMap::new();
+        for layer in [&self.file, &self.environment, &self.arguments] {
+            texts.extend(layer.clone());
+        }
+        texts
+    }
+
     /// Where the text of a setting was written, for messages.
     fn origin(&self, name: &str) -> String {
         if self.arguments.contains_key(name) {
@@ -271,7 +280,7 @@ impl Layers {
     }
 }
 
-fn env_name(name: &str) -> String {
+pub(super) fn env_name(name: &str) -> String {
     format!("COINMILL_{}", name.to_ascii_uppercase())
 }
 

@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 
 use super::missing::{Read, Wanted};
 use super::unknown;
@@ -17,7 +18,7 @@ use crate::series::{Resolution, Span};
 use crate::store::{PricesQuery, TimeseriesStore};
 
 /// Which prices to read.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Prices {
     /// The coins; empty is all of them.
     pub coins: Vec<CoinId>,

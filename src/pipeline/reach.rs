@@ -2,6 +2,7 @@
 //! Asking and storing are the run's work.
 
 use chrono::{DateTime, Datelike, TimeDelta, TimeZone, Utc};
+use serde::{Deserialize, Serialize};
 
 use crate::coingecko::charts::first_midnight;
 use crate::config::Plan;
@@ -13,7 +14,7 @@ use crate::series::{Resolution, Span, days};
 const MINUTES: u64 = 10;
 
 /// Which history to fetch.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Backfill {
     /// The resolution.
     pub resolution: Resolution,
@@ -26,7 +27,7 @@ pub struct Backfill {
 }
 
 /// How far a backfill goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reach {
     /// The last so many days.
     Days(u32),

@@ -7,20 +7,21 @@ use std::str::FromStr;
 use chrono::{DateTime, Utc};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyDict, PyList, PyString, PyTuple};
+use pyo3::types::{PyBool, PyDict, PyList, PyString, PyTuple, PyType};
 
 use super::errors::to_exception;
-use super::frame::Frame;
-use super::{to_python, wait};
-use crate::config::Settings;
+use crate::config::{Layers, Portable, Settings, resolve_with};
 use crate::error::Error;
 use crate::market::{CoinId, Instant, Slot};
-use crate::pipeline::{self, Backfill, Observer, Pick, Prices, Reach, RefusedId};
+use crate::pipeline::{Backfill, Pick, Prices, Reach};
+use crate::remote::call::Call;
 
 /// See the stub for what users read.
 #[pyclass(frozen, module = "coinmill")]
 pub(super) struct Mill {
     given: BTreeMap<String, String>,
+    /// What a pickle left out, and has to be set outside.
+    needs: BTreeMap<String, String>,
 }
 
 #[pymethods]
@@ -34,29 +35,52 @@ impl Mill {
                 given.insert(name.extract()?, text);
             }
         }
-        let mill = Self { given };
-        mill.settings(py)?;
-        Ok(mill)
+        Self::new_with(py, given, BTreeMap::new())
     }
 
-    fn __getnewargs_ex__<'py>(
-        &self,
-        py: Python<'py>,
-    ) -> PyResult<(Bound<'py, PyTuple>, BTreeMap<String, String>)> {
-        Ok((PyTuple::empty(py), self.given.clone()))
+    /// What a pickle calls: the secrets come from the environment or the file here, or it is an error.
+    #[classmethod]
+    fn _restored(
+        _cls: &Bound<'_, PyType>,
+        py: Python<'_>,
+        given: BTreeMap<String, String>,
+        needs: BTreeMap<String, String>,
+    ) -> PyResult<Self> {
+        Self::new_with(py, given, needs)
+    }
+
+    #[expect(clippy::type_complexity, reason = "the shape that pickle asks for")]
+    fn __reduce__<'py>(
+        slf: &Bound<'py, Self>,
+    ) -> PyResult<(
+        Bound<'py, PyAny>,
+        (BTreeMap<String, String>, BTreeMap<String, String>),
+    )> {
+        let mill = slf.get();
+        let (_, settings) = mill.settings(slf.py())?;
+        let Portable { given, needs } = Portable::of(&mill.given, &settings);
+        Ok((slf.get_type().getattr("_restored")?, (given, needs)))
+    }
+
+    // nothing of a mill can be changed: in this process a copy is the same, with its secrets
+    fn __copy__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    fn __deepcopy__(slf: Py<Self>, _memo: &Bound<'_, PyAny>) -> Py<Self> {
+        slf
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        let settings = self.settings(py)?;
+        let (_, settings) = self.settings(py)?;
         Ok(format!(
             "Mill(plan='{}', top={}, vs_currency='{}', snapshot_url='{}')",
             settings.plan.kind, settings.top, settings.vs_currency, settings.snapshot_url
         ))
     }
 
-    fn init(&self, py: Python<'_>) -> PyResult<()> {
-        let settings = self.settings(py)?;
-        wait::block_on(py, |_| pipeline::init(&settings))
+    fn init<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.done(py, Call::Init)
     }
 
     #[pyo3(signature = (slot = None))]
@@ -65,13 +89,8 @@ impl Mill {
         py: Python<'py>,
         slot: Option<SlotArgument>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let settings = self.settings(py)?;
         let slot = slot.map(|slot| slot.0);
-        let report = wait::block_on(py, |stopper| {
-            let observer = Observer::none().stopped_by(stopper.listen());
-            async move { pipeline::run_snapshot(&settings, slot, &observer).await }
-        })?;
-        to_python(py, &report)
+        self.done(py, Call::RunSnapshot { slot })
     }
 
     #[pyo3(signature = (resolution = "5m"))]
@@ -80,13 +99,8 @@ impl Mill {
         py: Python<'py>,
         resolution: &str,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let settings = self.settings(py)?;
         let resolution = parsed(py, resolution)?;
-        let report = wait::block_on(py, |stopper| {
-            let observer = Observer::none().stopped_by(stopper.listen());
-            async move { pipeline::run_timeseries(&settings, resolution, &observer).await }
-        })?;
-        to_python(py, &report)
+        self.done(py, Call::RunTimeseries { resolution })
     }
 
     #[pyo3(signature = (*, days = None, start = None, end = None, resolution = "1h", coins = None, refetch = false))]
@@ -101,7 +115,6 @@ impl Mill {
         coins: Option<CoinsArgument>,
         refetch: bool,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let settings = self.settings(py)?;
         let reach = match (days, start) {
             (Some(days), None) if end.is_none() => Reach::Days(days),
             (None, Some(start)) => Reach::Between(start.0, end.map(|end| end.0)),
@@ -117,32 +130,29 @@ impl Mill {
             coins: coins.map_or_else(Vec::new, |coins| coins.0),
             refetch,
         };
-        let report = wait::block_on(py, |stopper| {
-            let observer = Observer::none().stopped_by(stopper.listen());
-            async move { pipeline::backfill(&settings, &wanted, &observer).await }
-        })?;
-        to_python(py, &report)
+        self.done(py, Call::Backfill(wanted))
     }
 
     #[pyo3(signature = (at = None))]
-    fn quotes(&self, py: Python<'_>, at: Option<InstantArgument>) -> PyResult<Frame> {
-        let settings = self.settings(py)?;
+    fn quotes<'py>(
+        &self,
+        py: Python<'py>,
+        at: Option<InstantArgument>,
+    ) -> PyResult<Bound<'py, PyAny>> {
         let at = at.map(|at| at.0);
-        let read = wait::block_on(py, |_| pipeline::quotes(&settings, at))?;
-        Frame::of(py, read)
+        self.done(py, Call::Quotes { at })
     }
 
     #[pyo3(signature = (coins = None, start = None, end = None, *, resolution = "1h", as_of = None))]
-    fn prices(
+    fn prices<'py>(
         &self,
-        py: Python<'_>,
+        py: Python<'py>,
         coins: Option<CoinsArgument>,
         start: Option<InstantArgument>,
         end: Option<InstantArgument>,
         resolution: &str,
         as_of: Option<InstantArgument>,
-    ) -> PyResult<Frame> {
-        let settings = self.settings(py)?;
+    ) -> PyResult<Bound<'py, PyAny>> {
         let wanted = Prices {
             coins: coins.map_or_else(Vec::new, |coins| coins.0),
             start: start.map(|start| start.0),
@@ -150,8 +160,7 @@ impl Mill {
             resolution: parsed(py, resolution)?,
             as_of: as_of.map(|at| at.0),
         };
-        let read = wait::block_on(py, |_| pipeline::prices(&settings, &wanted))?;
-        Frame::of(py, read)
+        self.done(py, Call::Prices(wanted))
     }
 
     #[pyo3(signature = (ids = None, *, rule = None, stored = false))]
@@ -162,11 +171,9 @@ impl Mill {
         rule: Option<String>,
         stored: bool,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let settings = self.settings(py)?;
         let pick = if stored { Pick::All } else { Pick::Open };
         let pick = picked(py, ids, rule, pick)?;
-        let found = wait::block_on(py, |_| pipeline::quarantine(&settings, &pick))?;
-        to_python(py, &found)
+        self.done(py, Call::Quarantine(pick))
     }
 
     #[pyo3(signature = (ids = None, *, rule = None))]
@@ -176,36 +183,48 @@ impl Mill {
         ids: Option<Vec<String>>,
         rule: Option<String>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let settings = self.settings(py)?;
         let pick = picked(py, ids, rule, Pick::Open)?;
-        let reports = wait::block_on(py, |_| pipeline::requeue(&settings, &pick))?;
-        to_python(py, &reports)
+        self.done(py, Call::Requeue(pick))
     }
 
-    fn replay<'py>(&self, py: Python<'py>, run: &str) -> PyResult<Bound<'py, PyAny>> {
-        let settings = self.settings(py)?;
-        let replayed = wait::block_on(py, |_| pipeline::replay(&settings, run))?;
-        to_python(py, &replayed)
+    fn replay<'py>(&self, py: Python<'py>, run: String) -> PyResult<Bound<'py, PyAny>> {
+        self.done(py, Call::Replay { run })
     }
 
     #[pyo3(signature = (limit = 20))]
     fn runs<'py>(&self, py: Python<'py>, limit: u32) -> PyResult<Bound<'py, PyAny>> {
-        let settings = self.settings(py)?;
-        let runs = wait::block_on(py, |_| pipeline::runs(&settings, limit))?;
-        to_python(py, &runs)
+        self.done(py, Call::Runs { limit })
     }
 
     fn status<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let settings = self.settings(py)?;
-        let status = wait::block_on(py, |_| pipeline::status(&settings))?;
-        to_python(py, &status)
+        self.done(py, Call::Status)
     }
 }
 
 impl Mill {
+    fn new_with(
+        py: Python<'_>,
+        given: BTreeMap<String, String>,
+        needs: BTreeMap<String, String>,
+    ) -> PyResult<Self> {
+        let mill = Self { given, needs };
+        mill.settings(py)?;
+        Ok(mill)
+    }
+
     /// The environment and the file are read at each call: another process may have others.
-    fn settings(&self, py: Python<'_>) -> PyResult<Settings> {
-        Settings::load(self.given.clone()).map_err(|error| to_exception(py, &error))
+    fn settings(&self, py: Python<'_>) -> PyResult<(Layers, Settings)> {
+        let settings = || {
+            let layers = Layers::gather(self.given.clone())?;
+            let settings = resolve_with(&self.needs, &layers)?;
+            Ok((layers, settings))
+        };
+        settings().map_err(|error| to_exception(py, &error))
+    }
+
+    fn done<'py>(&self, py: Python<'py>, call: Call) -> PyResult<Bound<'py, PyAny>> {
+        let (layers, settings) = self.settings(py)?;
+        super::done(py, &layers, settings, call)
     }
 }
 
@@ -219,10 +238,7 @@ fn picked(
     match (ids, rule) {
         (None, None) => Ok(default),
         (None, Some(rule)) => Ok(Pick::Rule(rule)),
-        (Some(ids), None) => {
-            let ids: PyResult<Vec<RefusedId>> = ids.iter().map(|id| parsed(py, id)).collect();
-            ids.map(Pick::Ids)
-        }
+        (Some(ids), None) => all_parsed(py, Some(ids)).map(Pick::Ids),
         (Some(_), Some(_)) => Err(PyValueError::new_err("give ids or a rule, not both")),
     }
 }
@@ -230,6 +246,18 @@ fn picked(
 /// A text as what it names.
 fn parsed<T: FromStr<Err = Error>>(py: Python<'_>, text: &str) -> PyResult<T> {
     text.parse().map_err(|error| to_exception(py, &error))
+}
+
+/// Texts as what they name; none are none.
+fn all_parsed<T: FromStr<Err = Error>>(
+    py: Python<'_>,
+    texts: Option<Vec<String>>,
+) -> PyResult<Vec<T>> {
+    texts
+        .iter()
+        .flatten()
+        .map(|text| parsed(py, text))
+        .collect()
 }
 
 /// A setting's value as it would be written; `None` is not set.

@@ -30,46 +30,71 @@ pub(super) fn runtime() -> PyResult<Runtime> {
     built.map_err(|error| StoreError::new_err(format!("the system gives no threads: {error}")))
 }
 
-/// Does some work with the interpreter released. Where a signal handler raises, work that listens to the stopper gets
-/// [`GRACE`] to end in good order and any other is dropped; then the exception goes on: Ctrl-C and SIGTERM handlers work as
-/// they do in Python.
+/// How a wait ended.
+pub(super) enum Ended<T, R> {
+    /// The work is done.
+    Done(T),
+    /// Somebody asked for the end; the work's own outcome, where it came in time.
+    Asked(R, Option<T>),
+}
+
+/// Waits for work until somebody asks for its end. Then work that listens to the stopper gets [`GRACE`] to end in good
+/// order, unless somebody asks again, and any other is dropped.
+pub(super) async fn until<T, R>(
+    work: impl Future<Output = T>,
+    stopper: &Stopper,
+    asked: impl Future<Output = R>,
+    again: impl Future<Output = R>,
+) -> Ended<T, R> {
+    tokio::pin!(work);
+    let reason = tokio::select! {
+        outcome = &mut work => return Ended::Done(outcome),
+        reason = asked => reason,
+    };
+    let mut outcome = None;
+    if stopper.stop() {
+        tokio::select! {
+            done = work => outcome = Some(done),
+            _ = again => {}
+            () = tokio::time::sleep(GRACE) => {}
+        }
+    }
+    Ended::Asked(reason, outcome)
+}
+
+/// Does some work with the interpreter released. Where a signal handler raises, the work is asked to end, and the exception
+/// goes on: Ctrl-C and SIGTERM handlers work as they do in Python.
 pub(super) fn block_on<T: Send, F: Future<Output = Result<T>> + Send>(
     py: Python<'_>,
-    work: impl FnOnce(&Stopper) -> F + Send,
+    work: impl FnOnce(Stopper) -> F + Send,
 ) -> PyResult<T> {
     py.detach(|| {
         let runtime = runtime()?;
         let stopper = Stopper::default();
-        let outcome = runtime.block_on(async {
-            let work = work(&stopper);
-            tokio::pin!(work);
-            let raised = tokio::select! {
-                outcome = &mut work => {
-                    return outcome.map_err(|error| Python::attach(|py| to_exception(py, &error)));
-                }
-                raised = raised() => raised,
-            };
-            if stopper.stop() {
-                tokio::select! {
-                    _ = work => {}
-                    // who presses Ctrl-C twice does not want to wait
-                    _ = self::raised() => {}
-                    () = tokio::time::sleep(GRACE) => {}
-                }
-            }
-            Err(raised)
-        });
+        let work = work(stopper.clone());
+        // who presses Ctrl-C twice does not want to wait
+        let ended = runtime.block_on(until(work, &stopper, raised(), raised()));
         runtime.shutdown_timeout(SHUTDOWN);
-        outcome
+        match ended {
+            Ended::Asked(raised, _) => Err(raised),
+            Ended::Done(outcome) => Python::attach(|py| match PyErr::take(py) {
+                Some(raised) => Err(raised),
+                None => outcome.map_err(|error| to_exception(py, &error)),
+            }),
+        }
     })
 }
 
-/// Returns what a signal handler raises.
+/// Returns what a signal handler raises. Python may have called it while it wrote a log record of ours; then it is waiting.
 async fn raised() -> PyErr {
     let mut signals = tokio::time::interval(SIGNALS);
     loop {
         signals.tick().await;
-        if let Err(raised) = Python::attach(|py| py.check_signals()) {
+        let raised = Python::attach(|py| match PyErr::take(py) {
+            Some(raised) => Err(raised),
+            None => py.check_signals(),
+        });
+        if let Err(raised) = raised {
             return raised;
         }
     }

@@ -122,7 +122,7 @@ def test_an_execution_timeout_ends_a_native_call(
     assert results(dag.test(run_after=sim.now, logical_date=None))["run_market_snapshot"] == ("failed", None)
     assert time.monotonic() - began < 15
     assert "AirflowTaskTimeout" in capsys.readouterr().out
-    assert [run["state"] for run in coinmill.Mill().runs()] == ["running"]
+    assert [run["state"] for run in coinmill.Mill().runs()] == ["abandoned"]
 
 
 def test_a_partial_run_succeeds_and_says_what_is_missing(

@@ -1,0 +1,87 @@
+//! What can be asked of the pipeline, as values that can be sent, and the answers: one body for this process and a worker's.
+//! It knows neither Python nor where it runs.
+
+use std::path::PathBuf;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::config::Settings;
+use crate::error::{Error, Result};
+use crate::market::Slot;
+use crate::pipeline::{self, Backfill, Observer, Pick, Prices, Read};
+use crate::series::Resolution;
+use crate::stop::Stopper;
+
+/// A verb with its arguments.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) enum Call {
+    Init,
+    RunSnapshot { slot: Option<Slot> },
+    RunTimeseries { resolution: Resolution },
+    Backfill(Backfill),
+    Quotes { at: Option<DateTime<Utc>> },
+    Prices(Prices),
+    Quarantine(Pick),
+    Requeue(Pick),
+    Replay { run: String },
+    Runs { limit: u32 },
+    Status,
+    Demo { data_dir: PathBuf },
+}
+
+/// What came of a call.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    /// A value as JSON text, which keeps every number as it was written.
+    Json(String),
+    /// Rows, with what is missing of them.
+    Frame(Read),
+}
+
+impl Call {
+    /// True where the call opens a SQLite file that others may have open.
+    ///
+    /// The scratch database of a replay does not count: it lies in a new temporary folder, nobody else opens it, and it is
+    /// removed with the call.
+    pub(crate) fn is_on_sqlite(&self, settings: &Settings) -> bool {
+        let owners = [&settings.snapshot_owner_url, &settings.timeseries_owner_url];
+        matches!(self, Self::Demo { .. })
+            || [&settings.snapshot_url, &settings.timeseries_url]
+                .into_iter()
+                .chain(owners.into_iter().flatten())
+                .any(|url| url.file().is_some())
+    }
+
+    /// Does what is asked for. Runs listen to the stopper; anything else can be dropped at any time.
+    pub(crate) async fn answer(self, settings: &Settings, stopper: &Stopper) -> Result<Answer> {
+        let run = || Observer::none().stopped_by(stopper.listen());
+        match self {
+            Self::Init => json(&pipeline::init(settings).await?),
+            Self::RunSnapshot { slot } => {
+                json(&pipeline::run_snapshot(settings, slot, &run()).await?)
+            }
+            Self::RunTimeseries { resolution } => {
+                json(&pipeline::run_timeseries(settings, resolution, &run()).await?)
+            }
+            Self::Backfill(wanted) => json(&pipeline::backfill(settings, &wanted, &run()).await?),
+            Self::Quotes { at } => Ok(Answer::Frame(pipeline::quotes(settings, at).await?)),
+            Self::Prices(wanted) => Ok(Answer::Frame(pipeline::prices(settings, &wanted).await?)),
+            Self::Quarantine(pick) => json(&pipeline::quarantine(settings, &pick).await?),
+            Self::Requeue(pick) => json(&pipeline::requeue(settings, &pick).await?),
+            Self::Replay { run } => json(&pipeline::replay(settings, &run).await?),
+            Self::Runs { limit } => json(&pipeline::runs(settings, limit).await?),
+            Self::Status => json(&pipeline::status(settings).await?),
+            Self::Demo { data_dir } => {
+                let shown = crate::cli::run_demo(&data_dir, stopper.listen()).await?;
+                json(&shown.reports)
+            }
+        }
+    }
+}
+
+fn json(value: &impl Serialize) -> Result<Answer> {
+    let text = serde_json::to_string(value)
+        .map_err(|error| Error::data("the result cannot be written as JSON").because(error))?;
+    Ok(Answer::Json(text))
+}

@@ -1,0 +1,233 @@
+//! What goes over the pipes between this process and a worker: a greeting, then messages of a kind, a length and a body.
+//! Pure, but for the reader and the writer that it is given; who sends what, and when, is the two sides' own work.
+
+use std::collections::BTreeMap;
+use std::io::{self, BufRead, Read, Write};
+
+use arrow_array::RecordBatch;
+use arrow_ipc::reader::StreamReader;
+use arrow_ipc::writer::StreamWriter;
+use arrow_schema::ArrowError;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::call::{Answer, Call};
+use crate::error::Error;
+// the name means another thing among pipes
+use crate::pipeline::Read as Rows;
+
+/// What is asked of a worker. The settings are texts by name, which no environment and no file changes any more.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Request {
+    pub(crate) settings: BTreeMap<String, String>,
+    pub(crate) call: Call,
+}
+
+/// What a worker is told.
+#[derive(Debug)]
+pub(crate) enum Order {
+    Begin(Request),
+    Stop,
+}
+
+/// A log record of a worker, for the logger of its parent.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Logged {
+    level: String,
+    target: String,
+    message: String,
+    module: Option<String>,
+    file: Option<String>,
+    line: Option<u32>,
+}
+
+/// What a worker says.
+#[derive(Debug)]
+pub(crate) enum Said {
+    Log(Logged),
+    Done(Answer),
+    Failed(Error),
+}
+
+const BEGIN: u8 = b'B';
+const STOP: u8 = b'S';
+const LOG: u8 = b'L';
+const JSON: u8 = b'J';
+const ABOUT: u8 = b'A';
+const ROWS: u8 = b'R';
+const FAILED: u8 = b'F';
+
+/// A worker's first line. Its form never changes, so that every version can read which one another is.
+pub(crate) fn greet(to: &mut impl Write, version: &str) -> io::Result<()> {
+    writeln!(to, "coinmill {version}")?;
+    to.flush()
+}
+
+/// The version in a greeting; `None` where it is none, or nobody greets.
+pub(crate) fn greeted(from: &mut impl BufRead) -> io::Result<Option<String>> {
+    let mut line = String::new();
+    // another program's output may be endless
+    from.by_ref().take(100).read_line(&mut line)?;
+    Ok(line
+        .strip_prefix("coinmill ")
+        .and_then(|version| version.strip_suffix('\n'))
+        .map(str::to_owned))
+}
+
+impl Order {
+    pub(crate) fn write(&self, to: &mut impl Write) -> io::Result<()> {
+        match self {
+            Self::Begin(request) => write_json(to, BEGIN, request)?,
+            Self::Stop => write_bytes(to, STOP, &[])?,
+        }
+        to.flush()
+    }
+
+    /// The next order; `None` once nobody gives any.
+    pub(crate) fn read(from: &mut impl Read) -> io::Result<Option<Self>> {
+        match read_head(from)? {
+            None => Ok(None),
+            Some((BEGIN, length)) => read_json(from, length).map(|r| Some(Self::Begin(r))),
+            Some((STOP, 0)) => Ok(Some(Self::Stop)),
+            Some((kind, _)) => Err(unknown(kind)),
+        }
+    }
+}
+
+impl Said {
+    pub(crate) fn write(&self, to: &mut impl Write) -> io::Result<()> {
+        match self {
+            Self::Log(logged) => write_json(to, LOG, logged)?,
+            Self::Failed(error) => write_json(to, FAILED, error)?,
+            Self::Done(Answer::Json(text)) => write_bytes(to, JSON, text.as_bytes())?,
+            Self::Done(Answer::Frame(Rows {
+                batch,
+                missing,
+                warning,
+            })) => {
+                write_json(to, ABOUT, &(missing, warning))?;
+                write_bytes(to, ROWS, &arrow(batch).map_err(io::Error::other)?)?;
+            }
+        }
+        to.flush()
+    }
+
+    /// The next thing said; `None` at the end.
+    pub(crate) fn read(from: &mut impl Read) -> io::Result<Option<Self>> {
+        let Some((kind, length)) = read_head(from)? else {
+            return Ok(None);
+        };
+        let said = match kind {
+            LOG => Self::Log(read_json(from, length)?),
+            FAILED => Self::Failed(read_json(from, length)?),
+            JSON => Self::Done(Answer::Json(
+                String::from_utf8(read_bytes(from, length)?).map_err(io::Error::other)?,
+            )),
+            ABOUT => {
+                let (missing, warning) = read_json(from, length)?;
+                match read_head(from)? {
+                    Some((ROWS, length)) => Self::Done(Answer::Frame(Rows {
+                        batch: read_arrow(from, length)?,
+                        missing,
+                        warning,
+                    })),
+                    Some((kind, _)) => return Err(unknown(kind)),
+                    None => return Err(io::ErrorKind::UnexpectedEof.into()),
+                }
+            }
+            kind => return Err(unknown(kind)),
+        };
+        Ok(Some(said))
+    }
+}
+
+impl From<&log::Record<'_>> for Logged {
+    fn from(record: &log::Record<'_>) -> Self {
+        Self {
+            level: record.level().to_string(),
+            target: record.target().to_owned(),
+            message: record.args().to_string(),
+            module: record.module_path().map(str::to_owned),
+            file: record.file().map(str::to_owned),
+            line: record.line(),
+        }
+    }
+}
+
+impl Logged {
+    /// Hands the record to this process's logger, as if it had been written here.
+    pub(crate) fn log(&self) {
+        log::logger().log(
+            &log::Record::builder()
+                .level(self.level.parse().unwrap_or(log::Level::Warn))
+                .target(&self.target)
+                .module_path(self.module.as_deref())
+                .file(self.file.as_deref())
+                .line(self.line)
+                .args(format_args!("{}", self.message))
+                .build(),
+        );
+    }
+}
+
+fn arrow(batch: &RecordBatch) -> Result<Vec<u8>, ArrowError> {
+    let mut writer = StreamWriter::try_new(Vec::new(), &batch.schema())?;
+    writer.write(batch)?;
+    writer.into_inner()
+}
+
+/// Reads straight into Arrow's own buffers: rows can be many.
+fn read_arrow(from: &mut impl Read, length: u64) -> io::Result<RecordBatch> {
+    let mut reader = StreamReader::try_new(from.take(length), None).map_err(io::Error::other)?;
+    let batch = reader
+        .next()
+        .ok_or(io::ErrorKind::UnexpectedEof)?
+        .map_err(io::Error::other)?;
+    io::copy(reader.get_mut(), &mut io::sink())?;
+    if reader.get_ref().limit() > 0 {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    Ok(batch)
+}
+
+fn write_json(to: &mut impl Write, kind: u8, value: &impl Serialize) -> io::Result<()> {
+    write_bytes(to, kind, &serde_json::to_vec(value)?)
+}
+
+fn read_json<T: DeserializeOwned>(from: &mut impl Read, length: u64) -> io::Result<T> {
+    Ok(serde_json::from_slice(&read_bytes(from, length)?)?)
+}
+
+fn write_bytes(to: &mut impl Write, kind: u8, body: &[u8]) -> io::Result<()> {
+    to.write_all(&[kind])?;
+    to.write_all(&(body.len() as u64).to_le_bytes())?;
+    to.write_all(body)
+}
+
+/// The kind and length of the next message; `None` at the end of the pipe.
+fn read_head(from: &mut impl Read) -> io::Result<Option<(u8, u64)>> {
+    let mut kind = Vec::new();
+    from.by_ref().take(1).read_to_end(&mut kind)?;
+    let [kind] = kind[..] else {
+        return Ok(None);
+    };
+    let mut length = [0; 8];
+    from.read_exact(&mut length)?;
+    Ok(Some((kind, u64::from_le_bytes(length))))
+}
+
+fn read_bytes(from: &mut impl Read, length: u64) -> io::Result<Vec<u8>> {
+    let mut body = Vec::new();
+    let read = from.take(length).read_to_end(&mut body)? as u64;
+    if read < length {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    Ok(body)
+}
+
+fn unknown(kind: u8) -> io::Error {
+    io::Error::other(format!("there is no message of kind {kind}"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,161 @@
+//! Whatever is written is read again as it was, and a cut or strange stream is an error, never a wait or a panic.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may")]
+
+use std::sync::Arc;
+
+use arrow_array::{Float64Array, RecordBatch};
+use proptest::prelude::*;
+
+use super::*;
+use crate::frame::prices_batch;
+use crate::market::CoinId;
+use crate::pipeline::{Backfill, Missing, Reach};
+use crate::series::{PricePoint, Resolution};
+
+fn sent(said: &Said) -> Said {
+    let mut pipe = Vec::new();
+    said.write(&mut pipe).unwrap();
+    let mut rest = &pipe[..];
+    let read = Said::read(&mut rest).unwrap().unwrap();
+    assert!(rest.is_empty());
+    read
+}
+
+fn errors() -> Vec<Error> {
+    let message = || "what; and what to do".to_owned();
+    vec![
+        Error::argument(message()),
+        Error::config(message()),
+        Error::Source {
+            message: message(),
+            status: Some(429),
+            code: Some(10_011),
+            retryable: true,
+            cause: Some("underneath".into()),
+        },
+        Error::budget(message()),
+        Error::data(message()),
+        Error::store(message(), io::Error::other("underneath")),
+        Error::Held { message: message() },
+        Error::Past { message: message() },
+        Error::stopped(),
+        Error::Incomplete {
+            message: message(),
+            retryable: true,
+            report: Box::new(serde_json::json!({"stored": 5, "missing": ["bitcoin"]})),
+        },
+    ]
+}
+
+#[test]
+fn an_error_arrives_as_it_was_with_all_its_words() {
+    for error in errors() {
+        let (text, retryable) = (error.chain(), error.is_retryable());
+        let before = format!("{:?}", std::mem::discriminant(&error));
+        let Said::Failed(error) = sent(&Said::Failed(error.in_one_text())) else {
+            panic!("an error became something else");
+        };
+        assert_eq!((error.chain(), error.is_retryable()), (text, retryable));
+        assert_eq!(format!("{:?}", std::mem::discriminant(&error)), before);
+        match error {
+            Error::Source { status, code, .. } => {
+                assert_eq!((status, code), (Some(429), Some(10_011)));
+            }
+            Error::Incomplete { report, .. } => {
+                assert_eq!(report["missing"][0], "bitcoin");
+            }
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn an_order_arrives_as_it_was() {
+    let wanted = Backfill {
+        resolution: Resolution::Hour,
+        reach: Reach::Between("2026-01-01T00:00:00.001Z".parse().unwrap(), None),
+        coins: vec![CoinId::from_source("boringdao-[old]".to_owned())],
+    };
+    let order = Order::Begin(Request {
+        settings: BTreeMap::from([("api_key".to_owned(), "CG-ä\n\"".to_owned())]),
+        call: Call::Backfill(wanted),
+    });
+    let mut pipe = Vec::new();
+    order.write(&mut pipe).unwrap();
+    Order::Stop.write(&mut pipe).unwrap();
+    let mut rest = &pipe[..];
+    let read = Order::read(&mut rest).unwrap().unwrap();
+    assert_eq!(format!("{read:?}"), format!("{order:?}"));
+    assert!(matches!(Order::read(&mut rest), Ok(Some(Order::Stop))));
+    assert!(matches!(Order::read(&mut rest), Ok(None)));
+}
+
+#[test]
+fn a_greeting_says_the_version_and_nothing_else_is_one() {
+    let mut pipe = Vec::new();
+    greet(&mut pipe, "0.1.0").unwrap();
+    assert_eq!(greeted(&mut &pipe[..]).unwrap().as_deref(), Some("0.1.0"));
+    for other in ["", "coinmill 0.1", "Python 3.11\n", &"x".repeat(200)] {
+        assert_eq!(greeted(&mut other.as_bytes()).unwrap(), None, "{other}");
+    }
+}
+
+#[test]
+fn a_stream_that_is_cut_is_an_error() {
+    let batch = prices_batch(&[]).unwrap();
+    for said in [
+        Said::Done(Answer::Json("[1.5]".to_owned())),
+        Said::Done(Answer::Frame(Rows {
+            batch,
+            missing: Vec::new(),
+            warning: None,
+        })),
+    ] {
+        let mut pipe = Vec::new();
+        said.write(&mut pipe).unwrap();
+        for length in 1..pipe.len() {
+            assert!(Said::read(&mut &pipe[..length]).is_err(), "{length}");
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn rows_arrive_bit_for_bit(numbers in prop::collection::vec(prop::option::of(any::<f64>()), 0..200)) {
+        let points: Vec<_> = numbers.iter().zip(0..).map(|(number, ts)| {
+            let point = PricePoint { ts, price: *number, market_cap: None, volume: *number };
+            (CoinId::from_source(format!("coin-{}", ts % 3)), point)
+        }).collect();
+        let batch = prices_batch(&points).unwrap();
+        let missing = vec![Missing {
+            coin_id: "bitcoin".to_owned(),
+            start: "2026-01-01T00:00:00.001Z".parse().unwrap(),
+            end: "2026-01-02T00:00:00Z".parse().unwrap(),
+            reason: "not asked for".to_owned(),
+        }];
+        let warning = Some("a span is missing".to_owned());
+        let rows = Rows { batch: batch.clone(), missing: missing.clone(), warning: warning.clone() };
+        let Said::Done(Answer::Frame(told)) = sent(&Said::Done(Answer::Frame(rows))) else {
+            panic!("rows became something else");
+        };
+        let read = told.batch;
+        prop_assert_eq!(read.schema(), batch.schema());
+        prop_assert_eq!(bits(&read), bits(&batch));
+        prop_assert_eq!(read.column(0), batch.column(0));
+        prop_assert_eq!((told.missing, told.warning), (missing, warning));
+    }
+
+    #[test]
+    fn nonsense_is_an_error_or_the_end(bytes in prop::collection::vec(any::<u8>(), 0..100)) {
+        if let Ok(said) = Said::read(&mut &bytes[..]) {
+            prop_assert!(said.is_none() || bytes.len() >= 9);
+        }
+    }
+}
+
+fn bits(batch: &RecordBatch) -> Vec<Option<u64>> {
+    let prices = Arc::clone(batch.column(2));
+    let prices = prices.as_any().downcast_ref::<Float64Array>().unwrap();
+    prices.iter().map(|price| price.map(f64::to_bits)).collect()
+}
