@@ -50,11 +50,18 @@ pub(super) async fn check(connection: &mut Connection, vs_currency: &str) -> Res
     let held = rows.first().map(|row| row.text(0)).transpose()?.flatten();
     match (held, connection.kind()) {
         (Some(held), _) if held == vs_currency => Ok(()),
-        (Some(held), _) => Err(Error::config(format!(
-            "{} holds prices in {held}, not in {vs_currency}, and a pair of databases holds one currency: set \
-             COINMILL_VS_CURRENCY={held}, or name other databases",
-            connection.place()
-        ))),
+        (Some(held), kind) => {
+            let changed = if kind == Kind::Postgres && is_empty(connection).await? {
+                ", run `coinmill init`, which changes it as long as nothing is stored,"
+            } else {
+                ","
+            };
+            Err(Error::config(format!(
+                "{} holds prices in {held}, not in {vs_currency}, and a pair of databases holds one currency: set \
+                 COINMILL_VS_CURRENCY={held}{changed} or name other databases",
+                connection.place()
+            )))
+        }
         (None, Kind::Sqlite) => Ok(()),
         (None, Kind::Postgres) => Err(Error::config(format!(
             "{} does not say its currency: run `coinmill init`",

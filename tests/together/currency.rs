@@ -57,6 +57,11 @@ async fn init_may_change_the_currency_until_something_is_stored(kind: Kind) {
         let output = coinmill(&["init"], &[("VS_CURRENCY", currency)]).await;
         assert_eq!(code(&output), 0, "{}", text(&output));
     }
+    if kind == Kind::Postgres {
+        let other = coinmill(&SNAPSHOT, &[EUROS]).await;
+        let words = "run `coinmill init`, which changes it as long as nothing is stored";
+        assert!(text(&other).contains(words), "{}", text(&other));
+    }
     for arguments in [&SNAPSHOT[..], &BACKFILL] {
         let output = coinmill(arguments, &[]).await;
         assert_eq!(code(&output), 0, "{}", text(&output));
@@ -69,6 +74,7 @@ async fn init_may_change_the_currency_until_something_is_stored(kind: Kind) {
         "{}",
         text(&other)
     );
+    assert!(!text(&other).contains("init`"), "{}", text(&other));
     let sql = "select value from setting";
     assert_eq!(mill.bench.database.texts(sql).await, ["usd"]);
     assert_eq!(mill.rows(sql).await[0][0].text(), "usd");
