@@ -22,7 +22,7 @@ mod timeseries;
 mod trace;
 mod value;
 
-pub use account::{Account, Missing, RefusedCoin};
+pub use account::{Absent, Account, REFUSED, RefusedCoin};
 pub use commit::{QuoteRow, RefusedRow, SnapshotCommit};
 pub use coverage::Silence;
 pub use ledger::{RunEnd, RunProgress, RunRow, RunStart, Scope};

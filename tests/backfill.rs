@@ -25,6 +25,8 @@ mod batches;
 mod command;
 #[path = "backfill/going_on.rs"]
 mod going_on;
+#[path = "backfill/interrupt.rs"]
+mod interrupt;
 #[path = "backfill/order.rs"]
 mod order;
 #[path = "backfill/spans.rs"]

@@ -17,6 +17,8 @@ mod support;
 #[path = "support/series.rs"]
 mod series;
 
+#[path = "upstream/accounts.rs"]
+mod accounts;
 #[path = "upstream/charts.rs"]
 mod charts;
 #[path = "upstream/contract.rs"]

@@ -211,6 +211,8 @@ class Mill:
     def quotes(self, at: str | date | datetime | None = None) -> Frame:
         """The quotes of the newest snapshot, by market cap, with all that is derived from them.
 
+        ``frame.missing`` lists the coins that were asked for and are not there, each with the reason.
+
         Parameters
         ----------
         at
@@ -330,7 +332,7 @@ class Frame:
 
     @property
     def missing(self) -> list[Missing]:
-        """What of the rows asked for is not stored, by coin and span."""
+        """What was asked for and is not stored: of prices by coin and span, of quotes by coin of the slot."""
 
     def to_arrow(self) -> Any:
         """A ``pyarrow.Table``; needs pyarrow."""

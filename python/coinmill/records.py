@@ -213,9 +213,13 @@ class RequeueReport(TypedDict):
 
 
 class Missing(TypedDict):
-    """A span of a coin that is not stored: from ``start`` to before ``end``."""
+    """Prices of a coin from ``start`` to before ``end``, or its quote in the slot from ``start`` to ``end``, that is not stored.
 
-    coin_id: str
+    ``coin_id`` is None where it cannot be told which coins of a slot are missing; ``reason`` then says what is, such as
+    their ranks.
+    """
+
+    coin_id: str | None
     start: str
     end: str
     reason: str

@@ -7,7 +7,7 @@ use super::gather::Gathered;
 use super::holding::Wanted;
 use super::sweep::Sweep;
 use crate::market::CoinId;
-use crate::store::{Account, Missing, RefusedCoin};
+use crate::store::{Absent, Account, REFUSED, RefusedCoin};
 
 /// After so many slots in a row in which a coin was refused, it is asked for a second time only once a day.
 const STUBBORN: usize = 3;
@@ -61,19 +61,17 @@ impl Received<'_> {
         missing.extend(self.nameless.iter().filter_map(|(number, (rules, _))| {
             let count = rules.len();
             let rule = rules.first()?;
-            let found = format!("{rule}, {count} of its records have no usable id");
-            Some(Missing::refused(self.page(*number), &found))
+            let reason = format!("{REFUSED}{rule}, {count} of its records have no usable id");
+            Some(Absent::other(self.page(*number), reason))
         }));
-        missing.extend(lost.iter().map(|coin| Missing {
-            what: coin.to_string(),
-            reason: "not received".to_owned(),
-        }));
-        let by_rule = refusals.iter().filter(|(_, refusal)| !refusal.is_by_choice);
         missing.extend(
-            by_rule
-                .clone()
-                .map(|(coin, refusal)| Missing::refused(coin.as_str(), &refusal.rules)),
+            lost.iter()
+                .map(|coin| Absent::coin(coin.as_str(), "not received")),
         );
+        let by_rule = refusals.iter().filter(|(_, refusal)| !refusal.is_by_choice);
+        missing.extend(by_rule.clone().map(|(coin, refusal)| {
+            Absent::coin(coin.as_str(), format!("{REFUSED}{}", refusal.rules))
+        }));
         let by_choice = refusals.iter().filter(|(_, refusal)| refusal.is_by_choice);
         let again = by_rule
             .filter(|(coin, refusal)| refusal.bodies >= CHANCES || self.asked.contains(*coin));
@@ -84,7 +82,7 @@ impl Received<'_> {
         asked_again.extend(read_again.map(|(number, _)| self.page(*number)));
         asked_again.sort_unstable();
         asked_again.dedup();
-        let spent = |missing: &Missing| {
+        let spent = |missing: &Absent| {
             missing.is_refused()
                 && asked_again.contains(&missing.what)
                 && !refusals

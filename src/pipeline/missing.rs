@@ -22,11 +22,11 @@ pub struct Read {
     pub warning: Option<String>,
 }
 
-/// A span of a coin that is not there.
+/// A span of a coin, or something else of a slot, that is not there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Missing {
-    /// The coin.
-    pub coin_id: String,
+    /// The coin; none where it cannot be told which ones are missing.
+    pub coin_id: Option<String>,
     /// Its first instant.
     pub start: DateTime<Utc>,
     /// The first instant after it.
@@ -92,7 +92,7 @@ impl Wanted {
                 .into_iter()
                 .filter(|gap| is_due(self.resolution, *gap, settled));
             missing.extend(due.map(|gap| Missing {
-                coin_id: coin.to_string(),
+                coin_id: Some(coin.to_string()),
                 start: DateTime::from_timestamp_millis(gap.start).unwrap_or_default(),
                 end: DateTime::from_timestamp_millis(gap.end).unwrap_or_default(),
                 reason: "not fetched".to_owned(),
@@ -110,10 +110,14 @@ impl Wanted {
         if self.start.is_none() && self.end.is_none() {
             return None;
         }
-        let (coin, own) = missing
-            .first()
-            .and_then(|first| ends.iter().find(|(coin, _)| coin.as_str() == first.coin_id))?;
-        let mut coins: Vec<&str> = missing.iter().map(|span| span.coin_id.as_str()).collect();
+        let (coin, own) = missing.first().and_then(|first| {
+            let is_first = |coin: &CoinId| Some(coin.as_str()) == first.coin_id.as_deref();
+            ends.iter().find(|(coin, _)| is_first(coin))
+        })?;
+        let mut coins: Vec<&str> = missing
+            .iter()
+            .filter_map(|span| span.coin_id.as_deref())
+            .collect();
         coins.dedup();
         let count = |count: usize, what: &str| match count {
             1 => format!("1 {what}"),

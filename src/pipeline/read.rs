@@ -7,7 +7,7 @@ use std::path::Path;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use serde::Serialize;
 
-use super::missing::Read;
+use super::missing::{Missing, Read};
 use super::status::timeseries;
 use crate::config::Settings;
 use crate::error::{Error, Result};
@@ -31,10 +31,21 @@ pub async fn quotes(settings: &Settings, at: Option<DateTime<Utc>>) -> Result<Re
         )),
     })?;
     let table = store.quote_table(slot, slot.next(), None).await?;
+    let state = store.slot_state(slot).await?;
     store.close().await?;
+    let absent = state.into_iter().flat_map(|state| state.account.missing);
+    let missing = absent.map(|absent| Missing {
+        start: slot.start(),
+        end: slot.end(),
+        reason: match absent.is_coin {
+            true => absent.reason.clone(),
+            false => absent.to_string(),
+        },
+        coin_id: absent.is_coin.then_some(absent.what),
+    });
     Ok(Read {
         batch: table_batch(&table)?,
-        missing: Vec::new(),
+        missing: missing.collect(),
         warning: None,
     })
 }

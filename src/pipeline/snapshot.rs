@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::Observer;
 use super::begin::{run_header, run_start};
-use super::gather::total_cap;
+use super::gather::{Accepted, total_cap};
 use super::holding::Stored;
 use super::intake::Intake;
 use super::report::{Report, RunState, Timings, Unknown, failed};
@@ -126,12 +126,17 @@ pub(super) fn rebuilt_end(hash: &str, at: DateTime<Utc>) -> RunEnd {
 }
 
 /// Coins that CoinGecko does not know, each with the coin that may have been meant.
-async fn unknown_coins(store: &mut SnapshotStore, coins: &[String]) -> Result<Vec<Unknown>> {
+async fn unknown_coins(
+    store: &mut SnapshotStore,
+    coins: &[String],
+    received: &[Accepted],
+) -> Result<Vec<Unknown>> {
     if coins.is_empty() {
         return Ok(Vec::new());
     }
-    let names = store.names().await?;
-    let known: Vec<Known> = names.into_iter().map(Known::from).collect();
+    let stored = store.names().await?.into_iter().map(Known::from);
+    let received = received.iter().map(|accepted| Known::of(&accepted.quote));
+    let known: Vec<Known> = received.chain(stored).collect();
     let unknown = coins.iter().map(|coin| Unknown {
         coin: coin.clone(),
         did_you_mean: suggest(coin, &known).and_then(|suggestion| suggestion.coin()),
@@ -228,7 +233,7 @@ impl Run<'_> {
             received: state.received,
             accepted: stored.len() as u64,
             refused: state.account.refused.clone(),
-            unknown: unknown_coins(store, &state.account.unknown).await?,
+            unknown: unknown_coins(store, &state.account.unknown, &[]).await?,
             score: quality.score(state.expected, stored.len() as u64),
             warnings: quality.warnings,
             content_hash: Some(state.content_hash.clone()),
@@ -280,7 +285,8 @@ impl Run<'_> {
         let judging = Instant::now();
         self.intake.keep_top(&stored.quotes);
         let tally = self.intake.tally();
-        let unknown = unknown_coins(store, &tally.account.unknown).await?;
+        let received = &self.intake.gathered.accepted;
+        let unknown = unknown_coins(store, &tally.account.unknown, received).await?;
         let gathered = std::mem::take(&mut self.intake.gathered);
         let accepted = (stored.quotes.len() + gathered.accepted.len()) as u64;
         let is_complete = tally.account.missing.is_empty();

@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use crate::market::Quote;
 use crate::store::Named;
 
 /// A coin that can be meant.
@@ -44,6 +45,17 @@ impl From<Named> for Known {
             id: coin.to_string(),
             symbol: Some(symbol),
             name,
+        }
+    }
+}
+
+impl Known {
+    /// The coin of a quote.
+    pub(super) fn of(quote: &Quote) -> Self {
+        Self {
+            id: quote.id.to_string(),
+            symbol: Some(quote.symbol.clone()),
+            name: quote.name.clone(),
         }
     }
 }

@@ -7,7 +7,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use crate::coingecko::Page;
 use crate::market::CoinId;
-use crate::store::Missing;
+use crate::store::Absent;
 
 /// The state of reading the top coins.
 #[derive(Debug)]
@@ -158,7 +158,7 @@ impl Sweep {
     }
 
     /// The pages that were not answered, and how many coins slipped through between those that were.
-    pub(super) fn missing(&self) -> Vec<Missing> {
+    pub(super) fn missing(&self) -> Vec<Absent> {
         let reach = self.expected();
         let unanswered: Vec<&Page> = self
             .pages
@@ -175,14 +175,14 @@ impl Sweep {
                 format!("{short} coins that are on no page")
             };
             let reason = "ranks moved, or the API's count is off".to_owned();
-            return vec![Missing { what, reason }];
+            return vec![Absent::other(what, reason)];
         }
         let name = |page: &Page| {
             let (first, last) = page.ranks();
-            Missing {
-                what: format!("ranks {first} to {}", u64::from(last).min(reach)),
-                reason: format!("page {} of {}", page.number, self.pages.len()),
-            }
+            Absent::other(
+                format!("ranks {first} to {}", u64::from(last).min(reach)),
+                format!("page {} of {}", page.number, self.pages.len()),
+            )
         };
         if short == 0 {
             Vec::new()

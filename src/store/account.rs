@@ -9,31 +9,46 @@ use super::value::{Row, Value};
 use crate::error::{Error, Result};
 use crate::market::Slot;
 
+/// How the reason begins of what was received and refused; the rules follow.
+pub const REFUSED: &str = "refused: ";
+
 /// Something that was asked for and is not stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Missing {
+pub struct Absent {
     /// A coin by its id, or ranks, or records of a page.
     pub what: String,
+    /// True where it is a coin by its id.
+    pub is_coin: bool,
     /// Why it is not there.
     pub reason: String,
 }
 
-impl Missing {
-    /// A coin or page whose record was refused by these rules.
-    pub fn refused(what: impl Into<String>, rules: &str) -> Self {
+impl Absent {
+    /// A coin that is not there, for this reason.
+    pub fn coin(id: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self {
+            what: id.into(),
+            is_coin: true,
+            reason: reason.into(),
+        }
+    }
+
+    /// Something else that is not there, for this reason.
+    pub fn other(what: impl Into<String>, reason: impl Into<String>) -> Self {
         Self {
             what: what.into(),
-            reason: format!("refused: {rules}"),
+            is_coin: false,
+            reason: reason.into(),
         }
     }
 
     /// True where something was received and refused.
     pub fn is_refused(&self) -> bool {
-        self.reason.starts_with("refused: ")
+        self.reason.starts_with(REFUSED)
     }
 }
 
-impl std::fmt::Display for Missing {
+impl std::fmt::Display for Absent {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} ({})", self.what, self.reason)
     }
@@ -54,7 +69,7 @@ pub struct Account {
     /// Coins that were asked for by name, by any run of the slot.
     pub named: Vec<String>,
     /// What is not there and could be.
-    pub missing: Vec<Missing>,
+    pub missing: Vec<Absent>,
     /// Coins asked for by name that CoinGecko does not know.
     pub unknown: Vec<String>,
     /// Coins that are not stored because the settings say so.

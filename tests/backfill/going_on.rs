@@ -95,7 +95,7 @@ async fn the_ledger_of_a_run_that_fails_late_says_what_it_stored(kind: Kind) {
     let landing = mill.bench.landing();
     let watch = Watch::default();
     let observer = |progress: pipeline::Progress| {
-        if progress.received == 105 {
+        if progress.received == 205 {
             std::fs::rename(&landing, landing.with_extension("away")).unwrap();
         }
         watch.note(progress.received);

@@ -52,7 +52,7 @@ async fn a_refused_coin_is_missing_by_name_and_a_run_after_that_costs_no_call_an
     assert_eq!(
         accounts(&bench).await,
         [
-            r#"[{"what":"bitcoin","reason":"refused: negative_price"}]"#,
+            r#"[{"what":"bitcoin","is_coin":true,"reason":"refused: negative_price"}]"#,
             r#"["bitcoin"]"#
         ]
     );
