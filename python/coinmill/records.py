@@ -213,7 +213,7 @@ class RequeueReport(TypedDict):
 
 
 class Missing(TypedDict):
-    """Prices of a coin from ``start`` to before ``end``, or its quote in the slot from ``start`` to ``end``, that is not stored.
+    """Prices of a coin from ``start`` to before ``end``, or its quote in the slot of that span, that are not stored.
 
     ``coin_id`` is None where it cannot be told which coins of a slot are missing; ``reason`` then says what is, such as
     their ranks.
