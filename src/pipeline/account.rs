@@ -40,6 +40,15 @@ pub(super) struct Received<'a> {
     pub(super) came: &'a HashSet<CoinId>,
     /// What has been asked for a second time by earlier runs of the slot.
     pub(super) asked_again: &'a [String],
+    /// What is not asked for a second time in this slot, since that was no use in the slots before.
+    pub(super) held_back: &'a [String],
+}
+
+/// What is worth asking for a second time.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct SecondLook {
+    pub(super) coins: Vec<CoinId>,
+    pub(super) pages: Vec<u32>,
 }
 
 impl Received<'_> {
@@ -84,7 +93,7 @@ impl Received<'_> {
         asked_again.dedup();
         let spent = |missing: &Absent| {
             missing.is_refused()
-                && asked_again.contains(&missing.what)
+                && (asked_again.contains(&missing.what) || self.held_back.contains(&missing.what))
                 && !refusals
                     .iter()
                     .any(|(coin, r)| r.is_of_a_whole_body && coin.as_str() == missing.what)
@@ -110,7 +119,7 @@ impl Received<'_> {
 
     /// The coins and the pages that are worth asking for a second time, in view of the slots of the day before (the newest
     /// first): what is refused again and again must not cost a call in every slot.
-    pub(super) fn second_look(&self, before: &[Account]) -> (Vec<CoinId>, Vec<u32>) {
+    pub(super) fn second_look(&self, before: &[Account]) -> SecondLook {
         let due = |what: &str| {
             let refused = |account: &Account| {
                 let mut missing = account.missing.iter();
@@ -148,7 +157,14 @@ impl Received<'_> {
                 .page_of(coin)
                 .is_none_or(|number| !pages.contains(&number))
         });
-        (coins, pages)
+        SecondLook { coins, pages }
+    }
+
+    /// What a second look is at, by the names that accounts give it.
+    pub(super) fn names(&self, look: &SecondLook) -> Vec<String> {
+        let coins = look.coins.iter().map(ToString::to_string);
+        let pages = look.pages.iter().map(|number| self.page(*number));
+        coins.chain(pages).collect()
     }
 
     fn page(&self, number: u32) -> String {

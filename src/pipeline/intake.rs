@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::account::{Nameless, Received, Tally};
+use super::account::{Nameless, Received, SecondLook, Tally};
 use super::arrival::land;
 use super::credits::Credits;
 use super::gather::{Body, Gathered};
@@ -55,6 +55,8 @@ pub(super) struct Intake<'a> {
     nameless: Nameless,
     /// What earlier runs of the slot have asked for a second time.
     asked_again: Vec<String>,
+    /// What of the refused is not asked for a second time in this slot.
+    held_back: Vec<String>,
 }
 
 impl<'a> Intake<'a> {
@@ -87,6 +89,7 @@ impl<'a> Intake<'a> {
             named: HashSet::new(),
             nameless: Nameless::new(),
             asked_again: Vec::new(),
+            held_back: Vec::new(),
         })
     }
 
@@ -109,6 +112,7 @@ impl<'a> Intake<'a> {
             asked: &self.asked,
             came: &self.named,
             asked_again: &self.asked_again,
+            held_back: &self.held_back,
         }
     }
 
@@ -306,18 +310,22 @@ impl<'a> Intake<'a> {
 
     /// Asks once more for what was refused: what is wrong in one reply may be right in the next.
     async fn look_again(&mut self, store: &mut SnapshotStore) -> Result<()> {
-        let (coins, pages) = self.received().second_look(&[]);
-        if coins.is_empty() && pages.is_empty() {
+        let all = self.received().second_look(&[]);
+        if all == SecondLook::default() {
             return Ok(());
         }
         let before = store.accounts_before(self.slot).await?;
-        let (coins, pages) = self.received().second_look(&before);
+        let look = self.received().second_look(&before);
+        let looked_at = self.received().names(&look);
+        self.held_back = self.received().names(&all);
+        self.held_back.retain(|name| !looked_at.contains(name));
         let vs_currency = &self.settings.vs_currency;
-        let pages = pages.iter().filter_map(|number| self.sweep.page(*number));
+        let pages = look.pages.iter();
+        let pages = pages.filter_map(|number| self.sweep.page(*number));
         let requests: Vec<Request> = pages
             .map(|page| coingecko::page(vs_currency, page))
             .chain(
-                coingecko::by_ids(vs_currency, &coins)
+                coingecko::by_ids(vs_currency, &look.coins)
                     .into_iter()
                     .map(|(request, _)| request),
             )

@@ -211,12 +211,18 @@ impl Run<'_> {
         let Account {
             unknown, refused, ..
         } = &state.account;
+        // what was left out by other settings may be taken by these
+        let still_refused = refused.iter().all(|refused| {
+            let mut rules = refused.rule.split(", ");
+            rules.any(|rule| self.settings.refuse.iter().any(|name| name == rule))
+        });
         let is_settled = |coin: &CoinId| {
             stored.iter().any(|quote| quote.id == *coin)
                 || unknown.iter().any(|id| id == coin.as_str())
                 || refused.iter().any(|refused| refused.coin == coin.as_str())
         };
         state.is_complete()
+            && still_refused
             && u64::from(self.settings.top) <= state.top
             && self.settings.coins.iter().all(is_settled)
     }

@@ -176,6 +176,13 @@ async fn a_coin_that_the_settings_refuse_is_listed_and_is_not_missing(kind: Kind
             .collect();
         assert_eq!(refused, [("bitcoin", "zero_price")]);
     }
+    // other settings take it, from what has been landed
+    let report = bench.run(&[("top", "40")]).await.unwrap();
+    assert_eq!(
+        (report.state, report.accepted, report.calls, report.stored),
+        (RunState::Complete, 40, 0, 1)
+    );
+    assert!(report.refused.is_empty());
 }
 
 async fn a_requeue_takes_what_it_stores_off_the_list_of_the_missing(kind: Kind) {
@@ -220,6 +227,12 @@ async fn a_coin_that_is_always_refused_is_soon_asked_for_again_only_once_a_day()
         bench.sim.advance(TimeDelta::minutes(30)).unwrap();
     }
     let asked = bench.pages_asked();
+    // nothing more can come of such a slot, and it says so
+    let error = bench
+        .run(&[("top", "20"), ("completeness", "1")])
+        .await
+        .unwrap_err();
+    assert!(!error.is_retryable() && said(&error).contains("quarantine list"));
     let by_id: Vec<usize> = asked
         .split(|page| *page == 1)
         .enumerate()
@@ -230,6 +243,7 @@ async fn a_coin_that_is_always_refused_is_soon_asked_for_again_only_once_a_day()
     assert_eq!(asked.len(), slots + by_id.len());
     // and once it is good again, nothing is held against it
     bench.sim.clear_faults();
+    bench.sim.advance(TimeDelta::minutes(30)).unwrap();
     let report = bench.run(&[("top", "20")]).await.unwrap();
     assert_eq!((report.state, report.calls), (RunState::Complete, 1));
     let first = bench.run_for(noon_slot(), &[("top", "20")]).await;
