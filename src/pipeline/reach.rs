@@ -4,7 +4,7 @@
 use chrono::{DateTime, Datelike, TimeDelta, TimeZone, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::coingecko::charts::first_midnight;
+use crate::coingecko::charts::{Chart, Window, first_midnight};
 use crate::config::Plan;
 use crate::error::{Error, Result};
 use crate::market::{CoinId, Slot};
@@ -64,6 +64,21 @@ fn oldest(resolution: Resolution, plan: &Plan, now: DateTime<Utc>) -> Option<i64
             .map(|reach| now.timestamp_millis() - days(reach)),
     }
 }
+
+/// A chart as it can be asked for at an instant: a long run comes to its last charts when the oldest hours that it planned
+/// for have left the plan's reach.
+pub(super) fn in_reach(mut chart: Chart, plan: &Plan, now: DateTime<Utc>) -> Chart {
+    if let (Window::Hourly { from, to }, Some(reach)) = (&mut chart.window, plan.history_days) {
+        let oldest = (now + WAIT).timestamp() - days(reach) / 1000;
+        if oldest < *to {
+            *from = oldest.max(*from);
+        }
+    }
+    chart
+}
+
+/// The longest that a call waits for its turn.
+const WAIT: TimeDelta = TimeDelta::minutes(5);
 
 /// The span of a backfill, once it is known that it can be had.
 pub(super) fn span(wanted: &Backfill, plan: &Plan, now: DateTime<Utc>) -> Result<Option<Span>> {
@@ -295,6 +310,21 @@ mod tests {
         );
         let end = between("2026-01-01T00:00:00Z", None).unwrap().unwrap().end;
         assert_eq!(end, Resolution::Hour.settled(now()));
+    }
+
+    #[test]
+    fn a_chart_that_is_asked_for_late_begins_where_the_plan_still_reaches() {
+        let (from, to) = (now().timestamp() - days(365) / 1000, now().timestamp());
+        let chart = Chart {
+            coin: CoinId::from_source("bitcoin".to_owned()),
+            window: Window::Hourly { from, to },
+        };
+        let late = now() + TimeDelta::hours(3);
+        let window = in_reach(chart.clone(), &demo(), late).window;
+        let later = from + (TimeDelta::hours(3) + WAIT).num_seconds();
+        assert_eq!(window, Window::Hourly { from: later, to });
+        let unlimited = Plan::documented(PlanKind::Unlimited);
+        assert_eq!(in_reach(chart.clone(), &unlimited, late), chart);
     }
 
     #[test]

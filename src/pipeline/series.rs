@@ -10,11 +10,13 @@ use tokio::task::JoinSet;
 use super::answered::{Answered, silence};
 use super::arrival::land;
 use super::credits::Credits;
+use super::reach::in_reach;
 use super::reader::Reader;
 use super::writer::Writer;
 use super::{Observer, Progress};
 use crate::clock::Clock;
 use crate::coingecko::charts::Chart;
+use crate::config::Plan;
 use crate::error::{Error, Result};
 use crate::http::{Client, Reply};
 use crate::landing::{self, RunFolder};
@@ -35,6 +37,7 @@ pub(super) struct Asking {
     pub(super) folder: RunFolder,
     pub(super) reader: Arc<Reader>,
     pub(super) clock: Clock,
+    pub(super) plan: Plan,
 }
 
 /// How many different coins have to fail in a row, without an answer between them, for the API itself to be out.
@@ -135,6 +138,7 @@ pub(super) async fn ask_all(
             if let Err(error) = credits.take(asking.clock.now(), queue.len() as u64).await {
                 outcome.error = Some(error);
             } else if let Some(chart) = queue.pop_front() {
+                let chart = in_reach(chart, &asking.plan, asking.clock.now());
                 calls.spawn(answer(Arc::clone(asking), chart));
             }
         }

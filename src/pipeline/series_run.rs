@@ -224,6 +224,7 @@ impl<'a> SeriesRun<'a> {
             )?,
             reader: Arc::clone(&self.reader),
             clock: self.clock,
+            plan: self.settings.plan.clone(),
         })
     }
 
