@@ -155,6 +155,15 @@ impl Error {
         }
     }
 
+    /// The same error of the API, for the first of several calls that failed.
+    #[must_use]
+    pub fn and_more(mut self, more: usize) -> Self {
+        if let (Self::Source { message, .. }, 1..) = (&mut self, more) {
+            message.push_str(&format!("; and {more} more of what was asked for failed"));
+        }
+        self
+    }
+
     /// The same error with its underlying cause; the variants without one are returned as they are.
     #[must_use]
     pub fn because(mut self, because: impl Into<Cause>) -> Self {

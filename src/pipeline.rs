@@ -7,6 +7,7 @@ mod arrival;
 mod begin;
 mod compare;
 mod credits;
+mod followed;
 mod gather;
 mod holding;
 mod intake;

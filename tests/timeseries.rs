@@ -25,6 +25,8 @@ mod due;
 mod faults;
 #[path = "timeseries/quarantine.rs"]
 mod quarantine;
+#[path = "timeseries/refused.rs"]
+mod refused;
 #[path = "timeseries/revisions.rs"]
 mod revisions;
 #[path = "timeseries/runs.rs"]

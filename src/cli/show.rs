@@ -137,10 +137,11 @@ pub(super) fn series(report: &SeriesReport) -> String {
         let _infallible = writeln!(text, "  {name:<9} {value}");
     };
     if report.expected == 0 && report.stored == 0 {
-        line(
-            "points",
-            "everything that the source can have settled is stored: no call spent".to_owned(),
-        );
+        let said = match report.missing.is_empty() && report.postponed == 0 {
+            true => "everything that the source can have settled is stored: no call spent",
+            false => "nothing was asked for: no call spent",
+        };
+        line("points", said.to_owned());
     } else {
         let revised = if report.revisions == 0 {
             String::new()

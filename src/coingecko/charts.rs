@@ -124,6 +124,15 @@ impl Chart {
         })
     }
 
+    /// How far what it asks for is settled at an instant.
+    pub fn settled_by(&self, at: DateTime<Utc>) -> i64 {
+        let settled = self.resolution().settled(at);
+        match self.window {
+            Window::Hourly { to, .. } => settled.min(to * 1000),
+            Window::LastDay | Window::Daily { .. } => settled,
+        }
+    }
+
     /// The span that a body answers for, when it was made at an instant and begins with a stamp; never past what is settled.
     /// The last day may begin some seconds before its 24 hours.
     fn span_of(&self, answered_at: DateTime<Utc>, first: Option<i64>) -> Option<Span> {
@@ -230,6 +239,8 @@ pub struct Points {
     pub points: Vec<PricePoint>,
     /// What was refused: its place in the arrays (`None` for the whole body), why, and its text.
     pub refused: Vec<(Option<u64>, Finding, String)>,
+    /// The stamps of points whose numbers are refused, in order: what stands there is not known.
+    pub holes: Vec<i64>,
     /// Fields that a chart is not known to have, or lacks.
     pub drift: Vec<(Deviation, String)>,
 }
@@ -340,6 +351,7 @@ pub fn parse(body: &[u8], chart: &Chart, made_at: DateTime<Utc>) -> Result<Point
         span,
         points: Vec::with_capacity(prices.len()),
         refused: Vec::new(),
+        holes: Vec::new(),
         drift,
     };
     let Some(span) = span else { return Ok(parsed) };
@@ -355,7 +367,11 @@ pub fn parse(body: &[u8], chart: &Chart, made_at: DateTime<Utc>) -> Result<Point
             continue;
         }
         let judged = stamps::on_grid(resolution, p.0)
-            .and_then(|()| point(p.0, p.1, m.1, v.1))
+            .and_then(|()| {
+                let point = point(p.0, p.1, m.1, v.1);
+                parsed.holes.extend(point.is_err().then_some(p.0));
+                point
+            })
             .and_then(|point| match kept.insert(point.ts, point) {
                 Some(first) if first != point => {
                     kept.insert(point.ts, first);
@@ -369,6 +385,8 @@ pub fn parse(body: &[u8], chart: &Chart, made_at: DateTime<Utc>) -> Result<Point
             parsed.refused.push((Some(place as u64), finding, text));
         }
     }
+    parsed.holes.retain(|ts| !kept.contains_key(ts));
+    parsed.holes.sort_unstable();
     parsed.points.extend(kept.into_values());
     parsed.points.sort_unstable_by_key(|point| point.ts);
     Ok(parsed)

@@ -15,6 +15,9 @@ const STUBBORN: usize = 3;
 /// In how many bodies of a slot a coin is refused before it is no longer asked for.
 const CHANCES: u32 = 2;
 
+/// What is said of a coin that CoinGecko knew before.
+const GONE: &str = "CoinGecko gives it no more, as it did before";
+
 /// Records without a coin, by page: the rules that refuse them, and how often the page was read.
 pub(super) type Nameless = BTreeMap<u32, (Vec<String>, u32)>;
 
@@ -36,6 +39,8 @@ pub(super) struct Received<'a> {
     pub(super) nameless: &'a Nameless,
     /// Coins that a request by name was answered without.
     pub(super) asked: &'a HashSet<CoinId>,
+    /// Coins asked for by name that are stored from earlier slots.
+    pub(super) seen_before: &'a HashSet<CoinId>,
     /// Coins asked for by name whose record came.
     pub(super) came: &'a HashSet<CoinId>,
     /// What has been asked for a second time by earlier runs of the slot.
@@ -66,6 +71,9 @@ impl Received<'_> {
         let (unknown, lost): (Vec<&CoinId>, Vec<&CoinId>) = rest
             .into_iter()
             .partition(|coin| self.asked.contains(*coin));
+        let (gone, unknown): (Vec<&CoinId>, Vec<&CoinId>) = unknown
+            .into_iter()
+            .partition(|coin| self.seen_before.contains(*coin));
         let mut missing = self.sweep.missing();
         missing.extend(self.nameless.iter().filter_map(|(number, (rules, _))| {
             let count = rules.len();
@@ -77,6 +85,7 @@ impl Received<'_> {
             lost.iter()
                 .map(|coin| Absent::coin(coin.as_str(), "not received")),
         );
+        missing.extend(gone.iter().map(|coin| Absent::coin(coin.as_str(), GONE)));
         let by_rule = refusals.iter().filter(|(_, refusal)| !refusal.is_by_choice);
         missing.extend(by_rule.clone().map(|(coin, refusal)| {
             Absent::coin(coin.as_str(), format!("{REFUSED}{}", refusal.rules))
@@ -92,14 +101,18 @@ impl Received<'_> {
         asked_again.sort_unstable();
         asked_again.dedup();
         let spent = |missing: &Absent| {
-            missing.is_refused()
-                && (asked_again.contains(&missing.what) || self.held_back.contains(&missing.what))
-                && !refusals
-                    .iter()
-                    .any(|(coin, r)| r.is_of_a_whole_body && coin.as_str() == missing.what)
+            missing.reason == GONE
+                || missing.is_refused()
+                    && (asked_again.contains(&missing.what)
+                        || self.held_back.contains(&missing.what))
+                    && !refusals
+                        .iter()
+                        .any(|(coin, r)| r.is_of_a_whole_body && coin.as_str() == missing.what)
         };
         Tally {
-            expected: self.sweep.expected() + beyond + (lost.len() + refused.len()) as u64,
+            expected: self.sweep.expected()
+                + beyond
+                + (lost.len() + gone.len() + refused.len()) as u64,
             received: self.sweep.received().min(self.sweep.expected()) + beyond,
             can_grow: !missing.iter().all(spent),
             account: Account {

@@ -41,8 +41,8 @@ impl Answered {
         let told = self.silences.entry(chart.coin.clone()).or_default();
         let told_before: Spans = told
             .iter()
-            .filter(|(_, at)| (received_at - *at).abs() >= APART)
-            .map(|(span, _)| *span)
+            .filter(|it| !it.is_refused && (received_at - it.received_at).abs() >= APART)
+            .map(|it| it.span)
             .collect();
         let silent = std::mem::take(&mut chart.answer.empty);
         let silent = silent.into_iter().flat_map(|span| covered.gaps_in(span));
@@ -55,10 +55,22 @@ impl Answered {
         }
         chart.answer.covers.extend(believed);
         chart.answer.covers.sort_unstable();
+        // what a better chart has answered for stays answered
+        let refused = std::mem::take(&mut chart.answer.refused);
+        let refused = refused.into_iter().flat_map(|span| covered.gaps_in(span));
+        chart.answer.refused = refused.collect();
         for span in &chart.answer.covers {
             covered.insert(*span);
         }
-        told.extend(chart.answer.empty.iter().map(|span| (*span, received_at)));
+        let silence = |is_refused| {
+            move |span: &Span| Silence {
+                span: *span,
+                received_at,
+                is_refused,
+            }
+        };
+        told.extend(chart.answer.empty.iter().map(silence(false)));
+        told.extend(chart.answer.refused.iter().map(silence(true)));
         chart
     }
 
@@ -79,14 +91,26 @@ impl Answered {
         for coin in coins {
             let covered = self.coverage.get(coin).filter(|_| !again);
             let mut covered = covered.cloned().unwrap_or_default();
-            let silences = self.silences.get(coin).into_iter().flatten();
-            let recent = silences.filter(|(_, at)| (now - *at).abs() < APART && !again);
-            let silent: Vec<Span> = recent
-                .filter_map(|(silent, _)| silent.intersection(span))
-                .flat_map(|silent| covered.gaps_in(silent))
-                .collect();
+            let told = self.silences.get(coin).map_or(&[][..], Vec::as_slice);
+            let within = |spans: Vec<Span>, covered: &Spans| -> Vec<Span> {
+                let within = spans.into_iter().filter_map(|it| it.intersection(span));
+                within.flat_map(|it| covered.gaps_in(it)).collect()
+            };
+            let recent = |is_refused: bool| -> Vec<Span> {
+                let recent = told.iter().filter(|it| {
+                    it.is_refused == is_refused && (now - it.received_at).abs() < APART
+                });
+                recent.map(|it| it.span).collect()
+            };
+            let (mut silent, mut refused) = (Vec::new(), Vec::new());
+            if !again {
+                silent = within(recent(false), &covered);
+                refused = within([recent(true), refused_twice(told)].concat(), &covered);
+            }
             due.waiting.extend(silence(coin, &silent));
-            silent.into_iter().for_each(|span| covered.insert(span));
+            due.waiting.extend(refusal(coin, &refused));
+            let waiting = silent.into_iter().chain(refused);
+            waiting.for_each(|span| covered.insert(span));
             let mut gaps = covered.gaps_in(span);
             gaps.retain(|gap| is_due(resolution, *gap, span));
             if !gaps.is_empty() {
@@ -97,14 +121,44 @@ impl Answered {
     }
 }
 
-/// Says of a coin where its charts have no points, if there is such a place.
-pub(super) fn silence(coin: &CoinId, empty: &[Span]) -> Option<String> {
-    let spans: Spans = empty.iter().copied().collect();
+/// Where two charts, received far enough apart, both had only points that were refused: a third would have no others.
+fn refused_twice(told: &[Silence]) -> Vec<Span> {
+    let refused: Vec<&Silence> = told.iter().filter(|it| it.is_refused).collect();
+    let pairs = refused.iter().enumerate().flat_map(|(place, first)| {
+        refused
+            .iter()
+            .skip(place + 1)
+            .map(move |other| (first, other))
+    });
+    pairs
+        .filter(|(first, other)| (first.received_at - other.received_at).abs() >= APART)
+        .filter_map(|(first, other)| first.span.intersection(other.span))
+        .collect()
+}
+
+/// Says of a coin where the points of its charts are refused, if there is such a place.
+pub(super) fn refusal(coin: &CoinId, refused: &[Span]) -> Option<String> {
+    let (first, more) = named(refused)?;
+    Some(format!(
+        "{coin} (points from {first}{more} are refused: `coinmill quarantine list` says why)"
+    ))
+}
+
+/// The first of some spans, and how many more there are.
+fn named(spans: &[Span]) -> Option<(Span, String)> {
+    let spans: Spans = spans.iter().copied().collect();
     let first = spans.iter().next()?;
     let more = match spans.iter().count() - 1 {
         0 => String::new(),
+        1 => " and 1 more span".to_owned(),
         more => format!(" and {more} more spans"),
     };
+    Some((first, more))
+}
+
+/// Says of a coin where its charts have no points, if there is such a place.
+pub(super) fn silence(coin: &CoinId, empty: &[Span]) -> Option<String> {
+    let (first, more) = named(empty)?;
     Some(format!(
         "{coin} (CoinGecko gave no points from {first}{more}: asked for again by a run an hour later)"
     ))

@@ -14,23 +14,30 @@ pub(super) struct Stored {
     pub(super) quotes: Vec<Quote>,
     /// Its records in quarantine, as body and place.
     pub(super) quarantined: HashSet<(String, u64)>,
+    /// Coins asked for by name that are stored from earlier slots.
+    pub(super) seen_before: HashSet<CoinId>,
 }
 
 impl Stored {
     /// Reads it.
-    pub(super) async fn of(store: &mut SnapshotStore, slot: Slot) -> Result<Self> {
+    pub(super) async fn of(
+        store: &mut SnapshotStore,
+        slot: Slot,
+        settings: &Settings,
+    ) -> Result<Self> {
         let state = store.slot_state(slot).await?;
-        if state.is_none() {
-            return Ok(Self {
-                state,
-                quotes: Vec::new(),
-                quarantined: HashSet::new(),
-            });
-        }
+        let named = Wanted::of(settings, state.as_ref()).coins;
+        let seen_before = store.coins_before(slot, &named).await?;
+        let (quotes, quarantined) = if state.is_some() {
+            (store.quotes(slot).await?, store.refused_of(slot).await?)
+        } else {
+            Default::default()
+        };
         Ok(Self {
             state,
-            quotes: store.quotes(slot).await?,
-            quarantined: store.refused_of(slot).await?,
+            quotes,
+            quarantined,
+            seen_before,
         })
     }
 }

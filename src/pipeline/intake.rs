@@ -52,6 +52,7 @@ pub(super) struct Intake<'a> {
     asked: HashSet<CoinId>,
     /// Coins asked for by name that have been received.
     named: HashSet<CoinId>,
+    seen_before: HashSet<CoinId>,
     nameless: Nameless,
     /// What earlier runs of the slot have asked for a second time.
     asked_again: Vec<String>,
@@ -87,6 +88,7 @@ impl<'a> Intake<'a> {
             gathered: Gathered::default(),
             asked: HashSet::new(),
             named: HashSet::new(),
+            seen_before: HashSet::new(),
             nameless: Nameless::new(),
             asked_again: Vec::new(),
             held_back: Vec::new(),
@@ -110,6 +112,7 @@ impl<'a> Intake<'a> {
             gathered: &self.gathered,
             nameless: &self.nameless,
             asked: &self.asked,
+            seen_before: &self.seen_before,
             came: &self.named,
             asked_again: &self.asked_again,
             held_back: &self.held_back,
@@ -170,6 +173,7 @@ impl<'a> Intake<'a> {
             self.asked.extend(unknown.map(CoinId::from_source));
             self.asked_again.clone_from(&account.asked_again);
         }
+        self.seen_before.clone_from(&slot.seen_before);
         let held = slot.quotes.iter().map(|quote| quote.id.clone());
         self.gathered = Gathered::holding(held, quality, slot.quarantined.clone());
         for landed in landed {

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::reach::is_due;
 use crate::market::CoinId;
 use crate::series::{Resolution, Span, Spans};
+use crate::store::Silence;
 
 /// Rows that were read, and what is missing of them.
 #[derive(Debug, Clone)]
@@ -33,6 +34,17 @@ pub struct Missing {
     pub end: DateTime<Utc>,
     /// Why it is missing.
     pub reason: String,
+}
+
+/// Why a span is not covered.
+fn reason(gap: Span, told: Option<&Vec<Silence>>) -> &'static str {
+    let told = told.into_iter().flatten();
+    let mut told = told.filter(|it| it.span.intersection(gap).is_some());
+    match told.next_back() {
+        None => "not fetched",
+        Some(silence) if silence.is_refused => "refused: see the quarantine",
+        Some(_) => "the response had no points: asked for again by a run an hour later",
+    }
 }
 
 /// The span that was asked for, with an open side where no bound was written, and how far it could be stored.
@@ -76,6 +88,7 @@ impl Wanted {
         self,
         ends: &BTreeMap<CoinId, Span>,
         coverage: &HashMap<CoinId, Spans>,
+        silences: &HashMap<CoinId, Vec<Silence>>,
     ) -> Vec<Missing> {
         let none = Spans::default();
         let mut missing = Vec::new();
@@ -95,7 +108,7 @@ impl Wanted {
                 coin_id: Some(coin.to_string()),
                 start: DateTime::from_timestamp_millis(gap.start).unwrap_or_default(),
                 end: DateTime::from_timestamp_millis(gap.end).unwrap_or_default(),
-                reason: "not fetched".to_owned(),
+                reason: reason(gap, silences.get(coin)).to_owned(),
             }));
         }
         missing
@@ -192,6 +205,7 @@ mod tests {
         let missing = wanted.missing(
             &BTreeMap::from([(coin.clone(), own)]),
             &HashMap::from([(coin, covered)]),
+            &HashMap::new(),
         );
         let hour = |at: DateTime<Utc>| at.timestamp_millis() / HOUR;
         missing

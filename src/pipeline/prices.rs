@@ -116,7 +116,8 @@ async fn read(
         }
         None => Default::default(),
     };
-    let missing = span.missing(&ends, &coverage);
+    let silences = store.silences(wanted.resolution, pin).await?;
+    let missing = span.missing(&ends, &coverage, &silences);
     let query = PricesQuery {
         coins,
         resolution: wanted.resolution,

@@ -11,7 +11,7 @@ use crate::contract::{Contract, Drift, Drifts};
 use crate::error::{Error, Result};
 use crate::http::{Reply, refusal};
 use crate::landing::{self, Landed};
-use crate::series::Answer;
+use crate::series::{Answer, Span};
 use crate::store::{AnsweredChart, RefusedRow};
 
 /// How far the source's clock may be from ours: it says what of a chart is settled, and so what is never asked for again.
@@ -74,8 +74,12 @@ impl Reader {
         let stamps: Vec<i64> = parsed.points.iter().map(|point| point.ts).collect();
         let answer = parsed
             .span
-            .map(|span| Answer::of(chart.resolution(), span, &stamps));
+            .map(|span| Answer::of(chart.resolution(), span, &stamps, &parsed.holes));
+        let settled = chart.settled_by(landed.received_at);
+        let behind = parsed.span.and_then(|span| Span::new(span.end, settled));
+        let step = chart.resolution().step();
         Ok(AnsweredChart {
+            behind: behind.filter(|behind| behind.length() >= step),
             answer: answer.unwrap_or_default(),
             landed,
             coin: chart.coin.clone(),

@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::contract::Drift;
 use crate::error::Error;
 use crate::market::Slot;
-use crate::store::{RefusedCoin, RunEnd};
+use crate::store::{REFUSED, RefusedCoin, RunEnd};
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -179,13 +179,15 @@ impl Report {
             .as_ref()
             .map(|error| format!(" ({error})"))
             .unwrap_or_default();
-        let remedy = match self.can_grow {
-            true => {
+        let is_refused = self.missing.iter().any(|missing| missing.contains(REFUSED));
+        let remedy = match (self.can_grow, is_refused) {
+            (true, _) => {
                 "what came is stored; run it again while the slot lasts, and only the rest is asked for"
             }
-            false => {
-                "nothing more can come in this slot: `coinmill quarantine list` says why each was refused"
+            (false, true) => {
+                "asking again in this slot would bring no more: `coinmill quarantine list` says why each was refused"
             }
+            (false, false) => "asking again in this slot would bring no more",
         };
         let (slot, accepted, expected) = (self.slot, self.accepted, self.expected);
         Err(Error::Incomplete {

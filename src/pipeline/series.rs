@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
-use super::answered::{Answered, silence};
+use super::answered::{Answered, refusal, silence};
 use super::arrival::land;
 use super::credits::Credits;
 use super::reach::in_reach;
@@ -77,6 +77,12 @@ impl Outcome {
                 self.answered += 1;
                 let empty = &chart.answer.empty;
                 self.missing.extend(silence(&chart.coin, empty));
+                self.missing
+                    .extend(refusal(&chart.coin, &chart.answer.refused));
+                self.missing.extend(chart.behind.map(|behind| {
+                    let coin = &chart.coin;
+                    format!("{coin} (a cache's response, without what is there from {behind})")
+                }));
             }
             None => {
                 let reason = chart

@@ -90,11 +90,15 @@ impl SeriesReport {
         if share >= completeness {
             return Ok(self);
         }
-        let cause = self
-            .error
-            .as_deref()
-            .or(self.missing.first().map(String::as_str))
-            .unwrap_or("no answer");
+        let first = self
+            .missing
+            .first()
+            .map(|first| match self.missing.len() - 1 {
+                0 => first.clone(),
+                more => format!("{first}; and {more} more"),
+            });
+        let cause = self.error.clone().or(first);
+        let cause = cause.as_deref().unwrap_or("no answer");
         Err(Error::Incomplete {
             message: format!(
                 "{} of {} charts came ({cause}): they are stored; run it again, and only the rest is asked for",

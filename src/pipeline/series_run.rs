@@ -85,7 +85,7 @@ impl<'a> SeriesRun<'a> {
     async fn take_up(&mut self) -> Result<()> {
         self.known = Answered {
             coverage: self.store.coverage(self.resolution).await?,
-            silences: self.store.silences(self.resolution).await?,
+            silences: self.store.silences(self.resolution, i64::MAX).await?,
         };
         let root = &self.settings.landing_dir;
         let (commit, bodies) = adopt(
@@ -203,7 +203,8 @@ impl<'a> SeriesRun<'a> {
                 let first = outcome.missing.first().map_or("no answer", String::as_str);
                 let nothing = || Error::data(format!("nothing came: {first}"));
                 let said = outcome.error.take().or(outcome.first.take());
-                Some(said.unwrap_or_else(nothing))
+                let more = outcome.missing.len().saturating_sub(1);
+                Some(said.map_or_else(nothing, |said| said.and_more(more)))
             }
             _ => None,
         };

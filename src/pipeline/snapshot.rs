@@ -110,7 +110,7 @@ pub(super) async fn rebuild(
         start,
         intake: Intake::new(settings, clock, slot, header, rules.clone(), Stop::never())?,
     };
-    let stored = Stored::of(store, slot).await?;
+    let stored = Stored::of(store, slot, settings).await?;
     run.intake.begin_with(&stored, Quality::default(), bodies)?;
     run.commit(store, &stored, None, 0.0).await.map(drop)
 }
@@ -156,7 +156,7 @@ struct Run<'a> {
 impl Run<'_> {
     async fn go(&mut self, store: &mut SnapshotStore, observer: &Observer<'_>) -> Result<Report> {
         let began = Instant::now();
-        let stored = Stored::of(store, self.slot).await?;
+        let stored = Stored::of(store, self.slot, self.settings).await?;
         let mut quality = Quality::default();
         for names in store.warnings(self.slot).await? {
             quality.count_stored(&names);

@@ -3,14 +3,15 @@
 
 use super::Observer;
 use super::answered::Due;
+use super::followed::Followed;
 use super::reach::{Backfill, recent, share, span};
 use super::series_report::SeriesReport;
 use super::series_run::{Planned, SeriesRun};
 use crate::coingecko::charts::charts;
 use crate::config::Settings;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::http;
-use crate::market::{CoinId, Slot};
+use crate::market::Slot;
 use crate::series::Resolution;
 use crate::store::SnapshotStore;
 
@@ -27,7 +28,7 @@ pub async fn run_timeseries(
 ) -> Result<SeriesReport> {
     let clock = http::clock(settings).await?;
     let mut snapshot = SnapshotStore::open(&settings.snapshot_url, &settings.vs_currency).await?;
-    let coins = newest_coins(&mut snapshot, settings).await?;
+    let Followed { coins, missing } = Followed::newest(&mut snapshot, settings).await?;
     let mut run = SeriesRun::open(settings, clock, "timeseries", resolution).await?;
     let now = run.started_at();
     let (visits, spent) = match (run.visits().await, snapshot.credits(now).await) {
@@ -35,7 +36,11 @@ pub async fn run_timeseries(
         (Err(error), _) | (_, Err(error)) => return run.fail(error).await,
     };
     let span = recent(now, resolution, &settings.plan);
-    let Due { mut gaps, waiting } = run.due(&coins, span, false);
+    let Due {
+        mut gaps,
+        mut waiting,
+    } = run.due(&coins, span, false);
+    waiting.extend(missing);
     // `None` sorts first: a coin that was never asked for
     gaps.sort_by_key(|(coin, _)| visits.get(coin).copied());
     let share = usize::try_from(share(spent, &settings.plan, now)).unwrap_or(usize::MAX);
@@ -67,42 +72,27 @@ pub async fn backfill(
     let now = clock.now();
     let span = span(wanted, &settings.plan, now)?;
     let mut snapshot = SnapshotStore::open(&settings.snapshot_url, &settings.vs_currency).await?;
-    let coins = match wanted.coins.as_slice() {
+    let Followed { coins, missing } = match wanted.coins.as_slice() {
         [] => {
-            let top = settings.top as usize;
             if snapshot_holds(&mut snapshot, settings.top).await?.is_none() {
                 // which coins are the largest is a snapshot's to say
                 snapshot.close().await?;
-                super::run_snapshot(
-                    settings,
-                    None,
-                    &Observer::none().stopped_by(observer.stop.clone()),
-                )
-                .await?;
+                let observer = Observer::none().stopped_by(observer.stop.clone());
+                super::run_snapshot(settings, None, &observer).await?;
                 snapshot =
                     SnapshotStore::open(&settings.snapshot_url, &settings.vs_currency).await?;
             }
             let slot = snapshot_holds(&mut snapshot, settings.top).await?;
-            let quotes = match slot {
-                Some(slot) => snapshot.quotes(slot).await?,
-                None => Vec::new(),
-            };
-            let mut coins: Vec<CoinId> =
-                quotes.into_iter().map(|quote| quote.id).take(top).collect();
-            coins.extend(
-                settings
-                    .coins
-                    .iter()
-                    .filter(|coin| !coins.contains(coin))
-                    .cloned()
-                    .collect::<Vec<_>>(),
-            );
-            coins
+            Followed::largest(&mut snapshot, slot, settings).await?
         }
-        named => named.to_vec(),
+        named => Followed {
+            coins: named.to_vec(),
+            missing: Vec::new(),
+        },
     };
     let run = SeriesRun::open(settings, clock, "backfill", wanted.resolution).await?;
-    let Due { gaps, waiting } = run.due(&coins, span, wanted.refetch);
+    let Due { gaps, mut waiting } = run.due(&coins, span, wanted.refetch);
+    waiting.extend(missing);
     let planned = Planned {
         charts: gaps
             .iter()
@@ -123,30 +113,4 @@ async fn snapshot_holds(store: &mut SnapshotStore, top: u32) -> Result<Option<Sl
     Ok(state
         .filter(|state| state.top >= u64::from(top))
         .map(|_| slot))
-}
-
-async fn newest_coins(store: &mut SnapshotStore, settings: &Settings) -> Result<Vec<CoinId>> {
-    let mut coins: Vec<CoinId> = match store.newest_slot(None).await? {
-        Some(slot) => store
-            .quotes(slot)
-            .await?
-            .into_iter()
-            .map(|quote| quote.id)
-            .collect(),
-        None => Vec::new(),
-    };
-    let extra: Vec<CoinId> = settings
-        .coins
-        .iter()
-        .filter(|coin| !coins.contains(coin))
-        .cloned()
-        .collect();
-    coins.extend(extra);
-    if coins.is_empty() {
-        return Err(Error::config(
-            "there is no snapshot yet, so no coins to follow: run `coinmill run snapshot` (or `run all`) first, or name \
-             coins in COINMILL_COINS",
-        ));
-    }
-    Ok(coins)
 }

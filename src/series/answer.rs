@@ -10,18 +10,35 @@ pub struct Answer {
     pub covers: Vec<Span>,
     /// Where it has no points though it should, so that it cannot be told from a response that lost them.
     pub empty: Vec<Span>,
+    /// Where its points are refused, so that it is not known what stands there.
+    pub refused: Vec<Span>,
 }
 
 impl Answer {
     /// A chart with at least half of the points that its span should have answers for all of it: what is not there is not at
     /// the source. One with fewer answers only where its points are. `stamps` are in order and inside the span.
-    pub fn of(resolution: Resolution, span: Span, stamps: &[i64]) -> Self {
+    /// Points at the stamps in `holes` are refused.
+    pub fn of(resolution: Resolution, span: Span, stamps: &[i64], holes: &[i64]) -> Self {
+        let mut all = [stamps, holes].concat();
+        all.sort_unstable();
+        let mut answer = Self::of_all(resolution, span, &all);
+        answer.refused = refused(resolution.step(), stamps, holes)
+            .into_iter()
+            .filter_map(|hole| hole.intersection(span))
+            .collect();
+        let refused: Spans = answer.refused.iter().copied().collect();
+        let covers = answer.covers.iter();
+        answer.covers = covers.flat_map(|span| refused.gaps_in(*span)).collect();
+        answer
+    }
+
+    fn of_all(resolution: Resolution, span: Span, stamps: &[i64]) -> Self {
         let expected = steps_in(resolution, span);
         let came = i64::try_from(stamps.len()).unwrap_or(i64::MAX);
         if came.saturating_mul(2) >= expected {
             return Self {
                 covers: vec![span],
-                empty: Vec::new(),
+                ..Self::default()
             };
         }
         let step = resolution.step();
@@ -35,11 +52,33 @@ impl Answer {
             }
         }
         let covered: Spans = covers.iter().copied().collect();
+        // less than a step before the first point, or after the last, there is none to miss
+        let (slivers, empty): (Vec<Span>, Vec<Span>) = covered
+            .gaps_in(span)
+            .into_iter()
+            .partition(|gap| gap.length() < step && !covers.is_empty());
+        covers.extend(slivers);
+        covers.sort_unstable();
         Self {
             covers,
-            empty: covered.gaps_in(span),
+            empty,
+            refused: Vec::new(),
         }
     }
+}
+
+/// From each refused point, or the first of several, to the next accepted one, or for a step.
+fn refused(step: i64, stamps: &[i64], holes: &[i64]) -> Vec<Span> {
+    let mut spans: Vec<Span> = Vec::new();
+    for hole in holes {
+        let next = stamps.iter().copied().find(|stamp| stamp > hole);
+        let end = next.map_or(hole + step, |next| next.min(hole + step * 5 / 2));
+        match spans.last_mut() {
+            Some(last) if last.end >= *hole => last.end = last.end.max(end),
+            _ => spans.extend(Span::new(*hole, end)),
+        }
+    }
+    spans
 }
 
 /// How many points a span has where none is missing.
@@ -70,7 +109,7 @@ mod tests {
 
     fn hourly(span: Span, at: &[i64]) -> Answer {
         let stamps: Vec<i64> = at.iter().map(|hour| hour * HOUR + 39_000).collect();
-        Answer::of(Resolution::Hour, span, &stamps)
+        Answer::of(Resolution::Hour, span, &stamps, &[])
     }
 
     #[test]
@@ -94,6 +133,23 @@ mod tests {
     }
 
     #[test]
+    fn a_refused_point_is_not_answered_for() {
+        let at = |hour: i64| hour * HOUR + 39_000;
+        let stamps: Vec<i64> = (0..10).filter(|h| ![3, 4, 7].contains(h)).map(at).collect();
+        let holes = [at(3), at(4), at(7)];
+        let answer = Answer::of(Resolution::Hour, hours(0, 10), &stamps, &holes);
+        let span = |start, end| Span { start, end };
+        assert_eq!(answer.refused, [span(at(3), at(5)), span(at(7), at(8))]);
+        assert_eq!(
+            answer.covers,
+            [span(0, at(3)), span(at(5), at(7)), span(at(8), 10 * HOUR)]
+        );
+        // where every point is refused, none of the span is answered for
+        let answer = Answer::of(Resolution::Hour, hours(0, 3), &[], &[at(0), at(1), at(2)]);
+        assert_eq!(answer.refused, [span(at(0), 3 * HOUR)]);
+    }
+
+    #[test]
     fn nothing_answers_for_nothing() {
         let span = hours(0, 48);
         assert_eq!(hourly(span, &[]).empty, [span]);
@@ -114,11 +170,12 @@ mod tests {
         };
         assert_eq!(steps_in(Resolution::Day, span), 3);
         assert_eq!(
-            Answer::of(Resolution::Day, span, &[day, 3 * day]).covers,
+            Answer::of(Resolution::Day, span, &[day, 3 * day], &[]).covers,
             [span]
         );
-        let answer = Answer::of(Resolution::Day, span, &[day]);
-        assert_eq!((answer.covers.len(), answer.empty.len()), (1, 2));
+        let answer = Answer::of(Resolution::Day, span, &[day], &[]);
+        // half a day before the first midnight there is none to miss
+        assert_eq!((answer.covers.len(), answer.empty.len()), (2, 1));
     }
 
     proptest! {
@@ -128,7 +185,7 @@ mod tests {
         ) {
             let span = hours(0, 200);
             let stamps: Vec<i64> = offsets.into_iter().collect();
-            let Answer { covers, empty } = Answer::of(Resolution::Hour, span, &stamps);
+            let Answer { covers, empty, .. } = Answer::of(Resolution::Hour, span, &stamps, &[]);
             let covered: Spans = covers.iter().copied().collect();
             prop_assert_eq!(covered.gaps_in(span), empty.clone());
             let is_covered = |stamp: &i64| covers.iter().any(|span| span.contains(*stamp));

@@ -30,12 +30,13 @@ const COVERAGE: Sql = Sql {
 };
 
 const EMPTY_SPANS: Sql = Sql {
-    postgres: "insert into empty_span (coin, resolution, starts_at, ends_at, landing) \
+    postgres: "insert into empty_span (coin, resolution, starts_at, ends_at, landing, is_refused) \
                select (x ->> 0)::integer, (x ->> 1)::smallint, to_timestamp((x ->> 2)::bigint / 1000.0), \
-               to_timestamp((x ->> 3)::bigint / 1000.0), (x ->> 4)::bigint from json_array_elements($1::json) as v (x)",
-    sqlite: "insert into empty_span (coin, resolution, starts_at, ends_at, landing) \
+               to_timestamp((x ->> 3)::bigint / 1000.0), (x ->> 4)::bigint, $2::smallint \
+               from json_array_elements($1::json) as v (x)",
+    sqlite: "insert into empty_span (coin, resolution, starts_at, ends_at, landing, is_refused) \
              select json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'), \
-             json_extract(value, '$[3]'), json_extract(value, '$[4]') from json_each($1)",
+             json_extract(value, '$[3]'), json_extract(value, '$[4]'), $2 from json_each($1)",
 };
 
 /// Writes spans that are covered.
@@ -43,21 +44,23 @@ pub(super) async fn insert_covered(
     connection: &mut Connection,
     spans: impl Iterator<Item = SpanRow>,
 ) -> Result<()> {
-    insert(connection, COVERAGE, spans).await
+    insert(connection, COVERAGE, spans, None).await
 }
 
-/// Writes spans for which a chart has no points though it should.
+/// Writes spans for which a chart has no points though it should, or none that are accepted.
 pub(super) async fn insert_empty(
     connection: &mut Connection,
     spans: impl Iterator<Item = SpanRow>,
+    is_refused: bool,
 ) -> Result<()> {
-    insert(connection, EMPTY_SPANS, spans).await
+    insert(connection, EMPTY_SPANS, spans, Some(is_refused)).await
 }
 
 async fn insert(
     connection: &mut Connection,
     sql: Sql,
     spans: impl Iterator<Item = SpanRow>,
+    is_refused: Option<bool>,
 ) -> Result<()> {
     let rows: Vec<_> = spans
         .map(|row| {
@@ -73,7 +76,8 @@ async fn insert(
     if rows.is_empty() {
         return Ok(());
     }
-    let values = vec![serde_json::json!(rows).to_string().into()];
+    let mut values = vec![serde_json::json!(rows).to_string().into()];
+    values.extend(is_refused.map(|is_refused| i64::from(is_refused).into()));
     connection.execute(sql, values).await.map(drop)
 }
 
@@ -145,22 +149,35 @@ pub(super) async fn ends(
     rows.iter().map(spanned).collect()
 }
 
-/// A span that a chart left empty, and when the chart was received.
-pub type Silence = (Span, DateTime<Utc>);
+/// A span that a chart left empty though it should have points there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Silence {
+    /// The span.
+    pub span: Span,
+    /// When the chart was received.
+    pub received_at: DateTime<Utc>,
+    /// True where the chart had points that were refused.
+    pub is_refused: bool,
+}
 
-/// The spans that charts of a resolution left empty, by coin.
+/// The spans that charts of a resolution left empty, by coin, as they were known at a pin.
 pub(super) async fn silences(
     connection: &mut Connection,
     resolution: Resolution,
+    pin: i64,
 ) -> Result<HashMap<CoinId, Vec<Silence>>> {
-    let sql = "select c.id, e.starts_at, e.ends_at, l.received_at from empty_span e join coin c on c.key = e.coin \
-               join landing l on l.id = e.landing where e.resolution = $1 order by e.landing";
-    let values = vec![i64::from(resolution.minutes()).into()];
+    let sql = "select c.id, e.starts_at, e.ends_at, l.received_at, cast(e.is_refused as bigint) from empty_span e \
+               join coin c on c.key = e.coin join landing l on l.id = e.landing \
+               where e.resolution = $1 and e.landing <= $2 order by e.landing";
+    let values = vec![i64::from(resolution.minutes()).into(), pin.into()];
     let mut silences: HashMap<CoinId, Vec<Silence>> = HashMap::new();
     for row in &connection.fetch(sql, values).await? {
         let (coin, span) = spanned(row)?;
-        let received_at = needed(row.time(3)?, "landing.received_at")?;
-        silences.entry(coin).or_default().push((span, received_at));
+        silences.entry(coin).or_default().push(Silence {
+            span,
+            received_at: needed(row.time(3)?, "landing.received_at")?,
+            is_refused: row.int(4)? == Some(1),
+        });
     }
     Ok(silences)
 }

@@ -35,6 +35,8 @@ pub struct AnsweredChart {
     pub span: Option<Span>,
     /// Where it can be believed, and where it has no points though it should.
     pub answer: Answer,
+    /// What of the span that was asked for is settled, and younger than the response, which came out of a cache.
+    pub behind: Option<Span>,
     /// Its points, in the order of their stamps, all inside the span.
     pub points: Vec<PricePoint>,
     /// What was refused of it; `body` counts for nothing here.
@@ -99,7 +101,10 @@ pub(crate) async fn commit_charts(
         let stored = insert_points(connection, &rows).await?;
         failpoint::pass(failpoint::COMMIT_HALF_DONE);
         coverage::insert_covered(connection, spans(&rows, |answer| &answer.covers)).await?;
-        coverage::insert_empty(connection, spans(&rows, |answer| &answer.empty)).await?;
+        let empty = spans(&rows, |answer| &answer.empty);
+        coverage::insert_empty(connection, empty, false).await?;
+        let refused = spans(&rows, |answer| &answer.refused);
+        coverage::insert_empty(connection, refused, true).await?;
         insert_refused(connection, &rows).await?;
         insert_visits(connection, commit, at).await?;
         quarantine::note(connection, run, &commit.requeued).await?;

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use chrono::{DateTime, Utc};
 
 use super::account::Account;
-use super::connection::Connection;
+use super::connection::{Connection, Sql};
 use super::ledger::needed;
 use super::value::Row;
 use crate::error::Result;
@@ -83,6 +83,29 @@ pub(crate) async fn newest_slot(
         .transpose()?
         .flatten()
         .map(Slot::containing))
+}
+
+const BEFORE: Sql = Sql {
+    postgres: "select c.id from coin c where c.id in (select json_array_elements_text($1::json)) \
+               and exists (select 1 from quote q where q.coin = c.key and q.slot < $2)",
+    sqlite: "select c.id from coin c where c.id in (select value from json_each($1)) \
+             and exists (select 1 from quote q where q.coin = c.key and q.slot < $2)",
+};
+
+/// Of these coins, those of which a quote of an earlier slot is stored.
+pub(crate) async fn coins_before(
+    connection: &mut Connection,
+    slot: Slot,
+    coins: &[CoinId],
+) -> Result<HashSet<CoinId>> {
+    if coins.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let list = serde_json::json!(coins).to_string();
+    let values = vec![list.into(), slot.start().into()];
+    let rows = connection.fetch(BEFORE, values).await?;
+    let coin = |row: &Row| Ok(CoinId::from_source(needed(row.text(0)?, "coin.id")?));
+    rows.iter().map(coin).collect()
 }
 
 /// The records refused for a slot, as body and place.

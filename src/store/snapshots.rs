@@ -19,7 +19,7 @@ use crate::config::DatabaseUrl;
 use crate::contract::Drift;
 use crate::error::{Error, Result};
 use crate::failpoint;
-use crate::market::{Quote, Slot};
+use crate::market::{CoinId, Quote, Slot};
 
 /// The snapshot database.
 #[derive(Debug)]
@@ -180,6 +180,14 @@ impl SnapshotStore {
     /// [`Error::Store`].
     pub async fn accounts_before(&mut self, slot: Slot) -> Result<Vec<Account>> {
         account::of_the_day_before(&mut self.0.connection, slot).await
+    }
+
+    /// Of these coins, those of which a quote of an earlier slot is stored.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn coins_before(&mut self, slot: Slot, coins: &[CoinId]) -> Result<HashSet<CoinId>> {
+        quotes::coins_before(&mut self.0.connection, slot, coins).await
     }
 
     /// The records of a slot that are in quarantine, as body and place.

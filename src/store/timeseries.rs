@@ -207,15 +207,17 @@ impl TimeseriesStore {
         coverage::all(&mut self.0.connection, resolution).await
     }
 
-    /// The spans that charts of a resolution left empty though they should have points there, by coin.
+    /// The spans that charts of a resolution left empty though they should have points there, by coin, as they were known at
+    /// a pin.
     ///
     /// # Errors
     /// [`crate::error::Error::Store`].
     pub async fn silences(
         &mut self,
         resolution: Resolution,
+        pin: i64,
     ) -> Result<HashMap<CoinId, Vec<Silence>>> {
-        coverage::silences(&mut self.0.connection, resolution).await
+        coverage::silences(&mut self.0.connection, resolution, pin).await
     }
 
     /// Those of some coins that reach into a span, as they were known at a pin.

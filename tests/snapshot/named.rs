@@ -1,5 +1,6 @@
 //! Coins by name: those that CoinGecko does not know, and those that only one of a slot's runs asked for.
 
+use chrono::TimeDelta;
 use coinmill::pipeline::RunState;
 
 use crate::support::{Bench, Kind, on_both_databases, report_of};
@@ -11,6 +12,7 @@ on_both_databases!(
     a_coin_that_another_run_asked_for_by_name_displaces_no_other,
     an_unknown_coin_is_asked_for_once_a_slot_even_if_the_landing_is_lost,
     an_unknown_coin_does_not_excuse_one_that_was_not_received,
+    a_coin_that_was_stored_before_and_is_gone_now_is_missing,
 );
 
 async fn counts(bench: &Bench) -> (String, Vec<i64>) {
@@ -145,4 +147,28 @@ async fn an_unknown_coin_does_not_excuse_one_that_was_not_received(kind: Kind) {
             &serde_json::json!([])
         )
     );
+}
+
+async fn a_coin_that_was_stored_before_and_is_gone_now_is_missing(kind: Kind) {
+    let bench = Bench::new(kind, 40).await;
+    let coin = bench.ranking(40).await.remove(35);
+    let with = [
+        ("top", "10"),
+        ("coins", coin.as_str()),
+        ("completeness", "0.5"),
+    ];
+    bench.run(&with).await.unwrap();
+    bench.sim.advance(TimeDelta::minutes(30)).unwrap();
+    bench.fault(&format!("vanish:times=0,id={coin}"));
+    for calls in [2, 0] {
+        let before = bench.sim.calls();
+        let report = bench.run(&with).await.unwrap();
+        assert_eq!(
+            (report.state, report.expected, report.accepted),
+            (RunState::Partial, 11, 10)
+        );
+        assert!(report.unknown.is_empty());
+        assert!(report.missing[0].starts_with(&format!("{coin} (")));
+        assert_eq!(bench.sim.calls() - before, calls);
+    }
 }

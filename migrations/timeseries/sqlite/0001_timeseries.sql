@@ -97,12 +97,14 @@ create table coverage (
 ) strict, without rowid;
 
 -- Spans for which a chart had no points where there should be some. Believed, and so covered, only once a second chart,
--- received at least an hour earlier or later, is empty there too: a response may have lost what it should hold.
+-- received at least an hour earlier or later, is empty there too: a response may have lost what it should hold. Where the
+-- points are refused, it is never covered, and not asked for a third time.
 create table empty_span (
   coin integer not null,
   resolution integer not null,
   starts_at integer not null,
   ends_at integer not null,
+  is_refused integer not null,
   landing integer not null,
   constraint empty_span_key primary key (coin, resolution, starts_at, ends_at, landing),
   constraint empty_span_span check (starts_at < ends_at)

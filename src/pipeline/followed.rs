@@ -1,0 +1,115 @@
+//! The coins whose charts are followed: those of a snapshot, those that the snapshot should have held, and those by name.
+//! Which of their charts are due is decided by the runs.
+
+use crate::config::Settings;
+use crate::error::{Error, Result};
+use crate::market::{CoinId, Slot};
+use crate::store::SnapshotStore;
+
+/// Coins to follow, and what of the snapshot cannot be followed, in words.
+#[derive(Debug, Default)]
+pub(super) struct Followed {
+    pub(super) coins: Vec<CoinId>,
+    pub(super) missing: Vec<String>,
+}
+
+impl Followed {
+    /// The coins of the newest snapshot, as many as that was asked for.
+    ///
+    /// # Errors
+    /// [`Error::Config`] where there is no coin to follow.
+    pub(super) async fn newest(store: &mut SnapshotStore, settings: &Settings) -> Result<Self> {
+        let slot = store.newest_slot(None).await?;
+        let mut followed = Self::default();
+        if let Some(slot) = slot {
+            followed.add_slot(store, slot, None).await?;
+        } else if settings.top > 0 {
+            followed.missing.push(format!(
+                "the top {} coins (there is no snapshot yet: run `coinmill run snapshot`)",
+                settings.top
+            ));
+        }
+        followed.with_named(store, slot, settings).await
+    }
+
+    /// The largest coins of a snapshot, as many as the settings ask for.
+    ///
+    /// # Errors
+    /// As [`Self::newest`].
+    pub(super) async fn largest(
+        store: &mut SnapshotStore,
+        slot: Option<Slot>,
+        settings: &Settings,
+    ) -> Result<Self> {
+        let mut followed = Self::default();
+        if let Some(slot) = slot {
+            followed.add_slot(store, slot, Some(settings.top)).await?;
+        }
+        followed.with_named(store, slot, settings).await
+    }
+
+    async fn add_slot(
+        &mut self,
+        store: &mut SnapshotStore,
+        slot: Slot,
+        top: Option<u32>,
+    ) -> Result<()> {
+        let quotes = store.quotes(slot).await?.into_iter();
+        let most = top.map_or(usize::MAX, |top| top as usize);
+        self.coins.extend(quotes.map(|quote| quote.id).take(most));
+        let Some(state) = store.slot_state(slot).await? else {
+            return Ok(());
+        };
+        // of fewer coins than the snapshot was asked for, it is not known whether the missing are among them
+        if top.is_some_and(|top| u64::from(top) < state.top) {
+            return Ok(());
+        }
+        for absent in state.account.missing {
+            if absent.is_coin {
+                self.add(CoinId::from_source(absent.what));
+            } else {
+                self.missing
+                    .push(format!("{absent} of the snapshot {slot}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds those that the settings name, but those that CoinGecko is known not to know.
+    async fn with_named(
+        mut self,
+        store: &mut SnapshotStore,
+        slot: Option<Slot>,
+        settings: &Settings,
+    ) -> Result<Self> {
+        let state = match slot {
+            Some(slot) => store.slot_state(slot).await?,
+            None => None,
+        };
+        let unknown = state.map_or_else(Vec::new, |state| state.account.unknown);
+        for coin in &settings.coins {
+            if !unknown.iter().any(|id| id == coin.as_str()) {
+                self.add(coin.clone());
+            }
+        }
+        if !self.coins.is_empty() {
+            return Ok(self);
+        }
+        let named = "or name coins in COINMILL_COINS";
+        Err(Error::config(match slot {
+            None => format!(
+                "there is no snapshot yet, so no coins to follow: run `coinmill run snapshot` (or `run all`) first, {named}"
+            ),
+            Some(slot) => format!(
+                "the newest snapshot, slot {slot}, holds no coin to follow: `coinmill quarantine list` says what was \
+                 refused; take another snapshot in the next half-hour, {named}"
+            ),
+        }))
+    }
+
+    fn add(&mut self, coin: CoinId) {
+        if !self.coins.contains(&coin) {
+            self.coins.push(coin);
+        }
+    }
+}
