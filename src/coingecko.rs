@@ -7,4 +7,6 @@ mod fields;
 mod markets;
 mod number;
 
-pub use markets::{ENDPOINT, Page, Record, asked_ids, by_ids, markets, page, pages, parse};
+pub use markets::{
+    ENDPOINT, Page, Record, asked_ids, by_ids, is_usable, markets, page, pages, parse,
+};

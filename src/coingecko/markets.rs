@@ -22,6 +22,11 @@ const LONGEST_LIST: usize = 4_000;
 /// The longest id that is taken for one, in bytes: real ones reach 60, and a key of PostgreSQL's has its limits.
 const LONGEST_ID: usize = 1_000;
 
+/// True for an id under which a coin can be stored and asked for.
+pub fn is_usable(id: &str) -> bool {
+    id.len() <= LONGEST_ID && !id.contains('\0')
+}
+
 /// The endpoint, as reports name it.
 pub const ENDPOINT: &str = "/coins/markets";
 

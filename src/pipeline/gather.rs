@@ -118,7 +118,9 @@ impl Gathered {
         let mut seen = HashSet::new();
         let mut usable = false;
         for (place, record) in records.into_iter().enumerate() {
-            let coin = record.id.map(CoinId::from_source);
+            let named_id = record.id.map(CoinId::from_source);
+            let coin = named_id.clone();
+            let coin = coin.filter(|coin| coingecko::is_usable(coin.as_str()));
             // what was refused on a page is asked for by its id
             let asked_for = coin.as_ref().map_or(!body.is_page, |coin| {
                 named.contains(coin) || self.refusals.contains_key(coin)
@@ -164,7 +166,7 @@ impl Gathered {
                     );
                 }
             }
-            let row = refused(index, place, coin, record.raw, &findings);
+            let row = refused(index, place, named_id, record.raw, &findings);
             if !self
                 .quarantined
                 .contains(&(body.landed.path.clone(), place as u64))

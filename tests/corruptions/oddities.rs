@@ -77,11 +77,12 @@ fn a_row_that_only_one_kind_of_database_could_hold_does_not_stop_the_others() {
         for kind in [Kind::Sqlite, Kind::Postgres] {
             let outcome = runtime().block_on(async {
                 let bench = Bench::new(kind, 1).await;
-                bench.body(&page);
+                // what is refused is asked for once more, and comes as it came
+                bench.fault(&format!("body:status=200,times=0,text={page}"));
                 bench.run(&[("top", "3"), ("completeness", "0.5")]).await
             });
             match outcome {
-                Ok(report) if report.accepted + report.rejected == 3 => {
+                Ok(report) if report.accepted + report.rejected / 2 == 3 => {
                     outcomes.push(report.content_hash)
                 }
                 Ok(report) => complaints.push(format!("{what}, {kind:?}: {report:?}")),
