@@ -106,3 +106,11 @@ def test_quotes_say_which_coins_of_their_slot_are_missing(sim: coinmill.Sim, tmp
     sim.advance(1800)
     mill.run_snapshot()
     assert mill.quotes().missing == []
+
+
+def test_what_the_plan_does_not_reach_is_not_promised(filled: coinmill.Mill, sim: coinmill.Sim, tmp_path: Path) -> None:
+    keyless = coinmill.Mill(**{**sim.settings, "plan": "keyless"}, data_dir=tmp_path, top=20)
+    with pytest.warns(coinmill.CoverageWarning, match="fetches what the plan reaches of them"):
+        keyless.prices("bitcoin", "2020-01-01", "2100-01-01")
+    with pytest.warns(coinmill.CoverageWarning, match="and no further: they cannot be fetched"):
+        keyless.prices("bitcoin", "2020-01-01", "2020-02-01")

@@ -56,6 +56,8 @@ pub(super) struct Wanted {
     pub(super) settled: i64,
     /// True where it is read as it was known in the past.
     pub(super) is_past: bool,
+    /// The oldest instant that the plan reaches.
+    pub(super) oldest: Option<i64>,
 }
 
 impl Wanted {
@@ -160,12 +162,24 @@ impl Wanted {
                  keeps at 5m"
             ));
         }
-        let start = missing.iter().map(|span| span.start).min()?;
+        let first = missing.iter().map(|span| span.start).min()?;
+        let oldest = self.oldest.and_then(DateTime::from_timestamp_millis);
+        let start = oldest.map_or(first, |oldest| oldest.max(first));
         // whole seconds, none of which may be left out
         let end = missing.iter().map(|span| span.end).max()? + TimeDelta::milliseconds(999);
         let shown = |at: DateTime<Utc>| at.format("%Y-%m-%dT%H:%M:%SZ");
+        if start >= end {
+            return Some(format!(
+                "the plan reaches back to {}, and no further: they cannot be fetched",
+                shown(start)
+            ));
+        }
+        let them = match start > first {
+            true => "what the plan reaches of them",
+            false => "them",
+        };
         Some(format!(
-            "`coinmill backfill --from {} --to {} --resolution {} --coins {named}` fetches them",
+            "`coinmill backfill --from {} --to {} --resolution {} --coins {named}` fetches {them}",
             shown(start),
             shown(end),
             self.resolution
@@ -189,6 +203,7 @@ mod tests {
             end,
             settled: 100 * HOUR,
             is_past: false,
+            oldest: None,
         }
     }
 

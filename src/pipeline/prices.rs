@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::missing::{Read, Wanted};
+use super::reach::oldest;
 use super::unknown;
 use crate::clock::Clock;
 use crate::config::Settings;
@@ -97,6 +98,7 @@ async fn read(
         end: edge(wanted.end),
         settled: wanted.resolution.settled(known_at),
         is_past: wanted.as_of.is_some(),
+        oldest: oldest(wanted.resolution, &settings.plan, now),
     };
     if let Some(start) = wanted.start
         && start >= now

@@ -51,7 +51,7 @@ pub(super) fn recent(now: DateTime<Utc>, resolution: Resolution, plan: &Plan) ->
 
 /// The oldest instant that the plan and the source serve at a resolution, with an hour's or a minute's margin for the time
 /// that passes until the call is made. A daily chart is asked for by a number of days, which no passing time makes more.
-fn oldest(resolution: Resolution, plan: &Plan, now: DateTime<Utc>) -> Option<i64> {
+pub(super) fn oldest(resolution: Resolution, plan: &Plan, now: DateTime<Utc>) -> Option<i64> {
     match resolution {
         Resolution::FiveMinutes => {
             Some((now - TimeDelta::days(1) + TimeDelta::minutes(1)).timestamp_millis())
