@@ -238,7 +238,9 @@ def test_a_worker_ends_with_its_killed_parent(tmp_path: Path, fork: str) -> None
             if forked:
                 os.kill(forked, signal.SIGKILL)
     mill = coinmill.Mill(data_dir=tmp_path, top=50)
-    assert [run["state"] for run in mill.runs()] == ["abandoned"]
+    (run,) = mill.runs()
+    # the market died with the parent, too: the worker may have met that first
+    assert run["state"] in {"abandoned", "failed"}
 
 
 def test_postgresql_stays_in_this_process(
