@@ -21,15 +21,16 @@ impl Followed {
     pub(super) async fn newest(store: &mut SnapshotStore, settings: &Settings) -> Result<Self> {
         let slot = store.newest_slot(None).await?;
         let mut followed = Self::default();
+        let mut unknown = Vec::new();
         if let Some(slot) = slot {
-            followed.add_slot(store, slot, None).await?;
+            unknown = followed.add_slot(store, slot, None).await?;
         } else if settings.top > 0 {
             followed.missing.push(format!(
                 "the top {} coins (there is no snapshot yet: run `coinmill run snapshot`)",
                 settings.top
             ));
         }
-        followed.with_named(store, slot, settings).await
+        followed.with_named(slot, &unknown, settings)
     }
 
     /// The largest coins of a snapshot, as many as the settings ask for.
@@ -42,27 +43,29 @@ impl Followed {
         settings: &Settings,
     ) -> Result<Self> {
         let mut followed = Self::default();
+        let mut unknown = Vec::new();
         if let Some(slot) = slot {
-            followed.add_slot(store, slot, Some(settings.top)).await?;
+            unknown = followed.add_slot(store, slot, Some(settings.top)).await?;
         }
-        followed.with_named(store, slot, settings).await
+        followed.with_named(slot, &unknown, settings)
     }
 
+    /// Adds the coins of a snapshot, and returns those by name that CoinGecko is known not to know.
     async fn add_slot(
         &mut self,
         store: &mut SnapshotStore,
         slot: Slot,
         top: Option<u32>,
-    ) -> Result<()> {
+    ) -> Result<Vec<String>> {
         let quotes = store.quotes(slot).await?.into_iter();
         let most = top.map_or(usize::MAX, |top| top as usize);
         self.coins.extend(quotes.map(|quote| quote.id).take(most));
         let Some(state) = store.slot_state(slot).await? else {
-            return Ok(());
+            return Ok(Vec::new());
         };
         // of fewer coins than the snapshot was asked for, it is not known whether the missing are among them
         if top.is_some_and(|top| u64::from(top) < state.top) {
-            return Ok(());
+            return Ok(state.account.unknown);
         }
         for absent in state.account.missing {
             if absent.is_coin {
@@ -72,21 +75,16 @@ impl Followed {
                     .push(format!("{absent} of the snapshot {slot}"));
             }
         }
-        Ok(())
+        Ok(state.account.unknown)
     }
 
     /// Adds those that the settings name, but those that CoinGecko is known not to know.
-    async fn with_named(
+    fn with_named(
         mut self,
-        store: &mut SnapshotStore,
         slot: Option<Slot>,
+        unknown: &[String],
         settings: &Settings,
     ) -> Result<Self> {
-        let state = match slot {
-            Some(slot) => store.slot_state(slot).await?,
-            None => None,
-        };
-        let unknown = state.map_or_else(Vec::new, |state| state.account.unknown);
         for coin in &settings.coins {
             if !unknown.iter().any(|id| id == coin.as_str()) {
                 self.add(coin.clone());
