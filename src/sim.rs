@@ -1,7 +1,7 @@
 //! A CoinGecko-shaped market server for offline use and for tests: seeded or recorded, with a clock and faults on demand.
 //! It is no client and stores nothing; the real API is never called.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -127,7 +127,8 @@ impl Sim {
         })
     }
 
-    /// The root of the market's endpoints, such as `http://127.0.0.1:8080/api/v3`.
+    /// The root of the market's endpoints for this machine, such as `http://127.0.0.1:8080/api/v3`: where it listens on
+    /// all addresses, that of the loopback.
     pub fn url(&self) -> String {
         format!("{}{}", self.origin(), server::ROOT)
     }
@@ -231,7 +232,13 @@ impl Sim {
     }
 
     fn origin(&self) -> String {
-        format!("http://{}", self.address)
+        let mut address = self.address;
+        match address.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+            IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+            _ => {}
+        }
+        format!("http://{address}")
     }
 }
 

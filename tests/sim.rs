@@ -1,4 +1,5 @@
-//! The market server over real sockets: paging, keys, clock, recordings, and in `sim/faults.rs` its faults.
+//! The market server over real sockets: paging, keys, clock, recordings, in `sim/faults.rs` its faults and in `sim/command.rs`
+//! the command.
 //! The figures themselves are tested beside their code.
 
 #![allow(
@@ -18,6 +19,8 @@ use serde_json::{Value, json};
 
 #[path = "sim/client.rs"]
 mod client;
+#[path = "sim/command.rs"]
+mod command;
 #[path = "sim/faults.rs"]
 mod faults;
 #[path = "sim/start.rs"]

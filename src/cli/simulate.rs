@@ -1,7 +1,7 @@
 //! `coinmill sim`: the market server on the command line.
 //! The server itself is `sim`; here its options are read and its address is told.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use chrono::{DateTime, Utc};
@@ -32,6 +32,10 @@ all with times=N (0 for ever), after=N, path=PART (as in path=&page=2)
 STATUS, html, throttled and 1015 also with retry_after=SECONDS
 What value, to and text hold may have commas in it, so they come last.")]
 pub(super) struct SimArguments {
+    /// The IP address to listen on; 0.0.0.0 or :: is all of them, and whoever reaches it may also set its clock and
+    /// its faults (/sim/...)
+    #[arg(long, value_name = "ADDRESS", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
+    bind: IpAddr,
     /// The port; 0 takes a free one
     #[arg(long, default_value_t = 8480)]
     port: u16,
@@ -82,7 +86,7 @@ impl SimArguments {
             Plays::Paid => Host::Paid,
         };
         Ok(SimOptions {
-            bind: SocketAddr::from(([127, 0, 0, 1], self.port)),
+            bind: SocketAddr::new(self.bind, self.port),
             market: match self.recorded {
                 Some(folder) => Market::Recorded { folder },
                 None => Market::Seeded {
@@ -106,6 +110,7 @@ impl SimArguments {
 struct Address {
     url: String,
     control_url: String,
+    listens_on: SocketAddr,
     now: DateTime<Utc>,
 }
 
@@ -115,11 +120,21 @@ pub(super) async fn serve(arguments: SimArguments, json: bool) -> Result<u8> {
     let address = Address {
         url: sim.url(),
         control_url: sim.control_url(),
+        listens_on: sim.address(),
         now: sim.now(),
     };
     super::print(json, &address, || {
+        let everywhere = if address.listens_on.ip().is_unspecified() {
+            format!(
+                "it listens on all addresses of this machine, port {}\n",
+                address.listens_on.port()
+            )
+        } else {
+            String::new()
+        };
         format!(
             "coinmill sim at {url}, its clock at {now}\n\
+             {everywhere}\
              in another terminal:\n\
              \x20 export COINMILL_API_URL={url} COINMILL_PLAN=unlimited COINMILL_CLOCK=sim\n\
              \x20 coinmill run snapshot",
