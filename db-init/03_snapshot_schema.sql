@@ -1,7 +1,9 @@
 -- The schema of the snapshot database, owned by the role that migrates it. `public` is closed: nobody creates there.
-\connect snapshot
+\set ON_ERROR_STOP on
+\connect airflow_snapshot
+set client_min_messages = warning;
 create schema if not exists snapshot authorization coinmill_owner;
 revoke create on schema public from public;
-alter role coinmill_owner in database snapshot set search_path = snapshot;
-alter role coinmill_writer in database snapshot set search_path = snapshot;
-alter role coinmill_reader in database snapshot set search_path = snapshot;
+alter role coinmill_owner in database airflow_snapshot set search_path = snapshot;
+alter role coinmill_writer in database airflow_snapshot set search_path = snapshot;
+alter role coinmill_reader in database airflow_snapshot set search_path = snapshot;

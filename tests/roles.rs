@@ -14,8 +14,10 @@
 
 mod support;
 
-use std::path::Path;
-use std::process::Command;
+#[path = "roles/databases.rs"]
+mod databases;
+#[path = "roles/files.rs"]
+mod files;
 
 use coinmill::config::Settings;
 use coinmill::error::{Error, Result};
@@ -23,6 +25,7 @@ use coinmill::pipeline::{self, Report, RunState};
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _};
 
+use files::{DATABASES, db_init, password};
 use support::database::{administrator, postgres_url};
 use support::{Bench, Kind, resolve, said};
 
@@ -40,11 +43,11 @@ impl Cluster {
         turn.execute("select pg_advisory_lock(20260114)")
             .await
             .unwrap();
-        for name in ["airflow", "snapshot", "timeseries"] {
+        for name in DATABASES {
             let sql = AssertSqlSafe(format!("drop database if exists {name} with (force)"));
             turn.execute(sqlx::raw_sql(sql)).await.unwrap();
         }
-        db_init();
+        db_init(&administrator());
         Self { _turn: turn, bench }
     }
 
@@ -79,41 +82,7 @@ impl Cluster {
 }
 
 fn url(role: &str) -> String {
-    postgres_url(role, &format!("{role}'s p@ss/word"), "snapshot")
-}
-
-/// Applies `db-init/`, file by file, as its README tells the administrator to.
-fn db_init() {
-    let mut files: Vec<_> =
-        std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("db-init"))
-            .unwrap()
-            .map(|entry| entry.unwrap().path())
-            .filter(|path| path.extension().is_some_and(|extension| extension == "sql"))
-            .collect();
-    files.sort();
-    assert_eq!(files.len(), 4);
-    let psql = std::env::var("COINMILL_TEST_PSQL")
-        .expect("COINMILL_TEST_PSQL is not set: run `make test`");
-    for file in files {
-        let output = Command::new(&psql)
-            .args([
-                "-X",
-                "-v",
-                "ON_ERROR_STOP=1",
-                "-q",
-                "-d",
-                &administrator(),
-                "-f",
-            ])
-            .arg(&file)
-            .env("COINMILL_OWNER_PASSWORD", "coinmill_owner's p@ss/word")
-            .env("COINMILL_WRITER_PASSWORD", "coinmill_writer's p@ss/word")
-            .env("COINMILL_READER_PASSWORD", "coinmill_reader's p@ss/word")
-            .output()
-            .unwrap();
-        let complaint = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{}: {complaint}", file.display());
-    }
+    postgres_url(role, &password(role), "airflow_snapshot")
 }
 
 /// What a role gets for a statement: nothing, or the SQLSTATE of the refusal.
@@ -280,10 +249,10 @@ async fn a_run_before_init_asks_for_it() {
 #[tokio::test]
 async fn db_init_and_init_change_nothing_when_they_are_repeated() {
     let cluster = Cluster::new().await;
-    db_init();
+    db_init(&administrator());
     cluster.init().await;
     let report = cluster.run_as("coinmill_writer").await.unwrap();
-    db_init();
+    db_init(&administrator());
     cluster.init().await;
     let again = cluster.run_as("coinmill_writer").await.unwrap();
     assert_eq!(
@@ -292,23 +261,4 @@ async fn db_init_and_init_change_nothing_when_they_are_repeated() {
     );
     is_refused("coinmill_writer", &CREATIONS).await;
     is_refused("coinmill_reader", &["delete from quote"]).await;
-}
-
-#[tokio::test]
-async fn nobody_else_gets_in() {
-    let _cluster = Cluster::new().await;
-    let mut connection = PgConnection::connect(&administrator()).await.unwrap();
-    let sql =
-        "drop role if exists test_stranger; create role test_stranger login password 'stranger'";
-    connection.execute(sqlx::raw_sql(sql)).await.unwrap();
-    for database in ["snapshot", "timeseries"] {
-        let refused =
-            PgConnection::connect(&postgres_url("test_stranger", "stranger", database)).await;
-        let error = refused.unwrap_err();
-        assert_eq!(
-            error.as_database_error().unwrap().code().as_deref(),
-            Some("42501"),
-            "{database}"
-        );
-    }
 }
