@@ -1,4 +1,4 @@
-"""Every half-hour: the market's snapshot, then the time series of its coins.
+"""Every half-hour, or as `COINMILL_SCHEDULE` says: the market's snapshot, then the time series of its coins.
 
 Settings come from the environment of the workers (`COINMILL_SNAPSHOT_URL`, `COINMILL_API_KEY`, …); the tables come from
 `coinmill init`. A run belongs to the slot of its `run_after`: the source serves only the present, so a run that is too
@@ -13,7 +13,7 @@ from typing import Any
 from airflow.providers.standard.operators.python import PythonOperator
 from airflow.sdk import DAG
 
-from coinmill_airflow import native_call, slot_of, summary
+from coinmill_airflow import native_call, schedule, slot_of, summary
 
 
 def run_market_snapshot(dag_run: Any) -> dict[str, Any]:
@@ -34,8 +34,8 @@ def run_market_timeseries() -> dict[str, Any]:
 
 with DAG(
     dag_id="crypto_market",
-    description="Snapshot and time series of the crypto market, every half-hour",
-    schedule="*/30 * * * *",
+    description="Snapshot and time series of the crypto market",
+    schedule=schedule(),
     start_date=datetime(2026, 1, 1, tzinfo=timezone.utc),
     catchup=False,
     max_active_runs=1,

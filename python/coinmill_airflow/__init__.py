@@ -5,6 +5,7 @@ Importing it imports nothing native: Airflow imports it before it forks its task
 
 from coinmill_airflow.call import native_call
 from coinmill_airflow.report import summary
+from coinmill_airflow.schedule import schedule
 from coinmill_airflow.slot import slot_of
 
-__all__ = ["native_call", "slot_of", "summary"]
+__all__ = ["native_call", "schedule", "slot_of", "summary"]

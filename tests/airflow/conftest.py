@@ -39,7 +39,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("filterwarnings", "ignore:Using `httpx`")
     home = TemporaryDirectory(prefix="coinmill-airflow-", ignore_cleanup_errors=True)
     config.add_cleanup(home.cleanup)
-    for name in [name for name in os.environ if name.startswith("AIRFLOW")]:
+    for name in [name for name in os.environ if name.startswith("AIRFLOW") or name == "COINMILL_SCHEDULE"]:
         del os.environ[name]
     os.environ["AIRFLOW_HOME"] = home.name
     os.environ["AIRFLOW__CORE__DAGS_FOLDER"] = str(ROOT / "dags")

@@ -27,6 +27,44 @@ def test_the_dag_is_two_tasks_every_half_hour_one_run_at_a_time(dag: Any) -> Non
     assert dag.get_task("run_market_snapshot").downstream_task_ids == {"run_market_timeseries"}
 
 
+def read_with(schedule: str, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """What Airflow makes of the DAG's file under this `COINMILL_SCHEDULE`."""
+    from airflow.dag_processing.dagbag import DagBag
+
+    monkeypatch.setenv("COINMILL_SCHEDULE", schedule)
+    return DagBag(dag_folder=str(DAG_FILE))
+
+
+@pytest.mark.parametrize(
+    ("schedule", "runs"),
+    [
+        ("", "*/30 * * * *"),
+        ("  ", "*/30 * * * *"),
+        ("*/10 * * * *", "*/10 * * * *"),
+        (" 0 * * * * ", "0 * * * *"),
+        ("17,47 8-18 * * MON-FRI", "17,47 8-18 * * MON-FRI"),
+    ],
+)
+def test_a_variable_says_how_often_it_runs(schedule: str, runs: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    bag = read_with(schedule, monkeypatch)
+    assert bag.import_errors == {}
+    assert bag.dags["crypto_market"].timetable.expression == runs
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    ["every hour", "30", "61 * * * *", "*/0 * * * *", "a b c d e", "0 */30 * * * *", "@hourly", "30 minutes"],
+)
+def test_a_schedule_that_is_none_is_an_import_error_that_says_what_is_right(
+    schedule: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bag = read_with(schedule, monkeypatch)
+    assert bag.dags == {}
+    (error,) = bag.import_errors.values()
+    assert f"ValueError: COINMILL_SCHEDULE is {schedule!r}, which is not a cron expression" in error
+    assert "minute, hour, day, month and day of the week, such as */30 * * * *" in error
+
+
 def test_tasks_are_retried_with_growing_delays_and_end_within_the_half_hour(dag: Any) -> None:
     for task in dag.tasks:
         assert (task.retries, task.retry_delay, task.retry_exponential_backoff) == (3, timedelta(seconds=30), 2)
@@ -53,7 +91,7 @@ def test_reading_the_dag_imports_nothing_native_and_touches_neither_network_nor_
     command = [sys.executable, "-c", READ, str(DAG_FILE)]
     done = subprocess.run(command, check=True, capture_output=True, text=True, env=nowhere)
     read = json.loads(done.stdout.splitlines()[-1])
-    ours = [f"coinmill_airflow{module}" for module in ("", ".call", ".report", ".slot")]
+    ours = [f"coinmill_airflow{module}" for module in ("", ".call", ".report", ".schedule", ".slot")]
     assert read == {"touched": [], "coinmill": ours, "drivers": []}
 
 

@@ -114,3 +114,16 @@ fn secrets_do_not_print() {
     .unwrap();
     assert!(!format!("{settings:?}").contains("hunter2"));
 }
+
+#[test]
+fn variables_of_the_databases_and_the_dag_are_not_taken_for_slips() {
+    for name in [
+        "schedule",
+        "owner_password",
+        "writer_password",
+        "reader_password",
+    ] {
+        assert_eq!(misspelt(name), None, "{name}");
+    }
+    assert_eq!(misspelt("snapshot_ur"), Some("snapshot_url"));
+}
