@@ -18,6 +18,8 @@ mod support;
 mod databases;
 #[path = "roles/files.rs"]
 mod files;
+#[path = "roles/reader.rs"]
+mod reader;
 
 use coinmill::config::Settings;
 use coinmill::error::{Error, Result};
@@ -202,7 +204,7 @@ async fn the_reader_reads_every_table_and_view_and_writes_nothing() {
     assert_eq!(pipeline::runs(&settings, 5).await.unwrap().len(), 1);
     assert_eq!(pipeline::latest_quotes(&settings).await.unwrap().len(), 50);
     let error = cluster.run_as(role).await.unwrap_err();
-    assert!(said(&error).contains("a run the writer"), "{error}");
+    assert!(said(&error).contains("a run needs the writer"), "{error}");
 }
 
 #[tokio::test]

@@ -16,6 +16,7 @@ use crate::failpoint;
 #[derive(Debug)]
 pub(crate) struct Desk {
     pub(crate) connection: Connection,
+    schema: &'static Schema,
     url: DatabaseUrl,
     vs_currency: String,
     lock: Option<RunLock>,
@@ -24,7 +25,7 @@ pub(crate) struct Desk {
 impl Desk {
     /// Opens a database that is ready for this program; `create` makes a SQLite file that is not there.
     pub(crate) async fn open(
-        schema: &Schema,
+        schema: &'static Schema,
         url: &DatabaseUrl,
         vs_currency: &str,
         create: bool,
@@ -33,14 +34,17 @@ impl Desk {
         schema.check(&mut connection, vs_currency).await?;
         Ok(Self {
             connection,
+            schema,
             url: url.clone(),
             vs_currency: vs_currency.to_owned(),
             lock: None,
         })
     }
 
-    /// Takes the lock of a slot or a series for as long as the connection lives.
+    /// Takes the lock of a slot or a series for as long as the connection lives, for a run: a role that may only read must
+    /// not keep it from one.
     pub(crate) async fn hold(&mut self, scope: Scope) -> Result<()> {
+        self.schema.check_may_write(&mut self.connection).await?;
         let held = || {
             let what = match scope {
                 Scope::Slot(slot) => format!("slot {slot}"),

@@ -74,22 +74,6 @@ fn forbidden(place: &str) -> String {
     )
 }
 
-/// The error of a driver while the schema is made. A schema that this role cannot even see is somebody else's.
-pub(crate) fn fault_of_init(kind: Kind, place: &str, error: sqlx::Error) -> Error {
-    let unseen = error
-        .as_database_error()
-        .and_then(|said| said.code())
-        .is_some_and(|code| code == "3F000");
-    if unseen {
-        return Error::Store {
-            message: forbidden(place),
-            retryable: false,
-            cause: Some(error.into()),
-        };
-    }
-    fault(kind, place, error)
-}
-
 /// By SQLSTATE: <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
 fn postgres(place: &str, said: &dyn DatabaseError) -> (bool, String) {
     let code = said.code().unwrap_or_default();

@@ -8,7 +8,8 @@ use sqlx::{AssertSqlSafe, SqlSafeStr};
 
 use super::connection::{Connection, Sql};
 use super::currency;
-use super::fault::{Kind, fault, fault_of_init};
+use super::fault::{Kind, fault};
+use super::value::Value;
 use crate::error::{Error, Result};
 
 /// One database's schema in both dialects.
@@ -111,8 +112,10 @@ impl Schema {
     /// Makes or migrates the schema, and writes its currency on PostgreSQL. Repeating it changes nothing.
     ///
     /// # Errors
-    /// [`Error::Config`] when the database is newer than the program or holds another currency; [`Error::Store`].
+    /// [`Error::Config`] when the database is newer than the program or holds another currency; [`Error::Store`], also for a
+    /// role that may not create.
     pub(crate) async fn init(&self, connection: &mut Connection, vs_currency: &str) -> Result<()> {
+        self.check_may_create(connection).await?;
         if let Some(postgres) = connection.postgres() {
             // `create schema if not exists` asks for the right to create even where the schema is there
             let sql = AssertSqlSafe(format!(
@@ -136,6 +139,51 @@ impl Schema {
         currency::announce(connection, vs_currency).await
     }
 
+    /// Refuses a role that may not create here. PostgreSQL would only warn it of some of what it may not do.
+    async fn check_may_create(&self, connection: &mut Connection) -> Result<()> {
+        if connection.is_sqlite() {
+            return Ok(());
+        }
+        let may = "select current_user::text, coalesce(has_schema_privilege(to_regnamespace($1)::oid, 'create'), \
+                   has_database_privilege(current_database(), 'create'))::integer::bigint";
+        match unprivileged(connection, may, vec![self.name.into()]).await? {
+            None => Ok(()),
+            Some(role) => Err(Error::Store {
+                message: format!(
+                    "{role} may not create tables in {}: `coinmill init` needs the owner, whom COINMILL_{}_OWNER_URL names",
+                    connection.place(),
+                    self.name.to_ascii_uppercase()
+                ),
+                retryable: false,
+                cause: None,
+            }),
+        }
+    }
+
+    /// Makes sure that this role may write down a run: before a lock is taken, a body landed or a call made.
+    ///
+    /// # Errors
+    /// [`Error::Store`] naming the setting of the writer.
+    pub(crate) async fn check_may_write(&self, connection: &mut Connection) -> Result<()> {
+        if connection.is_sqlite() {
+            return Ok(());
+        }
+        let may =
+            "select current_user::text, has_table_privilege('run', 'insert')::integer::bigint";
+        match unprivileged(connection, may, vec![]).await? {
+            None => Ok(()),
+            Some(role) => Err(Error::Store {
+                message: format!(
+                    "{role} may only read {}: a run needs the writer, whom COINMILL_{}_URL names",
+                    connection.place(),
+                    self.name.to_ascii_uppercase()
+                ),
+                retryable: false,
+                cause: None,
+            }),
+        }
+    }
+
     async fn migrate(&self, connection: &mut Connection) -> Result<()> {
         let (kind, place) = (connection.kind(), connection.place().to_owned());
         let migrator = self.migrator(kind);
@@ -147,7 +195,7 @@ impl Schema {
             Ok(())
         };
         migrated.map_err(|error| match error {
-            MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => fault_of_init(kind, &place, error),
+            MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => fault(kind, &place, error),
             MigrateError::VersionMismatch(_) | MigrateError::VersionMissing(_) => Error::config(format!(
                 "the schema of {place} was made by another build of coinmill: use that build, or a new database"
             ))
@@ -177,4 +225,21 @@ impl Schema {
             ))),
         }
     }
+}
+
+/// The role's name, where a query for it and for whether it may (1) says that it may not.
+async fn unprivileged(
+    connection: &mut Connection,
+    may: &'static str,
+    values: Vec<Value>,
+) -> Result<Option<String>> {
+    let rows = connection.fetch(may, values).await?;
+    let Some(row) = rows.first() else {
+        return Ok(None);
+    };
+    Ok(if row.int(1)? == Some(0) {
+        row.text(0)?
+    } else {
+        None
+    })
 }

@@ -62,7 +62,7 @@ impl SnapshotStore {
     /// Takes the slot's lock for as long as this store lives.
     ///
     /// # Errors
-    /// [`Error::Held`] where another run has it.
+    /// [`Error::Held`] where another run has it; [`Error::Store`] for a role that may only read.
     pub async fn hold(&mut self, slot: Slot) -> Result<()> {
         self.0.hold(Scope::Slot(slot)).await
     }

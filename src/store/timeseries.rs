@@ -90,7 +90,7 @@ impl TimeseriesStore {
     /// Takes the lock of a resolution's series for as long as this store lives.
     ///
     /// # Errors
-    /// [`crate::error::Error::Held`] where another run has it.
+    /// [`crate::error::Error::Held`] where another run has it; [`crate::error::Error::Store`] for a role that may only read.
     pub async fn hold(&mut self, resolution: Resolution) -> Result<()> {
         self.0.hold(Scope::Series(resolution)).await
     }
