@@ -9,7 +9,7 @@ CARGO_TEST := $(if $(NEXTEST),cargo nextest run --features failpoints --no-fail-
 FUZZ := cargo +nightly fuzz
 FUZZ_SECONDS ?= 900
 
-.PHONY: all setup demo lint test fuzz audit bench chaos clean
+.PHONY: all setup demo lint test fuzz audit bench chaos stack stack-down stack-purge stack-test stack-chaos clean
 all: lint test
 
 setup: $(BIN)/coinmill  ## the environment, and the package in it
@@ -40,10 +40,11 @@ lint: setup $(AIRFLOW)/tools
 	cargo fmt --check
 	cargo clippy --quiet --all-targets --features failpoints -- -D warnings
 	cargo clippy --quiet --features python -- -D warnings
-	$(BIN)/ruff format --check python tests dags bench
-	$(BIN)/ruff check --quiet python tests dags bench
+	$(BIN)/ruff format --check python tests dags bench docker
+	$(BIN)/ruff check --quiet python tests dags bench docker
 	$(BIN)/mypy
-	MYPYPATH=tests:python $(BIN)/mypy --python-executable $(AIRFLOW)/python dags/*.py python/coinmill_airflow tests/airflow/*.py
+	$(BIN)/mypy tests/stack/*.py
+	MYPYPATH=python $(BIN)/mypy --python-executable $(AIRFLOW)/python dags/*.py python/coinmill_airflow tests/airflow/*.py
 	$(BIN)/python -m mypy.stubtest --concise --allowlist tests/stubtest.txt coinmill
 
 test: setup $(AIRFLOW)/tools  ## everything, against a PostgreSQL cluster of its own
@@ -74,6 +75,28 @@ chaos: setup  ## the faults of `make test` and many more, as docs/reliability.md
 	COINMILL_CHAOS_INSTANTS=$(INSTANTS) COINMILL_CHAOS_LOG=$(CHAOS) $(BIN)/python tests/postgres.py $(CHAOS_TEST)
 	$(BIN)/python bench/reliability.py $(CHAOS)
 	COINMILL_TEST_ROUNDS=$(ROUNDS) $(BIN)/python -m pytest tests/test_two_sqlites.py
+
+# SIM=1: a simulated market; ENV=.env.sim: another stack; PORT=8081, WORKERS=3: while its .env is written; WHEEL=prebuilt: of dist/
+ENV ?= .env
+export WHEEL
+STACK := $(PYTHON) docker/stack
+stack:  ## Airflow, PostgreSQL and coinmill in containers: builds, starts, waits for a green run
+	@$(STACK) up --env $(ENV) $(if $(SIM),--sim) $(if $(WORKERS),--workers $(WORKERS)) $(if $(PORT),--port $(PORT))
+
+stack-down:  ## stops it and keeps its data
+	@$(STACK) down --env $(ENV)
+
+stack-purge:  ## stops it and deletes its data, once you confirm
+	@$(STACK) purge --env $(ENV)
+
+# what CI has built already, as a wheel: `make setup` shares its compiled crates
+dist/test.stamp: FORCE
+	@rm -rf dist
+	@$(BIN)/maturin build --quiet --strip --out dist
+
+stack-test: setup dist/test.stamp  ## the stack from nothing, harmed and mended; installs Docker where there is none
+	@$(BIN)/python tests/stack/images.py >target/stack/env
+	env $$(cat target/stack/env) COINMILL_TEST_STACK=1 $(BIN)/python -m pytest tests/stack
 
 clean:
 	rm -rf .venv .venv-airflow target coinmill-demo

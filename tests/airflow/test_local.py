@@ -9,14 +9,14 @@ from typing import Any
 
 import psutil
 import pytest
+from airflow_rest import SNAPSHOT, TIMESERIES, wait_for
+from local import LocalAirflow, local_airflow
 from postgres import PASSWORD, QUOTED
-from stack import Stack, stack, wait_for
 
 import coinmill
 
 Deployment = dict[str, str]
 Count = Callable[[Deployment], tuple[int, int]]
-SNAPSHOT, TIMESERIES = "run_market_snapshot", "run_market_timeseries"
 
 
 def has_ended(process: psutil.Process) -> bool:
@@ -48,13 +48,13 @@ def deployment(
 @pytest.fixture(scope="module")
 def airflow(
     deployment: Deployment, tmp_path_factory: pytest.TempPathFactory, fresh_database: Callable[[str], str]
-) -> Iterator[Stack]:
-    with stack(tmp_path_factory.mktemp("airflow"), fresh_database("airflow"), deployment) as running:
+) -> Iterator[LocalAirflow]:
+    with local_airflow(tmp_path_factory.mktemp("airflow"), fresh_database("airflow"), deployment) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def first(airflow: Stack, market: coinmill.Sim) -> str:
+def first(airflow: LocalAirflow, market: coinmill.Sim) -> str:
     """The run that the scheduler makes when the DAG is unpaused."""
     wait_for("a slot that lasts", slot_lasts, 30)
     market.set_clock(datetime.now(timezone.utc))
@@ -66,7 +66,7 @@ def first(airflow: Stack, market: coinmill.Sim) -> str:
 
 
 def test_a_scheduled_run_stores_both_and_leaves_its_report(
-    airflow: Stack, first: str, deployment: Deployment, count: Count
+    airflow: LocalAirflow, first: str, deployment: Deployment, count: Count
 ) -> None:
     snapshot, timeseries = airflow.xcom(first, SNAPSHOT), airflow.xcom(first, TIMESERIES)
     assert (snapshot["state"], snapshot["expected"], snapshot["stored"]) == ("complete", 20, 20)
@@ -77,7 +77,9 @@ def test_a_scheduled_run_stores_both_and_leaves_its_report(
     assert timeseries["stored"] > 20 * 24 * 11  # five minutes apart, of one day
 
 
-def test_what_rust_logs_is_in_the_tasks_log_with_its_level_and_no_password_is(airflow: Stack, first: str) -> None:
+def test_what_rust_logs_is_in_the_tasks_log_with_its_level_and_no_password_is(
+    airflow: LocalAirflow, first: str
+) -> None:
     ours = [line for line in airflow.log(first, SNAPSHOT) if str(line.get("logger")).startswith("coinmill.")]
     said = [(line["level"], line["event"]) for line in ours if "complete, 20 of 20 coins" in line["event"]]
     assert [level for level, _ in said] == ["info"]
@@ -89,7 +91,7 @@ def test_what_rust_logs_is_in_the_tasks_log_with_its_level_and_no_password_is(ai
 
 
 def test_a_task_that_is_killed_ends_at_once_and_its_slot_is_taken_up_again(
-    airflow: Stack, first: str, market: coinmill.Sim
+    airflow: LocalAirflow, first: str, market: coinmill.Sim
 ) -> None:
     """Marked as failed while the market stalls. The slot is an earlier one, since a run for a later one would wait."""
     market.advance(-60 * 60)
@@ -113,7 +115,7 @@ def test_a_task_that_is_killed_ends_at_once_and_its_slot_is_taken_up_again(
 
 
 def test_a_second_run_of_the_slot_by_hand_adds_nothing(
-    airflow: Stack, first: str, market: coinmill.Sim, deployment: Deployment, count: Count
+    airflow: LocalAirflow, first: str, market: coinmill.Sim, deployment: Deployment, count: Count
 ) -> None:
     stored, calls = count(deployment), market.calls
     run = airflow.trigger(market.now.isoformat())

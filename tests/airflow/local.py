@@ -6,51 +6,25 @@ behind.
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, TypeVar
-from urllib.error import HTTPError, URLError
-from urllib.parse import quote
-from urllib.request import Request, urlopen
+from urllib.error import URLError
 
 import psutil
+from airflow_rest import Rest, wait_for
 from postgres import free_port
 
-DAG = "crypto_market"
-Found = TypeVar("Found")
 
-
-def wait_for(what: str, look: Callable[[], Found | None], seconds: float = 60) -> Found:
-    """What `look` finds, as soon as it finds something that is true."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if found := look():
-            return found
-        time.sleep(0.1)
-    raise TimeoutError(f"{what}: not within {seconds} s")
-
-
-class Stack:
-    """The REST API of a running Airflow."""
+class LocalAirflow(Rest):
+    """Its REST API, whose users are all administrators."""
 
     def __init__(self, url: str) -> None:
-        self.url = url
-        self.token = ""
-
-    def call(self, path: str, method: str = "GET", body: object = None) -> Any:
-        headers = {"Content-Type": "application/json", "Accept": "application/json"}
-        if self.token:
-            headers["Authorization"] = f"Bearer {self.token}"
-        data = None if body is None else json.dumps(body).encode()
-        with urlopen(Request(self.url + path, data, headers, method=method), timeout=30) as reply:
-            return json.load(reply)
+        super().__init__(url, "", "")
 
     def sign_in(self) -> bool:
         """True as soon as the server answers."""
@@ -58,60 +32,9 @@ class Stack:
             self.token = self.call("/auth/token")["access_token"]
         return bool(self.token)
 
-    def knows_the_dag(self) -> bool:
-        """True as soon as the dag-processor has read it."""
-        try:
-            return bool(self.call(f"/api/v2/dags/{DAG}"))
-        except HTTPError as error:
-            if error.code != 404:
-                raise
-            return False
-
-    def unpause(self) -> None:
-        self.call(f"/api/v2/dags/{DAG}", "PATCH", {"is_paused": False})
-
-    def trigger(self, run_after: str) -> str:
-        """Starts a manual run, which has no logical date, and returns its id."""
-        run: str = self.call(f"/api/v2/dags/{DAG}/dagRuns", "POST", {"logical_date": None, "run_after": run_after})[
-            "dag_run_id"
-        ]
-        return run
-
-    def runs(self) -> list[dict[str, Any]]:
-        runs: list[dict[str, Any]] = self.call(f"/api/v2/dags/{DAG}/dagRuns")["dag_runs"]
-        return runs
-
-    def task(self, run: str, task: str) -> dict[str, Any]:
-        found: dict[str, Any] = self.call(self.path(run, task))
-        return found
-
-    def run(self, run: str) -> dict[str, Any]:
-        found: dict[str, Any] = self.call(f"/api/v2/dags/{DAG}/dagRuns/{quote(run)}")
-        return found
-
-    def end_of(self, run: str) -> str:
-        """The state in which a run ends."""
-
-        def ended() -> str | None:
-            state: str = self.run(run)["state"]
-            return state if state in {"success", "failed"} else None
-
-        return wait_for(f"the end of {run}", ended)
-
-    def xcom(self, run: str, task: str) -> Any:
-        return self.call(f"{self.path(run, task)}/xcomEntries/return_value")["value"]
-
-    def log(self, run: str, task: str, number: int = 1) -> list[dict[str, Any]]:
-        """The lines of one try's log."""
-        content: list[dict[str, Any]] = self.call(f"{self.path(run, task)}/logs/{number}?full_content=true")["content"]
-        return content
-
-    def path(self, run: str, task: str) -> str:
-        return f"/api/v2/dags/{DAG}/dagRuns/{quote(run)}/taskInstances/{task}"
-
 
 @contextmanager
-def stack(home: Path, database: str, settings: Mapping[str, str]) -> Iterator[Stack]:
+def local_airflow(home: Path, database: str, settings: Mapping[str, str]) -> Iterator[LocalAirflow]:
     """Starts an Airflow whose own database is `database` and whose tasks have `settings`, and waits until it is up."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
@@ -154,7 +77,7 @@ def stack(home: Path, database: str, settings: Mapping[str, str]) -> Iterator[St
                         command(name), env=environment, cwd=home, stdout=log, stderr=log, start_new_session=True
                     )
                 )
-        up = Stack(url)
+        up = LocalAirflow(url)
         wait_for("the api-server", up.sign_in)
         wait_for("the DAG", up.knows_the_dag)
         yield up

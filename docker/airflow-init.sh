@@ -1,0 +1,21 @@
+#!/bin/sh
+# Airflow's tables and its first user, at each start: migrated where they are older, and the password becomes that of .env.
+set -eu
+. /run/secrets/admin
+
+# runs what follows; a failure is all it said, and then the one line that matters
+quietly() {
+  "$@" >/tmp/log 2>&1 && return
+  cat /tmp/log >&2
+  grep -E '^[^ ]*(Error|FATAL|Exception)' /tmp/log | tail -n 1 >&2
+  exit 1
+}
+# a password as an argument would be seen by `ps`
+answered() { printf '%s\n%s\n' "$password" "$password" | airflow "$@"; }
+
+quietly airflow db migrate
+quietly answered users create -u "$user" -r Admin -f Airflow -l Administrator -e admin@localhost
+if grep -q "already exist" /tmp/log; then
+  quietly answered users reset-password -u "$user"
+fi
+echo "Airflow's database is up to date"

@@ -1,0 +1,111 @@
+"""Airflow's REST API, as far as one waits for a run by it."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.parse import quote
+from urllib.request import Request, urlopen
+
+from environment import Refused
+
+DAG = "/api/v2/dags/crypto_market/dagRuns"
+TASKS = ("run_market_snapshot", "run_market_timeseries")
+ENDED = {"success", "failed"}
+
+
+class Airflow:
+    """An api-server with users of its own."""
+
+    def __init__(self, url: str, user: str, password: str) -> None:
+        self.url = url
+        self.credentials = {"username": user, "password": password}
+        self.token = ""
+
+    def call(self, path: str, method: str = "GET", body: object = None) -> Any:
+        headers = {"Content-Type": "application/json", "Accept": "application/json"}
+        if self.token:
+            headers["Authorization"] = f"Bearer {self.token}"
+        data = None if body is None else json.dumps(body).encode()
+        with urlopen(Request(self.url + path, data, headers, method=method), timeout=30) as reply:
+            return json.load(reply)
+
+    def sign_in(self) -> bool:
+        """Gets a token for the next calls; true, or an error."""
+        self.token = ""
+        self.token = self.call("/auth/token", "POST", self.credentials)["access_token"]
+        return True
+
+    def newest_run(self) -> dict[str, Any] | None:
+        try:
+            runs: list[dict[str, Any]] = self.call(f"{DAG}?order_by=-run_after&limit=1")["dag_runs"]
+        except HTTPError as error:
+            if error.code == 404:  # the DAG has not been read yet
+                return None
+            raise
+        return runs[0] if runs else None
+
+    def wait_for_green_run(self, seconds: float, say: Callable[[str], None]) -> str:
+        """Waits until the newest run has ended well, and tells what it stored."""
+        end = time.monotonic() + seconds
+        told: dict[str, str] = {}
+        while time.monotonic() < end:
+            try:
+                if not self.token:
+                    self.sign_in()
+                run = self.newest_run()
+                if run:
+                    self.tell(run["dag_run_id"], told, say)
+                if run and run["state"] == "success":
+                    return self.told(run["dag_run_id"])
+                if not run:
+                    self.refuse_import_errors()
+                if run and run["state"] == "failed":
+                    raise Refused(self.failure(run["dag_run_id"]))
+            except HTTPError as error:
+                if error.code != 401 or not self.token:
+                    raise Refused(f"Airflow's API refuses: {error}") from error
+                self.token = ""
+            except (URLError, OSError):
+                pass  # it may just be restarting
+            time.sleep(1)
+        raise Refused(f"no run ended within {seconds / 60:.0f} minutes: look at {self.url}/dags/crypto_market")
+
+    def refuse_import_errors(self) -> None:
+        """Refuses where a DAG's file cannot be read."""
+        for error in self.call("/api/v2/importErrors")["import_errors"]:
+            said = error["stack_trace"].strip().splitlines()[-1]
+            raise Refused(f"{error['filename']} cannot be read: {said}")
+
+    def tell(self, run: str, told: dict[str, str], say: Callable[[str], None]) -> None:
+        for task in self.call(f"{DAG}/{quote(run)}/taskInstances")["task_instances"]:
+            name, state = task["task_id"], task["state"]
+            if state in {"running", "success", "failed", "up_for_retry"} and told.get(name) != state:
+                told[name] = state
+                say(f"{name}: {state.replace('_', ' ')}")
+
+    def told(self, run: str) -> str:
+        """What both tasks of a run returned, as a line each."""
+        lines = []
+        for task, what in zip(TASKS, ("coins", "points"), strict=True):
+            report = self.call(f"{DAG}/{quote(run)}/taskInstances/{task}/xcomEntries/return_value")["value"]
+            missing = len(report["missing"]) + report.get("missing_more", 0)
+            lines.append(
+                f"{task}: {report['state']}, {report['stored']:,} {what} stored, {report['calls']} calls"
+                + (f", {missing} missing" if missing else "")
+            )
+        return "\n".join(lines)
+
+    def failure(self, run: str) -> str:
+        """The last error that the failed task of a run logged."""
+        for task in self.call(f"{DAG}/{quote(run)}/taskInstances")["task_instances"]:
+            if task["state"] == "failed":
+                path = f"{DAG}/{quote(run)}/taskInstances/{task['task_id']}/logs/{task['try_number']}?full_content=true"
+                errors = [line for line in self.call(path)["content"] if line.get("level") in {"error", "critical"}]
+                said = [cause["exc_value"] for line in errors for cause in line.get("error_detail") or []]
+                said += [line["event"] for line in errors]
+                return f"{task['task_id']} failed: {said[0] if said else 'its log says why'} ({self.url})"
+        return f"the run failed: look at {self.url}/dags/crypto_market"
