@@ -1,0 +1,209 @@
+"""One stack of the tests' own: containers, volumes, network and `.env` under a name that no other has.
+
+It is started by `docker/stack` like anyone's. What differs is in its `.env`: the market's clock stands still, and the
+DAG's schedule is yearly, so that a scheduled run is due at once (that of New Year) and none after it. Then a test moves
+the clock and starts the runs of later slots itself, and no half-hour of the real clock matters.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+from urllib.request import Request, urlopen
+
+from airflow_rest import Rest, wait_for
+from compose import Compose
+from environment import ROOT, Environment
+from postgres import free_port
+
+import coinmill
+
+NEW_YEAR = datetime(2026, 1, 1, 0, 5, tzinfo=timezone.utc)
+HALF_HOUR = timedelta(minutes=30)
+Quote = tuple[str, str]
+Point = tuple[str, int, int, float | None, float | None, float | None]
+Content = tuple[list[Quote], list[Point]]
+
+
+class Deployment:
+    """A stack, and what a test does with it."""
+
+    def __init__(self, env: Environment, sim: int) -> None:
+        self.env = env
+        self.compose = Compose(env)
+        self.sim = f"http://127.0.0.1:{sim}/sim"
+        self.now = NEW_YEAR
+        self.airflow = Rest(env.url, env["AIRFLOW_USER"], env["AIRFLOW_PASSWORD"])
+
+    def make(self, what: str, *arguments: str, answer: str = "", **environ: str) -> subprocess.CompletedProcess[str]:
+        """What `make stack` and its like run."""
+        return subprocess.run(
+            [sys.executable, "docker/stack", what, "--env", str(self.env.path), *arguments],
+            cwd=ROOT,
+            env={**os.environ, "WHEEL": "prebuilt", **environ},
+            input=answer,
+            capture_output=True,
+            text=True,
+        )
+
+    def up(self) -> subprocess.CompletedProcess[str]:
+        done = self.make("up")
+        assert done.returncode == 0, done.stdout + done.stderr
+        self.airflow.sign_in()
+        return done
+
+    def purge(self) -> None:
+        self.make("purge", answer=self.env.project + "\n")
+
+    def docker_compose(self, *arguments: str, answer: str | None = None) -> str:
+        """What `docker compose` prints for these arguments."""
+        command = [*self.compose.program, "--env-file", str(self.env.path), "-p", self.env.project, *arguments]
+        done = subprocess.run(
+            command, cwd=ROOT, env=self.compose.variables, input=answer, capture_output=True, text=True
+        )
+        assert done.returncode == 0, f"{arguments}: {done.stdout}{done.stderr}"
+        return done.stdout
+
+    def psql(self, database: str, sql: str) -> str:
+        """What psql prints as the superuser, without decoration."""
+        options = ["-U", "postgres", "-qtAX", "-v", "ON_ERROR_STOP=1", "-d", database]
+        return self.docker_compose("exec", "-T", "postgres", "psql", *options, answer=sql).strip()
+
+    def crash(self, service: str) -> None:
+        """Kills its first process from outside, as the kernel would: `docker kill` would count as wished for."""
+        for container in self.compose.containers(service):
+            os.kill(container["State"]["Pid"], signal.SIGKILL)
+
+    def control(self, path: str, method: str = "GET", body: object = None) -> Any:
+        """A control call to the market."""
+        data = None if body is None else json.dumps(body).encode()
+        with urlopen(Request(f"{self.sim}{path}", data, method=method), timeout=30) as reply:
+            return json.load(reply)
+
+    def calls(self) -> int:
+        calls: int = self.control("")["calls"]
+        return calls
+
+    def next_slot(self) -> str:
+        """Moves the market's clock half an hour on, and starts a run of that slot."""
+        self.now += HALF_HOUR
+        self.control("/clock", "POST", {"set": self.now.isoformat()})
+        return self.airflow.trigger(self.now.isoformat())
+
+    def content(self) -> Content:
+        """Each slot's content hash, and every price point."""
+        slots = self.psql(
+            "airflow_snapshot",
+            "select to_char(slot at time zone 'utc', 'YYYY-MM-DD HH24:MI'), content_hash from snapshot.snapshot",
+        )
+        points = self.psql(
+            "airflow_timeseries",
+            "copy (select c.id, p.resolution, (extract(epoch from p.ts) * 1000)::bigint, p.price, p.market_cap,"
+            " p.volume from timeseries.price_now p join timeseries.coin c on c.key = p.coin) to stdout csv",
+        )
+        return sorted(pair(line.split("|")) for line in slots.splitlines()), sorted(
+            map(point, csv.reader(points.splitlines()))
+        )
+
+
+class Undisturbed:
+    """The same slots, run against the same market on this machine, into SQLite, with nothing in their way."""
+
+    def __init__(self, sim: coinmill.Sim, folder: Path, top: int) -> None:
+        self.sim = sim
+        self.folder = folder
+        self.mill = coinmill.Mill(**sim.settings, data_dir=folder, top=top)
+
+    def run(self, now: datetime) -> None:
+        self.sim.set_clock(now)
+        assert self.mill.run_snapshot()["state"] == "complete"
+        assert self.mill.run_timeseries()["state"] == "complete"
+
+    def content(self) -> Content:
+        with closing(sqlite3.connect(self.folder / "snapshot.db")) as snapshot:
+            slots = snapshot.execute(
+                "select strftime('%Y-%m-%d %H:%M', slot / 1000, 'unixepoch'), content_hash from snapshot"
+            ).fetchall()
+        with closing(sqlite3.connect(self.folder / "timeseries.db")) as series:
+            points = series.execute(
+                "select c.id, p.resolution, p.ts, p.price, p.market_cap, p.volume"
+                " from price_now p join coin c on c.key = p.coin"
+            ).fetchall()
+        return sorted(map(pair, slots)), sorted(map(point, points))
+
+
+def pair(row: Any) -> Quote:
+    slot, content_hash = row
+    return slot, content_hash
+
+
+def point(row: Any) -> Point:
+    coin, resolution, ts, *numbers = row
+    price, market_cap, volume = (None if number in ("", None) else float(number) for number in numbers)
+    return coin, int(resolution), int(ts), price, market_cap, volume
+
+
+def write_environment(folder: Path, *, workers: int = 0, top: int = 20, **more: str) -> tuple[Environment, int]:
+    """The `.env` of a new stack, and the port of its market."""
+    sim = free_port()
+    path = folder / f".env.test-{uuid.uuid4().hex[:8]}"
+    env = Environment.write(path, sim=True, workers=workers, port=free_port())
+    changed = {
+        "STACK_SECRETS": str(folder / "secrets"),
+        "STACK_IMAGE": "coinmill-airflow:test",
+        "COMPOSE_FILE": "docker-compose.yml:tests/stack/market.yml",
+        "TEST_CLOCK": NEW_YEAR.isoformat(),
+        "TEST_SIM_PORT": str(sim),
+        "COINMILL_CLOCK": "sim",
+        "COINMILL_SCHEDULE": "0 0 1 1 *",
+        "COINMILL_TOP": str(top),
+        **more,
+    }
+    lines = [line for line in path.read_text().splitlines() if line.partition("=")[0] not in changed]
+    path.write_text("\n".join([*lines, *(f"{name}={value}" for name, value in changed.items())]) + "\n")
+    return Environment.open(env.path), sim
+
+
+@contextmanager
+def deployed(folder: Path, *, workers: int = 0, top: int = 20, **more: str) -> Iterator[Deployment]:
+    """A stack that is up, its first run green; all of it is gone afterwards."""
+    deployment = Deployment(*write_environment(folder, workers=workers, top=top, **more))
+    try:
+        deployment.up()
+        yield deployment
+    finally:
+        if "COINMILL_TEST_KEEP" not in os.environ:
+            deployment.purge()
+
+
+@contextmanager
+def undisturbed(folder: Path, top: int = 20) -> Iterator[Undisturbed]:
+    with coinmill.Sim(clock=NEW_YEAR, frozen=True) as sim:
+        yield Undisturbed(sim, folder, top)
+
+
+def healed(deployment: Deployment, run: str, seconds: float = 120) -> float:
+    """Waits until a run has ended well, and tells how many seconds that took."""
+    began = datetime.now(timezone.utc)
+
+    def ended() -> bool:
+        try:
+            state = deployment.airflow.run(run)["state"]
+        except OSError:  # whatever the fault has taken away comes back
+            return False
+        assert state != "failed", f"{run} failed"
+        return bool(state == "success")
+
+    wait_for(f"the end of {run}", ended, seconds)
+    return (datetime.now(timezone.utc) - began).total_seconds()
