@@ -3,9 +3,9 @@
     python tests/stack/images.py [--rust]      makes those that are missing and cannot be pulled
     python tests/stack/images.py --remove      removes them again
 
-An image that can be pulled is. The stand-ins are Debian 13 out of the machine's own apt source, and behave as the official images as far as the stack uses
-them: see `standins`. An image without the stand-ins' label is the official one, and stays. A stand-in whose recipe has
-changed is made anew.
+The stand-ins are Debian 13 out of the machine's own apt source, and behave as the official images as far as the stack
+uses them: see `standins`. An image without the stand-ins' label is the official one, and stays. A stand-in whose recipe
+has changed is made anew.
 
 It sees to the engine first, and prints what `engine.py` prints.
 """
