@@ -81,11 +81,16 @@ class Airflow:
             raise Refused(f"{error['filename']} cannot be read: {said}")
 
     def tell(self, run: str, told: dict[str, str], say: Callable[[str], None]) -> None:
-        for task in self.call(f"{DAG}/{quote(run)}/taskInstances")["task_instances"]:
-            name, state = task["task_id"], task["state"]
-            if state in {"running", "success", "failed", "up_for_retry"} and told.get(name) != state:
-                told[name] = state
-                say(f"{name}: {state.replace('_', ' ')}")
+        for task in self.tasks(run):
+            name, state, tried = task["task_id"], task["state"], f"{task['state']} {task['try_number']}"
+            if state in {"running", "success", "failed", "up_for_retry"} and told.get(name) != tried:
+                told[name] = tried
+                why = f": {self.error_of(run, task)}" if state in {"failed", "up_for_retry"} else ""
+                say(f"{name}: {state.replace('_', ' ')}{why}")
+
+    def tasks(self, run: str) -> list[dict[str, Any]]:
+        tasks: list[dict[str, Any]] = self.call(f"{DAG}/{quote(run)}/taskInstances")["task_instances"]
+        return tasks
 
     def told(self, run: str) -> str:
         """What both tasks of a run returned, as a line each."""
@@ -100,12 +105,16 @@ class Airflow:
         return "\n".join(lines)
 
     def failure(self, run: str) -> str:
-        """The last error that the failed task of a run logged."""
-        for task in self.call(f"{DAG}/{quote(run)}/taskInstances")["task_instances"]:
+        """Which task of a run failed, and why."""
+        for task in self.tasks(run):
             if task["state"] == "failed":
-                path = f"{DAG}/{quote(run)}/taskInstances/{task['task_id']}/logs/{task['try_number']}?full_content=true"
-                errors = [line for line in self.call(path)["content"] if line.get("level") in {"error", "critical"}]
-                said = [cause["exc_value"] for line in errors for cause in line.get("error_detail") or []]
-                said += [line["event"] for line in errors]
-                return f"{task['task_id']} failed: {said[0] if said else 'its log says why'} ({self.url})"
+                return f"{task['task_id']} failed: {self.error_of(run, task)} ({self.url})"
         return f"the run failed: look at {self.url}/dags/crypto_market"
+
+    def error_of(self, run: str, task: dict[str, Any]) -> str:
+        """What the last try of a task logged as its error."""
+        log = f"{DAG}/{quote(run)}/taskInstances/{task['task_id']}/logs/{task['try_number']}?full_content=true"
+        errors = [line for line in self.call(log)["content"] if line.get("level") in {"error", "critical"}]
+        causes = [cause["exc_value"] for line in errors for cause in line.get("error_detail") or []]
+        said = [*causes, *(line["event"] for line in errors)]
+        return said[0] if said else "its log says why"

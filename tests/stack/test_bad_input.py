@@ -1,0 +1,177 @@
+"""What `make stack` says when something is not as it should be: one line, with the remedy, and nothing is lost."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from airflow_rest import wait_for
+from deployment import Deployment, write_environment
+from environment import ROOT, Environment
+
+Changes = dict[str, str]
+
+
+@pytest.fixture
+def env(tmp_path: Path) -> Environment:
+    return write_environment(tmp_path)[0]
+
+
+def refusal(path: Path, *arguments: str, **environ: str) -> str:
+    """The one line that `make stack` ends with, where it refuses before it starts anything."""
+    done = subprocess.run(
+        [sys.executable, "docker/stack", "up", "--env", str(path), *arguments],
+        cwd=ROOT,
+        env={**os.environ, **environ},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert re.fullmatch(r"stack: .+\n", done.stderr), done.stderr
+    return done.stderr
+
+
+def rewrite(env: Environment, name: str, line: str) -> None:
+    """Puts another line for a setting, or none."""
+    lines = [old for old in env.path.read_text().splitlines() if old.partition("=")[0] != name]
+    env.path.write_text("\n".join([*lines, line]) + "\n")
+
+
+def test_no_daemon(env: Environment, tmp_path: Path) -> None:
+    said = refusal(env.path, DOCKER_HOST=f"unix://{tmp_path / 'none.sock'}")
+    assert "no Docker daemon answers: start it (sudo systemctl start docker" in said
+
+
+def test_no_docker(env: Environment, tmp_path: Path) -> None:
+    assert "Docker is not installed: on Debian or Ubuntu, apt install" in refusal(env.path, PATH=str(tmp_path))
+
+
+def test_no_buildkit(env: Environment, tmp_path: Path) -> None:
+    plugins = tmp_path / "cli-plugins"
+    plugins.mkdir()
+    compose = Path(os.environ.get("DOCKER_CONFIG", Path.home() / ".docker"), "cli-plugins", "docker-compose")
+    if not compose.exists() or not newer_than_22():
+        pytest.skip("this machine's docker builds with BuildKit without the plugin, or has its plugins elsewhere")
+    (plugins / "docker-compose").symlink_to(compose)
+    said = refusal(env.path, DOCKER_CONFIG=str(tmp_path))
+    assert "BuildKit is missing" in said
+    assert "install the package docker-buildx" in said
+
+
+def newer_than_22() -> bool:
+    command = ["docker", "version", "-f", "{{.Client.Version}}"]
+    version = subprocess.run(command, capture_output=True, text=True).stdout
+    return int(version.split(".")[0]) >= 23
+
+
+def test_a_port_that_another_program_has(env: Environment) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", env.port))
+        other.listen()
+        assert f"port {env.port} is taken by another program: choose a free one as STACK_PORT in" in refusal(env.path)
+
+
+@pytest.mark.parametrize(
+    ("name", "line", "remedy"),
+    [
+        ("COINMILL_WRITER_PASSWORD", "", "lacks COINMILL_WRITER_PASSWORD: restore it from your copy, or add new ones"),
+        ("AIRFLOW_FERNET_KEY", "AIRFLOW_FERNET_KEY=", "openssl rand -base64 32"),
+        ("POSTGRES_PASSWORD", "POSTGRES_PASSWORD=p@ss word", "may have letters, digits, - and _ only"),
+        ("STACK_PORT", "STACK_PORT=http", "STACK_PORT=http is no number"),
+        ("STACK_PORT", "STACK_PORT 8080", "write NAME=VALUE"),
+    ],
+)
+def test_an_environment_that_is_not_whole(env: Environment, name: str, line: str, remedy: str) -> None:
+    rewrite(env, name, line)
+    said = refusal(env.path)
+    assert remedy in said
+    assert "p@ss" not in said
+
+
+def test_an_environment_that_others_may_read(env: Environment) -> None:
+    env.path.chmod(0o644)
+    assert f"others may read it: chmod 600 {env.path}" in refusal(env.path)
+
+
+def test_an_environment_where_nothing_can_be_written(tmp_path: Path) -> None:
+    path = tmp_path / "none" / ".env"
+    assert "cannot be written (No such file or directory)" in refusal(path)
+
+
+def test_an_environment_of_another_sort_of_stack(tmp_path: Path) -> None:
+    real = Environment.write(tmp_path / ".env", sim=False, workers=0, port=None)
+    assert "no place for a simulated market's numbers" in refusal(real.path, "--sim")
+    assert "says STACK_PORT=8080: change it there" in refusal(real.path, "--port", "8081")
+    assert "says STACK_WORKERS=0: change it" in refusal(real.path, "--workers", "3")
+
+
+def test_new_environments_hold_other_passwords_and_are_closed(tmp_path: Path) -> None:
+    one, other = (
+        Environment.write(tmp_path / name, sim=False, workers=0, port=None) for name in (".env", ".env.other")
+    )
+    assert one.path.stat().st_mode & 0o777 == 0o600
+    assert one["COINMILL_WRITER_PASSWORD"] != other["COINMILL_WRITER_PASSWORD"]
+    assert (one.project, other.project) == ("coinmill", "coinmill-other")
+
+
+def test_a_purge_that_is_not_confirmed_deletes_nothing(env: Environment) -> None:
+    done = Deployment(env, 0).make("purge", answer="yes\n")
+    assert (done.returncode, done.stderr) == (1, "stack: nothing was deleted\n")
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """A stack whose landing lies on a disk that is full at once; not started."""
+    files = "docker-compose.yml:tests/stack/market.yml:tests/stack/full_disk.yml"
+    deployment = Deployment(*write_environment(tmp_path_factory.mktemp("bad"), COMPOSE_FILE=files))
+    yield deployment
+    deployment.purge()
+
+
+def test_a_full_disk_is_said_and_the_run_goes_on_when_there_is_space(stack: Deployment) -> None:
+    command = [sys.executable, "docker/stack", "up", "--env", str(stack.env.path)]
+    environ = {**os.environ, "WHEEL": "prebuilt"}
+    with subprocess.Popen(command, cwd=ROOT, env=environ, stdout=subprocess.PIPE, text=True) as up:
+        assert up.stdout
+        said = next(line for line in up.stdout if "up for retry" in line)
+        assert "run_market_timeseries: up for retry: " in said
+        assert "free some space" in said
+        volume = ["docker", "volume", "inspect", "-f", "{{.Mountpoint}}", f"{stack.env.project}_landing"]
+        place = subprocess.run(volume, check=True, capture_output=True, text=True).stdout.strip()
+        subprocess.run(["mount", "-o", "remount,size=64m", place], check=True)
+        rest = up.stdout.read()
+    assert up.returncode == 0, rest
+    assert "run_market_timeseries: complete" in rest
+
+
+def test_a_database_that_is_newer_than_the_program(stack: Deployment) -> None:
+    migrations = "snapshot._sqlx_migrations"
+    later = f"insert into {migrations} select 9999, 'later', now(), true, checksum, 0 from {migrations}"
+    stack.psql("airflow_snapshot", later)
+    done = stack.make("up")
+    stack.psql("airflow_snapshot", f"delete from {migrations} where version = 9999")
+    assert done.returncode == 1
+    assert re.search(
+        r"stack: coinmill-init failed: .* is version 9999, and this coinmill knows 1: upgrade coinmill\n$", done.stderr
+    )
+
+
+def test_a_volume_that_was_made_with_another_password(stack: Deployment) -> None:
+    other = stack.env["POSTGRES_PASSWORD"]
+    rewrite(stack.env, "POSTGRES_PASSWORD", "POSTGRES_PASSWORD=another")
+    done = stack.make("up")
+    rewrite(stack.env, "POSTGRES_PASSWORD", f"POSTGRES_PASSWORD={other}")
+    assert done.returncode == 1
+    assert re.search(
+        r"stack: db-init failed: PostgreSQL's volume was made with another POSTGRES_PASSWORD .*\n$", done.stderr
+    )
+    # and with the right one it goes on, with all it had
+    stack.up()
+    wait_for("the run that was there", lambda: stack.airflow.runs()[0]["state"] == "success")
+    assert stack.psql("airflow_snapshot", "select count(*) from snapshot.quote") == "20"
