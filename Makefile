@@ -9,7 +9,7 @@ CARGO_TEST := $(if $(NEXTEST),cargo nextest run --features failpoints --no-fail-
 FUZZ := cargo +nightly fuzz
 FUZZ_SECONDS ?= 900
 
-.PHONY: all setup demo lint test fuzz audit bench chaos stack stack-down stack-purge stack-test stack-chaos clean
+.PHONY: all setup demo lint test fuzz audit bench chaos stack stack-down stack-purge wheel stack-test clean
 all: lint test
 
 setup: $(BIN)/coinmill  ## the environment, and the package in it
@@ -89,13 +89,13 @@ stack-down:  ## stops it and keeps its data
 stack-purge:  ## stops it and deletes its data, once you confirm
 	@$(STACK) purge --env $(ENV)
 
-# what CI has built already, as a wheel: `make setup` shares its compiled crates
-dist/test.stamp: FORCE
-	@rm -rf dist
+wheel: setup  ## as built for development, into dist/, for WHEEL=prebuilt
+	@rm -f dist/*.whl
 	@$(BIN)/maturin build --quiet --strip --out dist
 
-stack-test: setup dist/test.stamp  ## the stack from nothing, harmed and mended; installs Docker where there is none
-	@$(BIN)/python tests/stack/images.py >target/stack/env
+stack-test: wheel  ## the stack from nothing, harmed and mended; installs Docker on a Debian that has none
+	@mkdir -p target/stack
+	$(BIN)/python tests/stack/images.py >target/stack/env
 	env $$(cat target/stack/env) COINMILL_TEST_STACK=1 $(BIN)/python -m pytest tests/stack
 
 clean:

@@ -119,8 +119,11 @@ fn remedy(status: u16, code: Option<i64>, said: &str) -> Option<&'static str> {
         (_, 300..=399) => {
             "it redirects, which is not followed since the key would go with it: correct COINMILL_API_URL"
         }
-        (_, 404) if said.contains("coin") => {
+        (_, 404) if said.contains("coin not found") => {
             "check the coin's id against /coins/list: ids are not symbols"
+        }
+        (_, 404) => {
+            "correct COINMILL_API_URL: it is the API's base, such as https://api.coingecko.com/api/v3"
         }
         (_, 414) => "the list of coins is too long for one request",
         _ => return None,
@@ -220,6 +223,14 @@ mod tests {
         let body = r#"{"error_code":10011,"status":{"error_message":"If you are using Demo API key, please change your root URL"}}"#;
         let error = refused(400, body).unwrap().error.to_string();
         assert!(error.contains("COINMILL_PLAN=demo"), "{error}");
+    }
+
+    #[test]
+    fn a_wrong_path_is_no_wrong_coin() {
+        let said = |body| refused(404, body).unwrap().error.to_string();
+        let path = r#"{"error":"Incorrect path. Please check https://www.coingecko.com/api/"}"#;
+        assert!(said(path).contains("correct COINMILL_API_URL"));
+        assert!(said(r#"{"error":"coin not found"}"#).contains("ids are not symbols"));
     }
 
     #[test]
