@@ -44,7 +44,7 @@ pub fn derive(quote: &Quote, total_cap: f64) -> Derived {
         range_volatility_24h_pct: high_low.and_then(|(high, low)| range_volatility(high, low)),
         liquidity_category: turnover.map(liquidity_category),
         trend_category: quote
-            .measure(Measure::PriceChangePercentage24h)
+            .measure(Measure::PriceChangePct24h)
             .map(trend_category),
     }
 }

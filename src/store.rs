@@ -30,7 +30,7 @@ pub use points::{AnsweredChart, SeriesCommit, Stored};
 pub use quarantine::{Outcome, Refused, Requeued};
 pub use quotes::{Holdings, Named, SlotState};
 pub use snapshots::SnapshotStore;
-pub use table::{Kind, Table};
+pub use table::Table;
 pub use timeseries::{PricesQuery, SeriesHoldings, TimeseriesStore};
 pub use trace::Committed;
 pub use value::Value;

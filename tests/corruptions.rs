@@ -205,7 +205,7 @@ async fn serve(kind: Kind, page: &[(Row, Option<Corruption>)]) {
         );
     }
 
-    let columns = MEASURES.join(", ");
+    let columns = MEASURES.join(", ").replace("percentage", "pct");
     let sql = format!(
         "select c.id, market_cap_rank, {columns} from quote q join coin c on c.key = q.coin"
     );

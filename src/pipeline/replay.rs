@@ -247,7 +247,7 @@ fn quote_differences(stored: &Table, rebuilt: &Table) -> Vec<Difference> {
         });
         keyed.collect()
     };
-    let names: Vec<&'static str> = stored.columns.iter().map(|(name, _)| *name).collect();
+    let names: Vec<&'static str> = stored.columns.iter().map(|column| column.name).collect();
     compare(&names, &by_coin(stored), &by_coin(rebuilt))
 }
 

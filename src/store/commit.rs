@@ -11,14 +11,14 @@ use super::connection::{Connection, Sql};
 use super::desk::Desk;
 use super::ledger::{self, RunEnd, needed};
 use super::quarantine::{self, Requeued};
-use super::quotes::{self, SlotState};
+use super::quotes::{self, SlotState, stored_values};
 use super::value::Value;
 use crate::content::snapshot_hash;
 use crate::derive::Derived;
 use crate::error::Result;
 use crate::failpoint;
 use crate::landing::Landed;
-use crate::market::{CoinId, Measure, Quote, Slot};
+use crate::market::{CoinId, Quote, Slot, stored_columns};
 
 /// A quote to store.
 #[derive(Debug, Clone)]
@@ -235,23 +235,9 @@ async fn insert_quotes(
     keys: &HashMap<CoinId, i64>,
     landings: &[i64],
 ) -> Result<()> {
-    let mut columns = vec!["slot", "coin", "market_cap_rank"];
-    columns.extend(Measure::ALL.iter().map(|measure| measure.name()));
-    columns.extend([
-        "ath_date",
-        "atl_date",
-        "roi_currency",
-        "observed_at",
-        "market_cap_category",
-        "dominance_pct",
-    ]);
-    columns.extend([
-        "volume_to_cap",
-        "ath_distance_pct",
-        "range_volatility_24h_pct",
-        "liquidity_category",
-    ]);
-    columns.extend(["trend_category", "warnings", "landing"]);
+    let mut columns = vec!["snapshot_time", "coin"];
+    columns.extend(stored_columns().map(|column| column.name));
+    columns.push("landing");
     let mut rows = Vec::with_capacity(commit.quotes.len());
     for QuoteRow {
         quote,
@@ -262,29 +248,9 @@ async fn insert_quotes(
     {
         let coin = needed(keys.get(&quote.id).copied(), "coin.key")?;
         let landing = needed(landings.get(*body).copied(), "landing.id")?;
-        let mut row: Vec<Value> = vec![
-            commit.slot.start().into(),
-            coin.into(),
-            quote.market_cap_rank.into(),
-        ];
-        row.extend(quote.measures.map(Value::from));
-        row.extend([
-            quote.ath_date.into(),
-            quote.atl_date.into(),
-            quote.roi_currency.clone().into(),
-            quote.observed_at.into(),
-            derived.market_cap_category.into(),
-            derived.dominance_pct.into(),
-            derived.volume_to_cap.into(),
-            derived.ath_distance_pct.into(),
-            derived.range_volatility_24h_pct.into(),
-            derived.liquidity_category.into(),
-            derived.trend_category.into(),
-            Some(warnings.join(","))
-                .filter(|names| !names.is_empty())
-                .into(),
-            landing.into(),
-        ]);
+        let mut row: Vec<Value> = vec![commit.slot.start().into(), coin.into()];
+        row.extend(stored_values(quote, derived, warnings));
+        row.push(landing.into());
         rows.push(row);
     }
     connection.insert("quote", &columns, &rows).await
@@ -326,9 +292,9 @@ async fn upsert_slot(
     commit: &SnapshotCommit,
     hash: &str,
 ) -> Result<()> {
-    let sql = "insert into snapshot (slot, top, expected, received, state, content_hash, \
+    let sql = "insert into snapshot (snapshot_time, top, expected, received, state, content_hash, \
                named, missing, unknown, refused, asked_again) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) \
-               on conflict (slot) do update set top = excluded.top, expected = excluded.expected, \
+               on conflict (snapshot_time) do update set top = excluded.top, expected = excluded.expected, \
                received = excluded.received, state = excluded.state, content_hash = excluded.content_hash, \
                named = excluded.named, missing = excluded.missing, unknown = excluded.unknown, \
                refused = excluded.refused, asked_again = excluded.asked_again";

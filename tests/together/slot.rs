@@ -54,7 +54,7 @@ async fn two_that_begin_at_once_store_a_slot_once(kind: Kind) {
     let by_sql = views.iter().map(|view| {
         let sizes = &sizes;
         async move || {
-            let sql = "select count(*) from quote group by slot";
+            let sql = "select count(*) from quote group by snapshot_time";
             let rows = view.database().rows(sql).await;
             sizes
                 .lock()

@@ -28,8 +28,9 @@ fn places() -> impl Iterator<Item = usize> {
 async fn off(bench: &Bench, expected: &[String]) -> (u64, u64) {
     let slot = coinmill::market::Slot::containing(bench.sim.now());
     let slot = bench.database.instant(slot.start());
-    let sql =
-        format!("select c.id from quote q join coin c on c.key = q.coin where q.slot = {slot}");
+    let sql = format!(
+        "select c.id from quote q join coin c on c.key = q.coin where q.snapshot_time = {slot}"
+    );
     let stored = bench.database.texts(&sql).await;
     let lost = expected.iter().filter(|coin| !stored.contains(coin));
     let doubled = stored.iter().filter(|coin| !expected.contains(coin));

@@ -66,7 +66,7 @@ create table coin_name (
 
 -- A slot's own account. The only table here that changes: a partial slot becomes complete.
 create table snapshot (
-  slot timestamptz not null constraint snapshot_key primary key,
+  snapshot_time timestamptz not null constraint snapshot_key primary key,
   -- how many coins by market cap were asked for; expected is less where the source has fewer
   top bigint not null,
   expected bigint not null,
@@ -84,7 +84,7 @@ create table snapshot (
 
 -- One coin in one slot: the source's numbers as they came, then what is derived from them.
 create table quote (
-  slot timestamptz not null,
+  snapshot_time timestamptz not null,
   coin bigint not null constraint quote_coin references coin (key),
   market_cap_rank bigint,
   current_price double precision,
@@ -94,22 +94,28 @@ create table quote (
   high_24h double precision,
   low_24h double precision,
   price_change_24h double precision,
-  price_change_percentage_24h double precision,
+  price_change_pct_1h double precision,
+  price_change_pct_24h double precision,
+  price_change_pct_7d double precision,
+  price_change_pct_14d double precision,
+  price_change_pct_30d double precision,
+  price_change_pct_200d double precision,
+  price_change_pct_1y double precision,
   market_cap_change_24h double precision,
-  market_cap_change_percentage_24h double precision,
+  market_cap_change_pct_24h double precision,
   circulating_supply double precision,
   total_supply double precision,
   max_supply double precision,
   ath double precision,
-  ath_change_percentage double precision,
+  ath_change_pct double precision,
   atl double precision,
-  atl_change_percentage double precision,
+  atl_change_pct double precision,
   roi_times double precision,
-  roi_percentage double precision,
+  roi_pct double precision,
+  roi_currency text,
   ath_date timestamptz,
   atl_date timestamptz,
-  roi_currency text,
-  observed_at timestamptz,
+  last_updated timestamptz,
   market_cap_category text,
   dominance_pct double precision,
   volume_to_cap double precision,
@@ -119,14 +125,14 @@ create table quote (
   trend_category text,
   warnings text,
   landing bigint not null constraint quote_landing references landing (id),
-  constraint quote_key primary key (slot, coin),
+  constraint quote_key primary key (snapshot_time, coin),
   -- what can never be true of a real row
   constraint quote_price check (current_price >= 0),
   constraint quote_market_cap check (market_cap >= 0),
   constraint quote_volume check (total_volume >= 0)
 );
 -- a coin's history, the other way through the key
-create index quote_coin_slot on quote (coin, slot);
+create index quote_coin_slot on quote (coin, snapshot_time);
 
 -- Records that were refused, each with its rule, its reason and its own bytes. The body and the place in it are the key:
 -- reading the same bytes again refuses nothing twice.
@@ -172,20 +178,40 @@ create table budget (
 -- Every stored quote, with the coin's symbol and name as they were then.
 create view v_price_history as
 select
+  q.snapshot_time,
   c.id as coin_id,
   (select n.symbol from coin_name n where n.coin = q.coin and n.landing <= q.landing order by n.landing desc limit 1) as symbol,
   (select n.name from coin_name n where n.coin = q.coin and n.landing <= q.landing order by n.landing desc limit 1) as name,
-  q.slot as snapshot_time,
   q.market_cap_rank,
   q.current_price,
   q.market_cap,
+  q.fully_diluted_valuation,
   q.total_volume,
   q.high_24h,
   q.low_24h,
   q.price_change_24h,
-  q.price_change_percentage_24h as price_change_pct_24h,
+  q.price_change_pct_1h,
+  q.price_change_pct_24h,
+  q.price_change_pct_7d,
+  q.price_change_pct_14d,
+  q.price_change_pct_30d,
+  q.price_change_pct_200d,
+  q.price_change_pct_1y,
+  q.market_cap_change_24h,
+  q.market_cap_change_pct_24h,
   q.circulating_supply,
+  q.total_supply,
+  q.max_supply,
   q.ath,
+  q.ath_change_pct,
+  q.atl,
+  q.atl_change_pct,
+  q.roi_times,
+  q.roi_pct,
+  q.roi_currency,
+  q.ath_date,
+  q.atl_date,
+  q.last_updated,
   q.market_cap_category,
   q.dominance_pct,
   q.volume_to_cap,
@@ -194,27 +220,47 @@ select
   q.liquidity_category,
   q.trend_category,
   q.warnings,
-  q.observed_at as last_updated
+  (extract(epoch from q.snapshot_time) * 1000)::bigint as snapshot_ms
 from quote q
 join coin c on c.key = q.coin;
 
--- The newest quote of each coin, which may be older than the newest snapshot: `snapshot_time` says.
-create view v_latest_prices as
+-- The newest snapshot, the largest coin first.
+create view v_current_snapshot as
 select
+  q.snapshot_time,
   c.id as coin_id,
   (select n.symbol from coin_name n where n.coin = q.coin and n.landing <= q.landing order by n.landing desc limit 1) as symbol,
   (select n.name from coin_name n where n.coin = q.coin and n.landing <= q.landing order by n.landing desc limit 1) as name,
-  q.slot as snapshot_time,
   q.market_cap_rank,
   q.current_price,
   q.market_cap,
+  q.fully_diluted_valuation,
   q.total_volume,
   q.high_24h,
   q.low_24h,
   q.price_change_24h,
-  q.price_change_percentage_24h as price_change_pct_24h,
+  q.price_change_pct_1h,
+  q.price_change_pct_24h,
+  q.price_change_pct_7d,
+  q.price_change_pct_14d,
+  q.price_change_pct_30d,
+  q.price_change_pct_200d,
+  q.price_change_pct_1y,
+  q.market_cap_change_24h,
+  q.market_cap_change_pct_24h,
   q.circulating_supply,
+  q.total_supply,
+  q.max_supply,
   q.ath,
+  q.ath_change_pct,
+  q.atl,
+  q.atl_change_pct,
+  q.roi_times,
+  q.roi_pct,
+  q.roi_currency,
+  q.ath_date,
+  q.atl_date,
+  q.last_updated,
   q.market_cap_category,
   q.dominance_pct,
   q.volume_to_cap,
@@ -223,6 +269,57 @@ select
   q.liquidity_category,
   q.trend_category,
   q.warnings,
-  q.observed_at as last_updated
+  (extract(epoch from q.snapshot_time) * 1000)::bigint as snapshot_ms
+from quote q
+join coin c on c.key = q.coin
+where q.snapshot_time = (select max(l.snapshot_time) from snapshot l)
+order by q.market_cap desc nulls last, c.id;
+
+-- The newest quote of each coin, which may be years older than the newest snapshot: `snapshot_time` says.
+create view v_latest_prices as
+select
+  q.snapshot_time,
+  c.id as coin_id,
+  (select n.symbol from coin_name n where n.coin = q.coin and n.landing <= q.landing order by n.landing desc limit 1) as symbol,
+  (select n.name from coin_name n where n.coin = q.coin and n.landing <= q.landing order by n.landing desc limit 1) as name,
+  q.market_cap_rank,
+  q.current_price,
+  q.market_cap,
+  q.fully_diluted_valuation,
+  q.total_volume,
+  q.high_24h,
+  q.low_24h,
+  q.price_change_24h,
+  q.price_change_pct_1h,
+  q.price_change_pct_24h,
+  q.price_change_pct_7d,
+  q.price_change_pct_14d,
+  q.price_change_pct_30d,
+  q.price_change_pct_200d,
+  q.price_change_pct_1y,
+  q.market_cap_change_24h,
+  q.market_cap_change_pct_24h,
+  q.circulating_supply,
+  q.total_supply,
+  q.max_supply,
+  q.ath,
+  q.ath_change_pct,
+  q.atl,
+  q.atl_change_pct,
+  q.roi_times,
+  q.roi_pct,
+  q.roi_currency,
+  q.ath_date,
+  q.atl_date,
+  q.last_updated,
+  q.market_cap_category,
+  q.dominance_pct,
+  q.volume_to_cap,
+  q.ath_distance_pct,
+  q.range_volatility_24h_pct,
+  q.liquidity_category,
+  q.trend_category,
+  q.warnings,
+  (extract(epoch from q.snapshot_time) * 1000)::bigint as snapshot_ms
 from coin c
-join quote q on q.coin = c.key and q.slot = (select max(l.slot) from quote l where l.coin = c.key);
+join quote q on q.coin = c.key and q.snapshot_time = (select max(l.snapshot_time) from quote l where l.coin = c.key);

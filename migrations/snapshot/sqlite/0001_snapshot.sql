@@ -67,7 +67,7 @@ create table coin_name (
 
 -- A slot's own account. The only table here that changes: a partial slot becomes complete.
 create table snapshot (
-  slot integer not null constraint snapshot_key primary key,
+  snapshot_time integer not null constraint snapshot_key primary key,
   -- how many coins by market cap were asked for; expected is less where the source has fewer
   top integer not null,
   expected integer not null,
@@ -85,7 +85,7 @@ create table snapshot (
 
 -- One coin in one slot: the source's numbers as they came, then what is derived from them.
 create table quote (
-  slot integer not null,
+  snapshot_time integer not null,
   coin integer not null constraint quote_coin references coin (key),
   market_cap_rank integer,
   current_price real,
@@ -95,22 +95,28 @@ create table quote (
   high_24h real,
   low_24h real,
   price_change_24h real,
-  price_change_percentage_24h real,
+  price_change_pct_1h real,
+  price_change_pct_24h real,
+  price_change_pct_7d real,
+  price_change_pct_14d real,
+  price_change_pct_30d real,
+  price_change_pct_200d real,
+  price_change_pct_1y real,
   market_cap_change_24h real,
-  market_cap_change_percentage_24h real,
+  market_cap_change_pct_24h real,
   circulating_supply real,
   total_supply real,
   max_supply real,
   ath real,
-  ath_change_percentage real,
+  ath_change_pct real,
   atl real,
-  atl_change_percentage real,
+  atl_change_pct real,
   roi_times real,
-  roi_percentage real,
+  roi_pct real,
+  roi_currency text,
   ath_date integer,
   atl_date integer,
-  roi_currency text,
-  observed_at integer,
+  last_updated integer,
   market_cap_category text,
   dominance_pct real,
   volume_to_cap real,
@@ -120,14 +126,14 @@ create table quote (
   trend_category text,
   warnings text,
   landing integer not null constraint quote_landing references landing (id),
-  constraint quote_key primary key (slot, coin),
+  constraint quote_key primary key (snapshot_time, coin),
   -- what can never be true of a real row
   constraint quote_price check (current_price >= 0),
   constraint quote_market_cap check (market_cap >= 0),
   constraint quote_volume check (total_volume >= 0)
 ) strict;
 -- a coin's history, the other way through the key
-create index quote_coin_slot on quote (coin, slot);
+create index quote_coin_slot on quote (coin, snapshot_time);
 
 -- Records that were refused, each with its rule, its reason and its own bytes. The body and the place in it are the key:
 -- reading the same bytes again refuses nothing twice.
@@ -170,23 +176,44 @@ create table budget (
   credits integer not null
 ) strict;
 
--- Every stored quote, with the coin's symbol and name as they were then.
+-- Every stored quote, with the coin's symbol and name as they were then. SQLite's
+-- instants are texts there, as people read them; filter by `snapshot_ms`, which uses the key.
 create view v_price_history as
 select
+  strftime('%Y-%m-%dT%H:%M:%fZ', q.snapshot_time / 1000.0, 'unixepoch') as snapshot_time,
   c.id as coin_id,
   (select n.symbol from coin_name n where n.coin = q.coin and n.landing <= q.landing order by n.landing desc limit 1) as symbol,
   (select n.name from coin_name n where n.coin = q.coin and n.landing <= q.landing order by n.landing desc limit 1) as name,
-  strftime('%Y-%m-%dT%H:%M:%fZ', q.slot / 1000.0, 'unixepoch') as snapshot_time,
   q.market_cap_rank,
   q.current_price,
   q.market_cap,
+  q.fully_diluted_valuation,
   q.total_volume,
   q.high_24h,
   q.low_24h,
   q.price_change_24h,
-  q.price_change_percentage_24h as price_change_pct_24h,
+  q.price_change_pct_1h,
+  q.price_change_pct_24h,
+  q.price_change_pct_7d,
+  q.price_change_pct_14d,
+  q.price_change_pct_30d,
+  q.price_change_pct_200d,
+  q.price_change_pct_1y,
+  q.market_cap_change_24h,
+  q.market_cap_change_pct_24h,
   q.circulating_supply,
+  q.total_supply,
+  q.max_supply,
   q.ath,
+  q.ath_change_pct,
+  q.atl,
+  q.atl_change_pct,
+  q.roi_times,
+  q.roi_pct,
+  q.roi_currency,
+  strftime('%Y-%m-%dT%H:%M:%fZ', q.ath_date / 1000.0, 'unixepoch') as ath_date,
+  strftime('%Y-%m-%dT%H:%M:%fZ', q.atl_date / 1000.0, 'unixepoch') as atl_date,
+  strftime('%Y-%m-%dT%H:%M:%fZ', q.last_updated / 1000.0, 'unixepoch') as last_updated,
   q.market_cap_category,
   q.dominance_pct,
   q.volume_to_cap,
@@ -195,27 +222,47 @@ select
   q.liquidity_category,
   q.trend_category,
   q.warnings,
-  strftime('%Y-%m-%dT%H:%M:%fZ', q.observed_at / 1000.0, 'unixepoch') as last_updated
+  q.snapshot_time as snapshot_ms
 from quote q
 join coin c on c.key = q.coin;
 
--- The newest quote of each coin, which may be older than the newest snapshot: `snapshot_time` says.
-create view v_latest_prices as
+-- The newest snapshot, the largest coin first.
+create view v_current_snapshot as
 select
+  strftime('%Y-%m-%dT%H:%M:%fZ', q.snapshot_time / 1000.0, 'unixepoch') as snapshot_time,
   c.id as coin_id,
   (select n.symbol from coin_name n where n.coin = q.coin and n.landing <= q.landing order by n.landing desc limit 1) as symbol,
   (select n.name from coin_name n where n.coin = q.coin and n.landing <= q.landing order by n.landing desc limit 1) as name,
-  strftime('%Y-%m-%dT%H:%M:%fZ', q.slot / 1000.0, 'unixepoch') as snapshot_time,
   q.market_cap_rank,
   q.current_price,
   q.market_cap,
+  q.fully_diluted_valuation,
   q.total_volume,
   q.high_24h,
   q.low_24h,
   q.price_change_24h,
-  q.price_change_percentage_24h as price_change_pct_24h,
+  q.price_change_pct_1h,
+  q.price_change_pct_24h,
+  q.price_change_pct_7d,
+  q.price_change_pct_14d,
+  q.price_change_pct_30d,
+  q.price_change_pct_200d,
+  q.price_change_pct_1y,
+  q.market_cap_change_24h,
+  q.market_cap_change_pct_24h,
   q.circulating_supply,
+  q.total_supply,
+  q.max_supply,
   q.ath,
+  q.ath_change_pct,
+  q.atl,
+  q.atl_change_pct,
+  q.roi_times,
+  q.roi_pct,
+  q.roi_currency,
+  strftime('%Y-%m-%dT%H:%M:%fZ', q.ath_date / 1000.0, 'unixepoch') as ath_date,
+  strftime('%Y-%m-%dT%H:%M:%fZ', q.atl_date / 1000.0, 'unixepoch') as atl_date,
+  strftime('%Y-%m-%dT%H:%M:%fZ', q.last_updated / 1000.0, 'unixepoch') as last_updated,
   q.market_cap_category,
   q.dominance_pct,
   q.volume_to_cap,
@@ -224,6 +271,57 @@ select
   q.liquidity_category,
   q.trend_category,
   q.warnings,
-  strftime('%Y-%m-%dT%H:%M:%fZ', q.observed_at / 1000.0, 'unixepoch') as last_updated
+  q.snapshot_time as snapshot_ms
+from quote q
+join coin c on c.key = q.coin
+where q.snapshot_time = (select max(l.snapshot_time) from snapshot l)
+order by q.market_cap desc nulls last, c.id;
+
+-- The newest quote of each coin, which may be years older than the newest snapshot: `snapshot_time` says.
+create view v_latest_prices as
+select
+  strftime('%Y-%m-%dT%H:%M:%fZ', q.snapshot_time / 1000.0, 'unixepoch') as snapshot_time,
+  c.id as coin_id,
+  (select n.symbol from coin_name n where n.coin = q.coin and n.landing <= q.landing order by n.landing desc limit 1) as symbol,
+  (select n.name from coin_name n where n.coin = q.coin and n.landing <= q.landing order by n.landing desc limit 1) as name,
+  q.market_cap_rank,
+  q.current_price,
+  q.market_cap,
+  q.fully_diluted_valuation,
+  q.total_volume,
+  q.high_24h,
+  q.low_24h,
+  q.price_change_24h,
+  q.price_change_pct_1h,
+  q.price_change_pct_24h,
+  q.price_change_pct_7d,
+  q.price_change_pct_14d,
+  q.price_change_pct_30d,
+  q.price_change_pct_200d,
+  q.price_change_pct_1y,
+  q.market_cap_change_24h,
+  q.market_cap_change_pct_24h,
+  q.circulating_supply,
+  q.total_supply,
+  q.max_supply,
+  q.ath,
+  q.ath_change_pct,
+  q.atl,
+  q.atl_change_pct,
+  q.roi_times,
+  q.roi_pct,
+  q.roi_currency,
+  strftime('%Y-%m-%dT%H:%M:%fZ', q.ath_date / 1000.0, 'unixepoch') as ath_date,
+  strftime('%Y-%m-%dT%H:%M:%fZ', q.atl_date / 1000.0, 'unixepoch') as atl_date,
+  strftime('%Y-%m-%dT%H:%M:%fZ', q.last_updated / 1000.0, 'unixepoch') as last_updated,
+  q.market_cap_category,
+  q.dominance_pct,
+  q.volume_to_cap,
+  q.ath_distance_pct,
+  q.range_volatility_24h_pct,
+  q.liquidity_category,
+  q.trend_category,
+  q.warnings,
+  q.snapshot_time as snapshot_ms
 from coin c
-join quote q on q.coin = c.key and q.slot = (select max(l.slot) from quote l where l.coin = c.key);
+join quote q on q.coin = c.key and q.snapshot_time = (select max(l.snapshot_time) from quote l where l.coin = c.key);
