@@ -52,6 +52,7 @@ pub struct Thresholds {
 }
 
 impl Default for Thresholds {
+    /// Those of prices in US dollars.
     fn default() -> Self {
         Self {
             min_price: 1e-6,
@@ -60,6 +61,22 @@ impl Default for Thresholds {
             min_volume: 1e5,
             max_change_24h: 50.0,
             stale_after: 3600.0,
+        }
+    }
+}
+
+impl Thresholds {
+    /// The defaults for a currency: in any but US dollars no amount is remarkable, since the bounds are dollars.
+    fn of_currency(vs_currency: &str) -> Self {
+        if vs_currency == "usd" {
+            return Self::default();
+        }
+        Self {
+            min_price: 0.0,
+            max_price: f64::MAX,
+            min_market_cap: 0.0,
+            min_volume: 0.0,
+            ..Self::default()
         }
     }
 }
@@ -175,7 +192,10 @@ impl Settings {
             .read("data_dir")?
             .unwrap_or_else(|| PathBuf::from("coinmill-data"));
         let database = |name: &str| layers.read_with(name, DatabaseUrl::parse);
-        let default = Thresholds::default();
+        let vs_currency = layers
+            .read_with("vs_currency", currency)?
+            .unwrap_or_else(|| "usd".to_owned());
+        let default = Thresholds::of_currency(&vs_currency);
         let number = |name: &str, default: f64| {
             layers
                 .read_in(name, 0.0..=f64::MAX)
@@ -197,9 +217,7 @@ impl Settings {
                 .unwrap_or_else(|| data_dir.join("landing")),
             top: layers.read_in("top", 0..=20_000)?.unwrap_or(250),
             coins: layers.read_with("coins", coin_list)?.unwrap_or_default(),
-            vs_currency: layers
-                .read_with("vs_currency", currency)?
-                .unwrap_or_else(|| "usd".to_owned()),
+            vs_currency,
             clock: layers
                 .read_with("clock", clock)?
                 .unwrap_or(ClockSetting::System),

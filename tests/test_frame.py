@@ -94,7 +94,7 @@ def test_quotes_can_be_read_as_of_a_slot(filled: coinmill.Mill, sim: coinmill.Si
     first = sim.now
     sim.advance(1800)
     filled.run_snapshot()
-    slots = {frame.to_arrow()["slot"][0].as_py() for frame in (filled.quotes(), filled.quotes(first))}
+    slots = {frame.to_arrow()["snapshot_time"][0].as_py() for frame in (filled.quotes(), filled.quotes(first))}
     assert max(slots) - min(slots) == timedelta(minutes=30)
     with pytest.raises(coinmill.DataError, match="no snapshot at or before"):
         filled.quotes(datetime(2020, 1, 1, tzinfo=timezone.utc))
@@ -102,7 +102,7 @@ def test_quotes_can_be_read_as_of_a_slot(filled: coinmill.Mill, sim: coinmill.Si
 
 def test_a_frame_shows_itself_and_escapes_what_comes_from_outside(filled: coinmill.Mill) -> None:
     frame = filled.quotes()
-    assert repr(frame).startswith("Frame(20 rows: slot, coin_id, symbol")
+    assert repr(frame).startswith("Frame(20 rows: snapshot_time, coin_id, symbol")
     html = frame._repr_html_()
     assert html.count("<tr>") == 11
     assert "<script" not in html

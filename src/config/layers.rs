@@ -105,13 +105,22 @@ pub const SETTINGS: &[Setting] = &[
         "max_wait",
         "the longest wait between two tries, in seconds [default: 130]",
     ),
-    setting("min_price", "warn below this price [default: 1e-6]"),
-    setting("max_price", "warn above this price [default: 1e6]"),
+    setting(
+        "min_price",
+        "warn below this price [default: 1e-6, of usd only]",
+    ),
+    setting(
+        "max_price",
+        "warn above this price [default: 1e6, of usd only]",
+    ),
     setting(
         "min_market_cap",
-        "warn below this market cap [default: 1e6]",
+        "warn below this market cap [default: 1e6, of usd only]",
     ),
-    setting("min_volume", "warn below this 24 h volume [default: 1e5]"),
+    setting(
+        "min_volume",
+        "warn below this 24 h volume [default: 1e5, of usd only]",
+    ),
     setting(
         "max_change_24h",
         "warn above this 24 h change, in percent either way [default: 50]",

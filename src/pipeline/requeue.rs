@@ -215,7 +215,7 @@ pub(super) async fn rejudged_quotes(
             bodies.push(landed);
         }
     }
-    let (quotes, _) = gathered.rows(total_cap(stored.iter()));
+    let (quotes, _) = gathered.rows(total_cap(stored.iter()), &settings.vs_currency);
     landing::sync_bodies(&settings.landing_dir, &bodies)?;
     let commit = SnapshotCommit {
         run: start.id.clone(),

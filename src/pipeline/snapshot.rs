@@ -323,7 +323,8 @@ impl Run<'_> {
                 RunState::Partial
             })
         };
-        let (quotes, refused) = gathered.rows(total_cap(stored.quotes.iter()));
+        let (quotes, refused) =
+            gathered.rows(total_cap(stored.quotes.iter()), &self.settings.vs_currency);
         let commit = SnapshotCommit {
             run: self.start.id.clone(),
             slot: self.slot,

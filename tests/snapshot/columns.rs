@@ -13,6 +13,7 @@ on_both_databases!(
     tables_views_and_frames_have_the_columns_of_the_list,
     further_price_changes_are_asked_for_and_need_not_be_there,
     the_current_snapshot_is_one_slot,
+    what_is_measured_in_dollars_is_null_or_off_in_another_currency,
     the_latest_prices_have_the_columns_that_people_look_for,
     the_latest_price_of_a_coin_that_left_the_top_says_how_old_it_is,
     derived_columns_are_stored_with_the_quote,
@@ -78,6 +79,20 @@ async fn further_price_changes_are_asked_for_and_need_not_be_there(kind: Kind) {
     let sql =
         "select q.price_change_pct_1y from quote q join coin c on c.key = q.coin where c.id = 'a'";
     assert_eq!(bench.database.row(sql).await, [Cell::Null]);
+}
+
+/// The classes of market caps and the bounds beyond which an amount is warned about are dollars.
+async fn what_is_measured_in_dollars_is_null_or_off_in_another_currency(kind: Kind) {
+    let bench = Bench::new(kind, 20).await;
+    bench.body(&body(&[Row::plain("a").with("total_volume", "1e-3")]));
+    let settings = bench.settings(&[("top", "1"), ("vs_currency", "btc")]);
+    pipeline::init(&settings).await.unwrap();
+    let report = pipeline::run_snapshot(&settings, None, &pipeline::Observer::none()).await;
+    assert_eq!(report.unwrap().stored, 1);
+    let sql = "select market_cap_category, volume_to_cap, warnings from quote";
+    let row = bench.database.row(sql).await;
+    assert_eq!((&row[0], &row[2]), (&Cell::Null, &Cell::Null));
+    assert!(row[1].float() > 0.0);
 }
 
 /// The newest snapshot alone, the largest coin first: a coin that has left it is not in it.
