@@ -119,8 +119,10 @@ pub struct Settings {
     pub landing_dir: PathBuf,
     /// How many coins a snapshot asks for, by market cap.
     pub top: u32,
-    /// Coins that a snapshot asks for by name as well.
+    /// Coins that are asked for by name: beside the largest, or alone.
     pub coins: Vec<CoinId>,
+    /// True where the coins by name are the only ones.
+    pub has_only_these: bool,
     /// The currency of prices, caps and volumes.
     pub vs_currency: String,
     /// How to know the present instant.
@@ -195,6 +197,17 @@ impl Settings {
         let vs_currency = layers
             .read_with("vs_currency", currency)?
             .unwrap_or_else(|| "usd".to_owned());
+        let top = layers.read_in("top", 0..=20_000)?.unwrap_or(250);
+        let mut coins = layers.read_with("coins", coin_list)?.unwrap_or_default();
+        let has_only_these = !coins.is_empty();
+        for coin in layers
+            .read_with("add_coins", coin_list)?
+            .unwrap_or_default()
+        {
+            if !coins.contains(&coin) {
+                coins.push(coin);
+            }
+        }
         let default = Thresholds::of_currency(&vs_currency);
         let number = |name: &str, default: f64| {
             layers
@@ -215,8 +228,9 @@ impl Settings {
             landing_dir: layers
                 .read("landing_dir")?
                 .unwrap_or_else(|| data_dir.join("landing")),
-            top: layers.read_in("top", 0..=20_000)?.unwrap_or(250),
-            coins: layers.read_with("coins", coin_list)?.unwrap_or_default(),
+            top: if has_only_these { 0 } else { top },
+            coins,
+            has_only_these,
             vs_currency,
             clock: layers
                 .read_with("clock", clock)?

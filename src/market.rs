@@ -255,7 +255,7 @@ impl fmt::Display for Slot {
 
 impl Serialize for Slot {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        crate::stamp::stamp(&self.0, serializer)
     }
 }
 

@@ -83,8 +83,10 @@ class Mill:
         ``COINMILL_API_KEY`` or in ``coinmill.toml`` than in code.
     snapshot_url, timeseries_url
         ``sqlite://PATH`` or ``postgresql://USER:PASSWORD@HOST:PORT/NAME``; by default SQLite files in `data_dir`.
-    top, coins
-        How many coins by market cap (250), and coins to ask for by id as well.
+    top, add_coins
+        How many coins by market cap (250), and coins by id that are asked for too.
+    coins
+        Only these coins, by id; `top` has no meaning beside it.
     vs_currency
         The currency of prices (``usd``); one pair of databases holds one.
     refuse
@@ -114,6 +116,7 @@ class Mill:
         landing_dir: str | PathLike[str] | None = None,
         top: int | None = None,
         coins: str | Sequence[str] | None = None,
+        add_coins: str | Sequence[str] | None = None,
         vs_currency: str | None = None,
         clock: str | None = None,
         completeness: float | None = None,

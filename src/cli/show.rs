@@ -352,7 +352,13 @@ pub(super) fn status(status: &Status) -> String {
         ("points", points),
         (
             "current",
-            format!("slot {}: {}", status.slot, status.slot_state),
+            match status.is_stale {
+                false => format!("slot {}: {}", status.slot, status.slot_state),
+                true => format!(
+                    "slot {}: {}; stale, for nothing has come for more than half an hour",
+                    status.slot, status.slot_state
+                ),
+            },
         ),
         ("plan", format!("{}: {credits}", status.plan)),
         ("landing", status.landing_dir.clone()),

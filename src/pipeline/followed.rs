@@ -14,7 +14,7 @@ pub(super) struct Followed {
 }
 
 impl Followed {
-    /// The coins of the newest snapshot, as many as that was asked for.
+    /// The coins of the newest snapshot, as many as that was asked for, and those by name; or those by name alone.
     ///
     /// # Errors
     /// [`Error::Config`] where there is no coin to follow.
@@ -23,7 +23,8 @@ impl Followed {
         let mut followed = Self::default();
         let mut unknown = Vec::new();
         if let Some(slot) = slot {
-            unknown = followed.add_slot(store, slot, None).await?;
+            let top = settings.has_only_these.then_some(0);
+            unknown = followed.add_slot(store, slot, top).await?;
         } else if settings.top > 0 {
             followed.missing.push(format!(
                 "the top {} coins (there is no snapshot yet: run `coinmill run snapshot`)",

@@ -60,8 +60,10 @@ pub struct RequeueReport {
     /// The content hash of what the slot now holds.
     pub content_hash: Option<String>,
     /// When it began.
+    #[serde(serialize_with = "crate::stamp::stamp")]
     pub started_at: DateTime<Utc>,
     /// When it ended.
+    #[serde(serialize_with = "crate::stamp::stamp")]
     pub finished_at: DateTime<Utc>,
 }
 

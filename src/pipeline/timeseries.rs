@@ -72,7 +72,11 @@ pub async fn backfill(
     let now = clock.now();
     let span = span(wanted, &settings.plan, now)?;
     let mut snapshot = SnapshotStore::open(&settings.snapshot_url, &settings.vs_currency).await?;
-    let Followed { coins, missing } = match wanted.coins.as_slice() {
+    let named = match wanted.coins.as_slice() {
+        [] if settings.has_only_these => &settings.coins,
+        named => named,
+    };
+    let Followed { coins, missing } = match named {
         [] => {
             if snapshot_holds(&mut snapshot, settings.top).await?.is_none() {
                 // which coins are the largest is a snapshot's to say

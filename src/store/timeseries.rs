@@ -44,8 +44,10 @@ pub struct SeriesHoldings {
     /// Points.
     pub points: u64,
     /// The first point.
+    #[serde(serialize_with = "crate::stamp::stamp")]
     pub first: Option<DateTime<Utc>>,
     /// The newest point.
+    #[serde(serialize_with = "crate::stamp::stamp")]
     pub newest: Option<DateTime<Utc>>,
 }
 

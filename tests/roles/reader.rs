@@ -98,7 +98,7 @@ async fn a_shell_with_the_reader_s_urls_alone_reads_everything_and_writes_nothin
     for arguments in [
         &["status", "--json"] as &[&str],
         &["runs"],
-        &["export", "--to", "parquet", "lake"],
+        &["export", "--to", "lake"],
         &["quarantine", "list"],
         &["quarantine", "show", "s1"],
         &["replay", &snapshot],

@@ -204,7 +204,7 @@ async fn a_coin_named_later_is_asked_for_alone(kind: Kind) {
     let outside = bench.ranking(120).await.pop().unwrap();
     bench.run(&[("top", "50")]).await.unwrap();
     let report = bench
-        .run(&[("top", "50"), ("coins", &outside)])
+        .run(&[("top", "50"), ("add_coins", &outside)])
         .await
         .unwrap();
     assert_eq!(

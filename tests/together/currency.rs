@@ -29,7 +29,7 @@ async fn a_run_that_stores_nothing_binds_no_currency() {
         // offline, then by the market's own word
         for with in [&offline[..], &offline[..1]] {
             let failed = run(&bench, &series, arguments, with).await;
-            assert_eq!(code(&failed), 1, "{}", text(&failed));
+            assert!([1, 2].contains(&code(&failed)), "{}", text(&failed));
         }
         let output = run(&bench, &series, arguments, &[]).await;
         assert_eq!(code(&output), 0, "{}", text(&output));
@@ -40,7 +40,7 @@ async fn a_run_that_stores_nothing_binds_no_currency() {
     let other = run(&bench, &series, &SNAPSHOT, &[EUROS]).await;
     let words = "prices in usd, not in eur";
     assert!(
-        code(&other) == 1 && text(&other).contains(words),
+        code(&other) == 2 && text(&other).contains(words),
         "{}",
         text(&other)
     );

@@ -28,7 +28,7 @@ async fn a_slot_that_is_being_worked_on_is_held(kind: Kind) {
     };
     let (first, second) = tokio::join!(first, second);
     assert_eq!(json(&first)["state"], "complete", "{}", text(&first));
-    assert_eq!(second.status.code(), Some(1), "{}", text(&second));
+    assert_eq!(second.status.code(), Some(4), "{}", text(&second));
     let held = "another run is at work on slot 2026-01-14T12:00Z: let it finish";
     assert!(text(&second).contains(held), "{}", text(&second));
     assert_eq!(bench.sim.calls(), 3);

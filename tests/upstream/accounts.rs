@@ -104,7 +104,7 @@ async fn an_unknown_coin_hides_nothing(kind: Kind) {
     let bench = Bench::new(kind, TOP).await;
     for coins in ["bitcon", "bitcon,etherium", "bitcon,ethereum", "BITCOIN"] {
         let ranking = bench.ranking(TOP).await;
-        let with = [("top", "60"), ("coins", coins), ("completeness", "1")];
+        let with = [("top", "60"), ("add_coins", coins), ("completeness", "1")];
         let mut seen = Seen::default();
         for calls in [2, 0] {
             let before = bench.sim.calls();
@@ -149,7 +149,7 @@ async fn lists_of_coins_in_one_slot_add_up(kind: Kind) {
             let named: Vec<&str> = places.iter().map(|at| ranking[*at].as_str()).collect();
             let (top_text, coins) = (top.to_string(), named.join(","));
             let report = bench
-                .run(&[("top", &top_text), ("coins", &coins)])
+                .run(&[("top", &top_text), ("add_coins", &coins)])
                 .await
                 .unwrap();
             let top = usize::try_from(*top).unwrap();
