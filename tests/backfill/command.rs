@@ -145,11 +145,11 @@ async fn exit_codes_say_how_it_ended(kind: Kind) {
             "--resolution 1h",
         ),
         (
-            &["backfill", "--from", "2026-01-09", "--to", "2026-01-08"],
+            &["backfill", "--from", "2026-01-09", "--until", "2026-01-08"],
             "--from must be before --until",
         ),
         (
-            &["backfill", "--from", "2027-01-09", "--to", "2027-02-08"],
+            &["backfill", "--from", "2027-01-09", "--until", "2027-02-08"],
             "still to come",
         ),
         (&["backfill"], "--days"),
