@@ -65,6 +65,9 @@ async fn run(bench: &Bench, arguments: &[&str], with: &[(&str, &str)]) -> Output
     finish(coinmill(bench, None, &arguments, with)).await
 }
 
+/// Arguments, variables, the exit code and the kind of error.
+type Refused<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)], i32, &'a str);
+
 async fn every_outcome_has_its_code_and_is_one_value(kind: Kind) {
     let bench = Bench::new(kind, 20).await;
     let snapshot = &["run", "snapshot", "--top", "5"][..];
@@ -88,7 +91,7 @@ async fn every_outcome_has_its_code_and_is_one_value(kind: Kind) {
     let past = (now - TimeDelta::hours(5))
         .format("%Y-%m-%dT%H:00Z")
         .to_string();
-    let refused: [(&[&str], &[(&str, &str)], i32, &str); 8] = [
+    let refused: [Refused<'_>; 8] = [
         (&["run", "snapshot", "--tops", "5"], &[], 2, "argument"),
         (&["run", "snapshot", "--slot", "noon"], &[], 2, "argument"),
         (&["run", "snapshot", "--top", "many"], &[], 2, "config"),
