@@ -23,7 +23,7 @@ use crate::store::{PricesQuery, SnapshotStore};
 pub async fn quotes(settings: &Settings, at: Option<DateTime<Utc>>) -> Result<Read> {
     let mut store =
         SnapshotStore::open_existing(&settings.snapshot_url, &settings.vs_currency).await?;
-    let slot = store.newest_slot(at).await?.ok_or_else(|| match at {
+    let slot = store.newest_slot(at, None).await?.ok_or_else(|| match at {
         None => Error::data("there is no snapshot yet: run `coinmill run snapshot`"),
         Some(at) => Error::data(format!(
             "there is no snapshot at or before {}",
@@ -31,7 +31,7 @@ pub async fn quotes(settings: &Settings, at: Option<DateTime<Utc>>) -> Result<Re
         )),
     })?;
     let table = store.quote_table(slot, slot.next(), None).await?;
-    let state = store.slot_state(slot).await?;
+    let state = store.slot_state(slot, None).await?;
     store.close().await?;
     let absent = state.into_iter().flat_map(|state| state.account.missing);
     let missing = absent.map(|absent| Missing {

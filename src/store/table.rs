@@ -69,14 +69,15 @@ pub static QUOTE_COLUMNS: [(&str, Kind); 36] = [
 ];
 
 const QUOTES: &str = "select q.slot, c.id, \
-    (select n.symbol from coin_name n where n.coin = q.coin and n.landing <= q.landing order by n.landing desc limit 1), \
-    (select n.name from coin_name n where n.coin = q.coin and n.landing <= q.landing order by n.landing desc limit 1), \
+    (select n.symbol from coin_name n where n.coin = q.coin and n.\"commit\" <= l.\"commit\" order by n.\"commit\" desc limit 1), \
+    (select n.name from coin_name n where n.coin = q.coin and n.\"commit\" <= l.\"commit\" order by n.\"commit\" desc limit 1), \
     market_cap_rank, current_price, market_cap, fully_diluted_valuation, total_volume, high_24h, low_24h, \
     price_change_24h, price_change_percentage_24h, market_cap_change_24h, market_cap_change_percentage_24h, \
     circulating_supply, total_supply, max_supply, ath, ath_change_percentage, atl, atl_change_percentage, roi_times, \
     roi_percentage, roi_currency, ath_date, atl_date, observed_at, market_cap_category, dominance_pct, volume_to_cap, \
     ath_distance_pct, range_volatility_24h_pct, liquidity_category, trend_category, warnings \
-    from quote q join coin c on c.key = q.coin where q.slot >= $1 and q.slot < $2 and q.landing <= $3 \
+    from quote q join coin c on c.key = q.coin join landing l on l.id = q.landing \
+    where q.slot >= $1 and q.slot < $2 and l.\"commit\" <= $3 \
     order by q.slot, market_cap desc nulls last, c.id";
 
 /// The quotes of the slots from one to before another, by slot and market cap, as they were known at a pin.
