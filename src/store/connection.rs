@@ -247,7 +247,8 @@ impl Connection {
         work: impl AsyncFnOnce(&mut Self) -> Result<T>,
     ) -> Result<T> {
         self.script(Sql {
-            postgres: "begin",
+            // after the wait for the writer's lock a statement sees what was committed meanwhile, whatever the server's default
+            postgres: "begin isolation level read committed",
             sqlite: "begin immediate",
         })
         .await?;
