@@ -236,7 +236,7 @@ async fn serve(kind: Kind, page: &[(Row, Option<Corruption>)]) {
             );
         }
     }
-    let state = bench.database.texts("select state from snapshot").await;
+    let state = bench.database.texts("select state from snapshot_now").await;
     assert_eq!(state, [if bad == 0 { "complete" } else { "partial" }]);
 }
 

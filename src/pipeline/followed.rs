@@ -19,7 +19,7 @@ impl Followed {
     /// # Errors
     /// [`Error::Config`] where there is no coin to follow.
     pub(super) async fn newest(store: &mut SnapshotStore, settings: &Settings) -> Result<Self> {
-        let slot = store.newest_slot(None).await?;
+        let slot = store.newest_slot(None, None).await?;
         let mut followed = Self::default();
         let mut unknown = Vec::new();
         if let Some(slot) = slot {
@@ -61,7 +61,7 @@ impl Followed {
         let quotes = store.quotes(slot).await?.into_iter();
         let most = top.map_or(usize::MAX, |top| top as usize);
         self.coins.extend(quotes.map(|quote| quote.id).take(most));
-        let Some(state) = store.slot_state(slot).await? else {
+        let Some(state) = store.slot_state(slot, None).await? else {
             return Ok(Vec::new());
         };
         // of fewer coins than the snapshot was asked for, it is not known whether the missing are among them

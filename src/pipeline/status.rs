@@ -64,7 +64,7 @@ pub(super) async fn timeseries(settings: &Settings) -> Result<Option<TimeseriesS
 pub async fn latest_quotes(settings: &Settings) -> Result<Vec<Quote>> {
     let mut store =
         SnapshotStore::open_existing(&settings.snapshot_url, &settings.vs_currency).await?;
-    let quotes = match store.newest_slot(None).await? {
+    let quotes = match store.newest_slot(None, None).await? {
         Some(slot) => store.quotes(slot).await?,
         None => Vec::new(),
     };
@@ -114,7 +114,7 @@ pub async fn status(settings: &Settings) -> Result<Status> {
     let slot = Slot::containing(now);
     let mut store =
         SnapshotStore::open_existing(&settings.snapshot_url, &settings.vs_currency).await?;
-    let state = store.slot_state(slot).await?;
+    let state = store.slot_state(slot, None).await?;
     let (mut timeseries, mut drift) = (Vec::new(), Vec::new());
     if let Some(mut series) = self::timeseries(settings).await? {
         timeseries = series.holdings().await?;

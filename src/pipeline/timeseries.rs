@@ -110,10 +110,10 @@ pub async fn backfill(
 
 /// The newest slot, if it was asked for so many coins.
 async fn snapshot_holds(store: &mut SnapshotStore, top: u32) -> Result<Option<Slot>> {
-    let Some(slot) = store.newest_slot(None).await? else {
+    let Some(slot) = store.newest_slot(None, None).await? else {
         return Ok(None);
     };
-    let state = store.slot_state(slot).await?;
+    let state = store.slot_state(slot, None).await?;
     Ok(state
         .filter(|state| state.top >= u64::from(top))
         .map(|_| slot))

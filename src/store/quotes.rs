@@ -38,14 +38,16 @@ impl SlotState {
     }
 }
 
-/// What is known of a slot, or `None` where nothing was ever committed.
+/// What was known of a slot at a pin (none is now), or `None` where nothing was committed by then.
 pub(crate) async fn slot_state(
     connection: &mut Connection,
     slot: Slot,
+    pin: Option<i64>,
 ) -> Result<Option<SlotState>> {
     let sql = "select top, expected, received, state, content_hash, named, missing, unknown, refused, asked_again \
-               from snapshot where snapshot_time = $1";
-    let rows = connection.fetch(sql, vec![slot.start().into()]).await?;
+               from snapshot where snapshot_time = $1 and \"commit\" <= $2 order by \"commit\" desc limit 1";
+    let values = vec![slot.start().into(), pin.unwrap_or(i64::MAX).into()];
+    let rows = connection.fetch(sql, values).await?;
     let Some(row) = rows.first() else {
         return Ok(None);
     };
@@ -59,26 +61,17 @@ pub(crate) async fn slot_state(
     }))
 }
 
-/// The newest slot that holds anything, of those that began at or before an instant.
+/// The newest slot of which anything was known at a pin (none is now), of those that began at or before an instant.
 pub(crate) async fn newest_slot(
     connection: &mut Connection,
     at: Option<DateTime<Utc>>,
+    pin: Option<i64>,
 ) -> Result<Option<Slot>> {
-    let rows = match at {
-        None => {
-            connection
-                .fetch("select max(snapshot_time) from snapshot", vec![])
-                .await?
-        }
-        Some(at) => {
-            connection
-                .fetch(
-                    "select max(snapshot_time) from snapshot where snapshot_time <= $1",
-                    vec![at.into()],
-                )
-                .await?
-        }
-    };
+    let sql =
+        "select max(snapshot_time) from snapshot where snapshot_time <= $1 and \"commit\" <= $2";
+    let at = at.unwrap_or(LAST);
+    let values = vec![at.into(), pin.unwrap_or(i64::MAX).into()];
+    let rows = connection.fetch(sql, values).await?;
     Ok(rows
         .first()
         .map(|row| row.time(0))
@@ -86,6 +79,9 @@ pub(crate) async fn newest_slot(
         .flatten()
         .map(Slot::containing))
 }
+
+/// Later than any slot: 2200-01-01.
+const LAST: DateTime<Utc> = DateTime::from_timestamp_nanos(7_258_118_400_000_000_000);
 
 const BEFORE: Sql = Sql {
     postgres: "select c.id from coin c where c.id in (select json_array_elements_text($1::json)) \
@@ -160,16 +156,16 @@ pub(super) static SELECT_QUOTES: LazyLock<String> = LazyLock::new(|| {
         .collect();
     format!(
         "select q.snapshot_time, c.id, \
-         (select n.symbol from coin_name n where n.coin = q.coin and n.landing <= q.landing order by n.landing desc limit 1), \
-         (select n.name from coin_name n where n.coin = q.coin and n.landing <= q.landing order by n.landing desc limit 1), \
-         {} from quote q join coin c on c.key = q.coin",
+         (select n.symbol from coin_name n where n.coin = q.coin and n.\"commit\" <= l.\"commit\" order by n.\"commit\" desc limit 1), \
+         (select n.name from coin_name n where n.coin = q.coin and n.\"commit\" <= l.\"commit\" order by n.\"commit\" desc limit 1), \
+         {} from quote q join coin c on c.key = q.coin join landing l on l.id = q.landing",
         stored.join(", ")
     )
 });
 
 static OF_SLOT: LazyLock<String> = LazyLock::new(|| {
     format!(
-        "{} where q.snapshot_time = $1 and q.landing <= $2 order by q.market_cap desc nulls last, c.id",
+        "{} where q.snapshot_time = $1 and l.\"commit\" <= $2 order by q.market_cap desc nulls last, c.id",
         *SELECT_QUOTES
     )
 });
@@ -229,7 +225,7 @@ pub type Named = (CoinId, String, Option<String>);
 /// Every coin with its newest symbol and name, in the order in which they were first seen, which begins with the largest.
 pub(crate) async fn names(connection: &mut Connection) -> Result<Vec<Named>> {
     let sql = "select c.id, n.symbol, n.name from coin_name n join coin c on c.key = n.coin \
-               where n.landing = (select max(m.landing) from coin_name m where m.coin = n.coin) order by c.key";
+               where n.\"commit\" = (select max(m.\"commit\") from coin_name m where m.coin = n.coin) order by c.key";
     let rows = connection.fetch(sql, vec![]).await?;
     let read = |row: &Row| {
         let coin = CoinId::from_source(needed(row.text(0)?, "coin.id")?);
@@ -265,7 +261,7 @@ pub struct Holdings {
 
 /// Counts what the database holds.
 pub(crate) async fn holdings(connection: &mut Connection) -> Result<Holdings> {
-    let sql = "select (select count(*) from snapshot), (select count(*) from snapshot where state = 'complete'), \
+    let sql = "select (select count(*) from snapshot_now), (select count(*) from snapshot_now where state = 'complete'), \
                (select count(*) from quote), (select count(*) from coin), (select count(*) from quarantine), \
                (select min(snapshot_time) from snapshot), (select max(snapshot_time) from snapshot)";
     let rows = connection.fetch(sql, vec![]).await?;

@@ -22,7 +22,7 @@ static COLUMNS: LazyLock<Vec<Column>> = LazyLock::new(|| quote_columns().collect
 
 static QUOTES: LazyLock<String> = LazyLock::new(|| {
     format!(
-        "{} where q.snapshot_time >= $1 and q.snapshot_time < $2 and q.landing <= $3 \
+        "{} where q.snapshot_time >= $1 and q.snapshot_time < $2 and l.\"commit\" <= $3 \
          order by q.snapshot_time, q.market_cap desc nulls last, c.id",
         *SELECT_QUOTES
     )

@@ -42,7 +42,9 @@ impl Content {
             let coin = row.remove(0).text().to_owned();
             assert!(quotes.insert(coin, row).is_none(), "a quote twice");
         }
-        let hash = database.texts("select content_hash from snapshot").await;
+        let hash = database
+            .texts("select content_hash from snapshot_now")
+            .await;
         Self::Snapshot {
             quotes,
             hash: hash.concat(),

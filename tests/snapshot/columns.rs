@@ -45,7 +45,9 @@ async fn tables_views_and_frames_have_the_columns_of_the_list(kind: Kind) {
     let stored: Vec<&str> = stored_columns().map(|column| column.name).collect();
     let table = [&["snapshot_time", "coin"][..], &stored, &["landing"]].concat();
     assert_eq!(bench.database.columns("quote").await, own(&table));
-    let frame = pipeline::quotes(&bench.settings(&[]), None).await.unwrap();
+    let frame = pipeline::quotes(&bench.settings(&[]), &pipeline::Quotes::default())
+        .await
+        .unwrap();
     let schema = frame.batch.schema();
     let framed: Vec<&str> = schema
         .fields()

@@ -16,7 +16,7 @@ on_both_databases!(
 );
 
 async fn counts(bench: &Bench) -> (String, Vec<i64>) {
-    let sql = "select state, top, expected, received from snapshot";
+    let sql = "select state, top, expected, received from snapshot_now";
     let row = bench.database.row(sql).await;
     let numbers = row[1..].iter().map(|cell| cell.int()).collect();
     (row[0].text().to_owned(), numbers)

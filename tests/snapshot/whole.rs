@@ -167,7 +167,7 @@ async fn a_coin_that_vanished_from_its_page_is_missed_and_said(kind: Kind) {
     );
     let row = bench
         .database
-        .row("select state, expected, received from snapshot")
+        .row("select state, expected, received from snapshot_now")
         .await;
     assert_eq!(
         (row[0].text(), row[1].int(), row[2].int()),

@@ -295,14 +295,14 @@ impl Database {
         self.texts("select state from run order by id").await
     }
 
-    /// How many rows there are of what runs store: landing, coin, coin_name, snapshot, quote and quarantine.
+    /// How many rows there are of what runs store: landing, coin, coin_name, slots, quote and quarantine.
     pub async fn counts(&self) -> Vec<i64> {
         let mut counts = Vec::new();
         for table in [
             "landing",
             "coin",
             "coin_name",
-            "snapshot",
+            "snapshot_now",
             "quote",
             "quarantine",
         ] {

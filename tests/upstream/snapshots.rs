@@ -483,7 +483,7 @@ async fn a_slot_that_healed_is_the_slot_of_an_undisturbed_run(kind: Kind) {
     let case = Case::new("cut", Ends::Short(1));
     let fault = case.at(SECOND_PAGE);
     trial.meet(&case, &[fault]).await;
-    let hash = "select content_hash from snapshot";
+    let hash = "select content_hash from snapshot_now";
     let healed = trial.bench.database.texts(hash).await;
     trial.bench.database = Database::ready(Kind::Sqlite).await;
     std::fs::remove_dir_all(trial.bench.landing()).unwrap();
