@@ -1,7 +1,9 @@
-"""The stack on this machine: `make stack`, `make stack-down` and `make stack-purge` call this.
+"""The stack on this machine: `make stack` and the other `make stack-…` call this.
 
     python3 docker/stack up [--env FILE] [--sim] [--workers N] [--port N]
     python3 docker/stack down|purge [--env FILE]
+    python3 docker/stack backup --to FOLDER [--env FILE]
+    python3 docker/stack restore --from FOLDER [--env FILE]
 
 Settings and passwords lie in one file, `.env`, written once. What each service has to know of it is made from it as
 files of its own (docker-compose.yml says why). Needs Docker, and of Python the standard library only.
@@ -14,6 +16,7 @@ import sys
 from pathlib import Path
 
 from airflow_api import Airflow
+from backup import backup, restore
 from compose import Compose
 from environment import Environment, Refused
 
@@ -63,18 +66,28 @@ def purge(env: Environment) -> None:
     say(f"deleted; {env.shown} with its passwords is kept, for the next `make stack{env.make_suffix}`")
 
 
+def checked(path: Path) -> Compose:
+    compose = Compose(Environment.open(path))
+    compose.check()
+    return compose
+
+
 def say(line: str) -> None:
     print(f"stack: {line}", flush=True)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("what", choices=["up", "down", "purge"])
+    parser.add_argument("what", choices=["up", "down", "purge", "backup", "restore"])
     parser.add_argument("--env", type=Path, default=Path(".env"), help="the stack's settings [default: .env]")
     parser.add_argument("--sim", action="store_true", help="a simulated market, offline")
     parser.add_argument("--workers", type=int, help="Celery with so many workers [default: none]")
     parser.add_argument("--port", type=int, help="the port of Airflow's pages [default: 8080]")
+    parser.add_argument("--to", type=Path, help="a new folder for the backup")
+    parser.add_argument("--from", type=Path, dest="source", help="the folder of a backup")
     asked = parser.parse_args()
+    if (asked.what == "backup") != bool(asked.to) or (asked.what == "restore") != bool(asked.source):
+        parser.error("backup needs --to FOLDER, restore --from FOLDER")
     try:
         if asked.what == "up":
             new = not asked.env.exists()
@@ -82,6 +95,10 @@ def main() -> int:
             if new:
                 say(f"wrote {env.shown} with passwords of its own (mode 600)")
             up(env)
+        elif asked.what == "backup":
+            backup(checked(asked.env), asked.to, say)
+        elif asked.what == "restore":
+            restore(checked(asked.env), asked.source, say)
         else:
             {"down": down, "purge": purge}[asked.what](Environment.open(asked.env))
     except Refused as refusal:

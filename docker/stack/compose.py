@@ -138,10 +138,14 @@ class Compose:
         if done.returncode:
             raise Refused(f"the stack could not be stopped: {done.stderr.strip()}")
 
+    def command(self, *arguments: str) -> list[str]:
+        return [*self.program, "--env-file", str(self.env.path), "-p", self.env.project, *arguments]
+
     def run(self, *arguments: str, quiet: bool = False) -> subprocess.CompletedProcess[str]:
-        command = [*self.program, "--env-file", str(self.env.path), "-p", self.env.project, *arguments]
         stderr = subprocess.PIPE if quiet else None
-        return subprocess.run(command, cwd=ROOT, env=self.variables, stdout=stderr, stderr=stderr, text=True)
+        return subprocess.run(
+            self.command(*arguments), cwd=ROOT, env=self.variables, stdout=stderr, stderr=stderr, text=True
+        )
 
 
 def answers(command: list[str]) -> bool:
