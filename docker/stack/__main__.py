@@ -4,6 +4,7 @@
     python3 docker/stack down|purge [--env FILE]
     python3 docker/stack backup --to FOLDER [--env FILE]
     python3 docker/stack restore --from FOLDER [--env FILE]
+    python3 docker/stack kubernetes [--env FILE]
 
 Settings and passwords lie in one file, `.env`, written once. What each service has to know of it is made from it as
 files of its own (docker-compose.yml says why). Needs Docker, and of Python the standard library only.
@@ -19,6 +20,7 @@ from airflow_api import Airflow
 from backup import backup, restore
 from compose import Compose
 from environment import Environment, Refused
+from kubernetes import manifests
 
 PATIENCE = 300  # seconds until every service is healthy; a slow machine takes one minute
 RUN_PATIENCE = 30 * 60  # seconds for the first run, which may wait for a plan's calls
@@ -78,7 +80,7 @@ def say(line: str) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("what", choices=["up", "down", "purge", "backup", "restore"])
+    parser.add_argument("what", choices=["up", "down", "purge", "backup", "restore", "kubernetes"])
     parser.add_argument("--env", type=Path, default=Path(".env"), help="the stack's settings [default: .env]")
     parser.add_argument("--sim", action="store_true", help="a simulated market, offline")
     parser.add_argument("--workers", type=int, help="Celery with so many workers [default: none]")
@@ -99,6 +101,8 @@ def main() -> int:
             backup(checked(asked.env), asked.to, say)
         elif asked.what == "restore":
             restore(checked(asked.env), asked.source, say)
+        elif asked.what == "kubernetes":
+            print(manifests(Environment.open_or_write(asked.env, sim=False, workers=None, port=None)))
         else:
             {"down": down, "purge": purge}[asked.what](Environment.open(asked.env))
     except Refused as refusal:

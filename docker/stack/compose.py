@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from environment import ROOT, Environment, Refused
+from environment import MANAGED, ROOT, Environment, Refused
 
 ONE_SHOTS = ("db-init", "airflow-init", "coinmill-init")
 # so that `down` finds what another profile has started
@@ -41,6 +41,11 @@ class Compose:
 
     def check(self) -> None:
         """Refuses where something is missing that everything else needs."""
+        if bool(self.env.values.get("POSTGRES_HOST")) != (MANAGED in self.env.values.get("COMPOSE_FILE", "")):
+            raise Refused(
+                f"{self.env.shown}: for another PostgreSQL server than the stack's own, set both POSTGRES_HOST and"
+                f" COMPOSE_FILE=docker-compose.yml:{MANAGED}; else neither"
+            )
         if not shutil.which("docker"):
             raise Refused(
                 "Docker is not installed: on Debian or Ubuntu, apt install docker.io docker-compose docker-buildx"

@@ -168,11 +168,6 @@ class Environment:
         for name in ("POSTGRES_HOST", "POSTGRES_PORT", "POSTGRES_USER", "POSTGRES_SSLMODE"):
             if not re.fullmatch(r"[A-Za-z0-9_.@-]*", values.get(name, "")):
                 raise Refused(f"{path}: {name} may have letters, digits and . _ @ - only")
-        if bool(values.get("POSTGRES_HOST")) != (MANAGED in values.get("COMPOSE_FILE", "")):
-            raise Refused(
-                f"{path}: for a PostgreSQL server of your own, set both POSTGRES_HOST and"
-                f" COMPOSE_FILE=docker-compose.yml:{MANAGED}; for the stack's, neither"
-            )
         for name in ("STACK_PORT", "STACK_WORKERS"):
             if not re.fullmatch(r"\d{0,5}", values.get(name, "")):
                 raise Refused(f"{path}: {name}={values[name]} is no number")
@@ -256,23 +251,25 @@ class Environment:
         }
 
     def airflow(self) -> str:
-        rest = f"://airflow:{self['AIRFLOW_DATABASE_PASSWORD']}@{self.address}/airflow{self.tls}"
-        database = "postgresql+psycopg2" + rest
-        # Airflow would take asyncpg, which knows no `sslmode`
-        connections = f"sql_alchemy_conn = {database}\nsql_alchemy_conn_async = postgresql+psycopg{rest}"
+        # Airflow itself would take asyncpg, which knows no `sslmode`
+        asynchronous = f"sql_alchemy_conn_async = {self.airflow_url('psycopg')}\n" if self.tls else ""
         return f"""\
 [core]
 fernet_key = {self["AIRFLOW_FERNET_KEY"]}
 [database]
-{connections if self.tls else f"sql_alchemy_conn = {database}"}
-[api]
+sql_alchemy_conn = {self.airflow_url("psycopg2")}
+{asynchronous}[api]
 secret_key = {self["AIRFLOW_SECRET_KEY"]}
 [api_auth]
 jwt_secret = {self["AIRFLOW_JWT_SECRET"]}
 [celery]
 broker_url = redis://:{self["REDIS_PASSWORD"]}@redis:6379/0
-result_backend = db+{database}
+result_backend = db+{self.airflow_url("psycopg2")}
 """
+
+    def airflow_url(self, driver: str) -> str:
+        """Airflow's own database."""
+        return f"postgresql+{driver}://airflow:{self['AIRFLOW_DATABASE_PASSWORD']}@{self.address}/airflow{self.tls}"
 
     def urls(self, role: str) -> str:
         server = f"postgresql://coinmill_{role}:{self[f'COINMILL_{role.upper()}_PASSWORD']}@{self.address}"
