@@ -9,7 +9,7 @@ CARGO_TEST := $(if $(NEXTEST),cargo nextest run --features failpoints --no-fail-
 FUZZ := cargo +nightly fuzz
 FUZZ_SECONDS ?= 900
 
-.PHONY: all setup demo lint test fuzz audit bench chaos stack stack-down stack-purge stack-backup stack-restore wheel stack-test clean
+.PHONY: all setup demo lint test fuzz audit bench chaos stack stack-env stack-down stack-purge stack-backup stack-restore wheel stack-test clean
 all: lint test
 
 setup: $(BIN)/coinmill  ## the environment, and the package in it
@@ -80,8 +80,12 @@ chaos: setup  ## the faults of `make test` and many more, as docs/reliability.md
 ENV ?= .env
 export WHEEL
 STACK := $(PYTHON) docker/stack
+NEW_STACK := --env $(ENV) $(if $(SIM),--sim) $(if $(WORKERS),--workers $(WORKERS)) $(if $(PORT),--port $(PORT))
 stack:  ## Airflow, PostgreSQL and coinmill in containers: builds, starts, waits for a green run
-	@$(STACK) up --env $(ENV) $(if $(SIM),--sim) $(if $(WORKERS),--workers $(WORKERS)) $(if $(PORT),--port $(PORT))
+	@$(STACK) up $(NEW_STACK)
+
+stack-env:  ## only writes its .env, so that a key can be added before it starts
+	@$(STACK) env $(NEW_STACK)
 
 stack-down:  ## stops it and keeps its data
 	@$(STACK) down --env $(ENV)

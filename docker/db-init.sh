@@ -10,9 +10,9 @@ set +a
 said=$(psql -qtAXc 'select 1' -d postgres 2>&1) || {
   case $PGHOST/$said in
     postgres/*"password authentication failed"*)
-      said="PostgreSQL's volume was made with another POSTGRES_PASSWORD than the one in .env: put back that .env, or remove the volume and all its data with \`make stack-purge\`" ;;
+      said="PostgreSQL's volume was made with another POSTGRES_PASSWORD than the one in .env: put back that .env, or tell PostgreSQL the new one (docker compose exec postgres psql -U postgres -c '\\password'), or delete all data with \`make stack-purge\`" ;;
   esac
-  echo "$said" >&2
+  printf "%s\n" "$said" >&2
   exit 1
 }
 for file in /db-init/*.sql; do

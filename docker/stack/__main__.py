@@ -1,6 +1,7 @@
 """The stack on this machine: `make stack` and the other `make stack-…` call this.
 
     python3 docker/stack up [--env FILE] [--sim] [--workers N] [--port N]
+    python3 docker/stack env [--env FILE] [--sim] [--workers N] [--port N]
     python3 docker/stack down|purge [--env FILE]
     python3 docker/stack backup --to FOLDER [--env FILE]
     python3 docker/stack restore --from FOLDER [--env FILE]
@@ -80,7 +81,7 @@ def say(line: str) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("what", choices=["up", "down", "purge", "backup", "restore", "kubernetes"])
+    parser.add_argument("what", choices=["env", "up", "down", "purge", "backup", "restore", "kubernetes"])
     parser.add_argument("--env", type=Path, default=Path(".env"), help="the stack's settings [default: .env]")
     parser.add_argument("--sim", action="store_true", help="a simulated market, offline")
     parser.add_argument("--workers", type=int, help="Celery with so many workers [default: none]")
@@ -91,18 +92,19 @@ def main() -> int:
     if (asked.what == "backup") != bool(asked.to) or (asked.what == "restore") != bool(asked.source):
         parser.error("backup needs --to FOLDER, restore --from FOLDER")
     try:
-        if asked.what == "up":
+        if asked.what in {"env", "up"}:
             new = not asked.env.exists()
             env = Environment.open_or_write(asked.env, sim=asked.sim, workers=asked.workers, port=asked.port)
             if new:
                 say(f"wrote {env.shown} with passwords of its own (mode 600)")
-            up(env)
+            if asked.what == "up":
+                up(env)
         elif asked.what == "backup":
             backup(checked(asked.env), asked.to, say)
         elif asked.what == "restore":
             restore(checked(asked.env), asked.source, say)
         elif asked.what == "kubernetes":
-            print(manifests(Environment.open_or_write(asked.env, sim=False, workers=None, port=None)))
+            print(manifests(Environment.open(asked.env)))
         else:
             {"down": down, "purge": purge}[asked.what](Environment.open(asked.env))
     except Refused as refusal:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from airflow_rest import SNAPSHOT, TIMESERIES
 from compose import service_of
-from deployment import Deployment, Undisturbed
+from deployment import HALF_HOUR, Deployment, Undisturbed
 from environment import SECRETS
 from pods import Namespace
 
@@ -108,3 +108,18 @@ def test_what_the_helm_values_run_works_in_the_image(deployment: Deployment, tmp
 
     for service, name in (("scheduler", "scheduler"), ("dag-processor", "dagProcessor"), ("triggerer", "triggerer")):
         deployment.docker_compose("exec", "-T", service, *pods.values[name]["livenessProbe"]["command"])
+
+
+def test_a_half_hour_that_ended_meanwhile_does_not_end_make_stack(deployment: Deployment) -> None:
+    late = (deployment.now + HALF_HOUR).isoformat()
+    deployment.now += 2 * HALF_HOUR
+    deployment.control("/clock", "POST", {"set": deployment.now.isoformat()})
+    run = deployment.airflow.trigger(late)
+    assert deployment.airflow.end_of(run) == "failed"
+    starting = deployment.begin("up")
+    assert starting.stdout is not None
+    for line in starting.stdout:
+        if "run_market_snapshot: failed" in line:
+            # what the schedule does at the next half-hour
+            deployment.next_slot()
+    assert starting.wait() == 0
