@@ -9,7 +9,7 @@ CARGO_TEST := $(if $(NEXTEST),cargo nextest run --features failpoints --no-fail-
 FUZZ := cargo +nightly fuzz
 FUZZ_SECONDS ?= 900
 
-.PHONY: all setup demo lint test fuzz audit bench chaos stack stack-down stack-purge wheel stack-test clean
+.PHONY: all setup demo lint test fuzz audit bench chaos stack stack-env stack-down stack-purge stack-backup stack-restore wheel stack-test clean
 all: lint test
 
 setup: $(BIN)/coinmill  ## the environment, and the package in it
@@ -80,14 +80,24 @@ chaos: setup  ## the faults of `make test` and many more, as docs/reliability.md
 ENV ?= .env
 export WHEEL
 STACK := $(PYTHON) docker/stack
+NEW_STACK := --env $(ENV) $(if $(SIM),--sim) $(if $(WORKERS),--workers $(WORKERS)) $(if $(PORT),--port $(PORT))
 stack:  ## Airflow, PostgreSQL and coinmill in containers: builds, starts, waits for a green run
-	@$(STACK) up --env $(ENV) $(if $(SIM),--sim) $(if $(WORKERS),--workers $(WORKERS)) $(if $(PORT),--port $(PORT))
+	@$(STACK) up $(NEW_STACK)
+
+stack-env:  ## only writes its .env, so that a key can be added before it starts
+	@$(STACK) env $(NEW_STACK)
 
 stack-down:  ## stops it and keeps its data
 	@$(STACK) down --env $(ENV)
 
 stack-purge:  ## stops it and deletes its data, once you confirm
 	@$(STACK) purge --env $(ENV)
+
+stack-backup:  ## a copy of its databases, landing and .env, while it runs: TO=a new folder
+	@$(STACK) backup --env $(ENV) --to "$(TO)"
+
+stack-restore:  ## fills a stack that is stopped and empty: FROM=the folder of a backup
+	@$(STACK) restore --env $(ENV) --from "$(FROM)"
 
 wheel: setup  ## as built for development, into dist/, for WHEEL=prebuilt
 	@rm -f dist/*.whl

@@ -1,17 +1,18 @@
 #!/bin/sh
 # Roles, databases and schemas, at each start: what is there already stays, and passwords become those of .env.
+# With a command it runs that instead, as the administrator: db-init psql, db-init pg_dump …
 set -eu
-PGPASSWORD=$(cat /run/secrets/postgres)
-export PGPASSWORD
 set -a
 . /run/secrets/roles
+PGPASSWORD=$(cat /run/secrets/postgres)
 set +a
+[ $# = 0 ] || exec "$@"
 said=$(psql -qtAXc 'select 1' -d postgres 2>&1) || {
-  case $said in
-    *"password authentication failed"*)
-      said="PostgreSQL's volume was made with another POSTGRES_PASSWORD than the one in .env: put back that .env, or remove the volume and all its data with \`make stack-purge\`" ;;
+  case $PGHOST/$said in
+    postgres/*"password authentication failed"*)
+      said="PostgreSQL's volume was made with another POSTGRES_PASSWORD than the one in .env: put back that .env, or tell PostgreSQL the new one (docker compose exec postgres psql -U postgres -c '\\password'), or delete all data with \`make stack-purge\`" ;;
   esac
-  echo "$said" >&2
+  printf "%s\n" "$said" >&2
   exit 1
 }
 for file in /db-init/*.sql; do

@@ -1,7 +1,11 @@
-"""The stack on this machine: `make stack`, `make stack-down` and `make stack-purge` call this.
+"""The stack on this machine: `make stack` and the other `make stack-…` call this.
 
     python3 docker/stack up [--env FILE] [--sim] [--workers N] [--port N]
+    python3 docker/stack env [--env FILE] [--sim] [--workers N] [--port N]
     python3 docker/stack down|purge [--env FILE]
+    python3 docker/stack backup --to FOLDER [--env FILE]
+    python3 docker/stack restore --from FOLDER [--env FILE]
+    python3 docker/stack kubernetes [--env FILE]
 
 Settings and passwords lie in one file, `.env`, written once. What each service has to know of it is made from it as
 files of its own (docker-compose.yml says why). Needs Docker, and of Python the standard library only.
@@ -14,8 +18,10 @@ import sys
 from pathlib import Path
 
 from airflow_api import Airflow
+from backup import backup, restore
 from compose import Compose
 from environment import Environment, Refused
+from kubernetes import manifests
 
 PATIENCE = 300  # seconds until every service is healthy; a slow machine takes one minute
 RUN_PATIENCE = 30 * 60  # seconds for the first run, which may wait for a plan's calls
@@ -63,25 +69,42 @@ def purge(env: Environment) -> None:
     say(f"deleted; {env.shown} with its passwords is kept, for the next `make stack{env.make_suffix}`")
 
 
+def checked(path: Path) -> Compose:
+    compose = Compose(Environment.open(path))
+    compose.check()
+    return compose
+
+
 def say(line: str) -> None:
     print(f"stack: {line}", flush=True)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("what", choices=["up", "down", "purge"])
+    parser.add_argument("what", choices=["env", "up", "down", "purge", "backup", "restore", "kubernetes"])
     parser.add_argument("--env", type=Path, default=Path(".env"), help="the stack's settings [default: .env]")
     parser.add_argument("--sim", action="store_true", help="a simulated market, offline")
     parser.add_argument("--workers", type=int, help="Celery with so many workers [default: none]")
     parser.add_argument("--port", type=int, help="the port of Airflow's pages [default: 8080]")
+    parser.add_argument("--to", type=Path, help="a new folder for the backup")
+    parser.add_argument("--from", type=Path, dest="source", help="the folder of a backup")
     asked = parser.parse_args()
+    if (asked.what == "backup") != bool(asked.to) or (asked.what == "restore") != bool(asked.source):
+        parser.error("backup needs --to FOLDER, restore --from FOLDER")
     try:
-        if asked.what == "up":
+        if asked.what in {"env", "up"}:
             new = not asked.env.exists()
             env = Environment.open_or_write(asked.env, sim=asked.sim, workers=asked.workers, port=asked.port)
             if new:
                 say(f"wrote {env.shown} with passwords of its own (mode 600)")
-            up(env)
+            if asked.what == "up":
+                up(env)
+        elif asked.what == "backup":
+            backup(checked(asked.env), asked.to, say)
+        elif asked.what == "restore":
+            restore(checked(asked.env), asked.source, say)
+        elif asked.what == "kubernetes":
+            print(manifests(Environment.open(asked.env)))
         else:
             {"down": down, "purge": purge}[asked.what](Environment.open(asked.env))
     except Refused as refusal:

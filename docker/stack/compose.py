@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from environment import ROOT, Environment, Refused
+from environment import MANAGED, ROOT, Environment, Refused
 
 ONE_SHOTS = ("db-init", "airflow-init", "coinmill-init")
 # so that `down` finds what another profile has started
@@ -41,6 +41,11 @@ class Compose:
 
     def check(self) -> None:
         """Refuses where something is missing that everything else needs."""
+        if bool(self.env.values.get("POSTGRES_HOST")) != (MANAGED in self.env.values.get("COMPOSE_FILE", "")):
+            raise Refused(
+                f"{self.env.shown}: for another PostgreSQL server than the stack's own, set both POSTGRES_HOST and"
+                f" COMPOSE_FILE=docker-compose.yml:{MANAGED}; else neither"
+            )
         if not shutil.which("docker"):
             raise Refused(
                 "Docker is not installed: on Debian or Ubuntu, apt install docker.io docker-compose docker-buildx"
@@ -138,10 +143,14 @@ class Compose:
         if done.returncode:
             raise Refused(f"the stack could not be stopped: {done.stderr.strip()}")
 
+    def command(self, *arguments: str) -> list[str]:
+        return [*self.program, "--env-file", str(self.env.path), "-p", self.env.project, *arguments]
+
     def run(self, *arguments: str, quiet: bool = False) -> subprocess.CompletedProcess[str]:
-        command = [*self.program, "--env-file", str(self.env.path), "-p", self.env.project, *arguments]
         stderr = subprocess.PIPE if quiet else None
-        return subprocess.run(command, cwd=ROOT, env=self.variables, stdout=stderr, stderr=stderr, text=True)
+        return subprocess.run(
+            self.command(*arguments), cwd=ROOT, env=self.variables, stdout=stderr, stderr=stderr, text=True
+        )
 
 
 def answers(command: list[str]) -> bool:

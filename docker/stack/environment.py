@@ -42,6 +42,8 @@ SECRETS: dict[str, Callable[[], str]] = {
     "AIRFLOW_PASSWORD": hexadecimal(12),
 }
 
+ROLES = ("AIRFLOW_DATABASE_PASSWORD", "COINMILL_OWNER_PASSWORD", "COINMILL_WRITER_PASSWORD", "COINMILL_READER_PASSWORD")
+
 TEMPLATE = """\
 # The settings and passwords of one stack, written once by `make stack`: keep a copy beside your backups.
 # After a change: make stack{suffix}
@@ -66,6 +68,8 @@ STACK_WORKERS={workers}
 AIRFLOW_USER=admin
 {secrets}
 """
+# with this file PostgreSQL is another server than the stack's own
+MANAGED = "docker/managed-postgres.yml"
 REQUIRED = ["COMPOSE_PROJECT_NAME", "STACK_SECRETS", "STACK_PORT", "AIRFLOW_USER", *SECRETS]
 
 
@@ -156,10 +160,14 @@ class Environment:
         missing = [name for name in REQUIRED if not values.get(name)]
         if missing:
             raise Refused(f"{path} lacks {', '.join(missing)}: restore it from your copy, or add {remedy(missing)}")
-        # they go into URLs and settings files as they are
-        odd = [name for name in SECRETS if not re.fullmatch(r"[A-Za-z0-9_=-]+", values[name])]
+        # they go into URLs and settings files as they are; several Fernet keys have commas between them
+        allowed = {"AIRFLOW_FERNET_KEY": r"[A-Za-z0-9_=,-]+"}
+        odd = [name for name in SECRETS if not re.fullmatch(allowed.get(name, r"[A-Za-z0-9_=-]+"), values[name])]
         if odd:
             raise Refused(f"{path}: {', '.join(odd)} may have letters, digits, - and _ only: {remedy(odd)}")
+        for name in ("POSTGRES_HOST", "POSTGRES_PORT", "POSTGRES_USER", "POSTGRES_SSLMODE"):
+            if not re.fullmatch(r"[A-Za-z0-9_.@-]*", values.get(name, "")):
+                raise Refused(f"{path}: {name} may have letters, digits and . _ @ - only")
         for name in ("STACK_PORT", "STACK_WORKERS"):
             if not re.fullmatch(r"\d{0,5}", values.get(name, "")):
                 raise Refused(f"{path}: {name}={values[name]} is no number")
@@ -200,14 +208,40 @@ class Environment:
                 file.chmod(0o644)
         return changed
 
+    @property
+    def server(self) -> dict[str, str]:
+        """Where PostgreSQL is and who administers it, in the variables of its own programs."""
+        given = {
+            "PGHOST": self.values.get("POSTGRES_HOST") or "postgres",
+            "PGPORT": self.values.get("POSTGRES_PORT") or "5432",
+            "PGUSER": self.values.get("POSTGRES_USER") or "postgres",
+        }
+        if self.values.get("POSTGRES_SSLMODE"):
+            given["PGSSLMODE"] = self["POSTGRES_SSLMODE"]
+        if self.values.get("POSTGRES_CA"):
+            given["PGSSLROOTCERT"] = "/run/secrets/ca.pem"
+        return given
+
+    @property
+    def authority(self) -> str:
+        """The certificate by which PostgreSQL's is judged, where one is given."""
+        if not self.values.get("POSTGRES_CA"):
+            return ""
+        path = ROOT / self["POSTGRES_CA"]
+        try:
+            return path.read_text()
+        except OSError as error:
+            raise Refused(f"{self.shown}: POSTGRES_CA={path} cannot be read ({error.strerror})") from error
+
     def files(self) -> dict[str, str]:
         """Each secret file's name and text."""
-        roles = ["AIRFLOW_DATABASE_PASSWORD", *(f"COINMILL_{role}_PASSWORD" for role in ("OWNER", "WRITER", "READER"))]
+        roles = {name: self[name] for name in ROLES}
         key = f'api_key = "{self["COINMILL_API_KEY"]}"\n' if self.values.get("COINMILL_API_KEY") else ""
         return {
             "postgres": self["POSTGRES_PASSWORD"],
             "admin": f"user={shlex.quote(self['AIRFLOW_USER'])}\npassword={shlex.quote(self['AIRFLOW_PASSWORD'])}\n",
-            "roles": "".join(f"{name}={shlex.quote(self[name])}\n" for name in roles),
+            "roles": "".join(f"{name}={shlex.quote(value)}\n" for name, value in {**self.server, **roles}.items()),
+            "ca.pem": self.authority,
             "redis.conf": f"requirepass {self['REDIS_PASSWORD']}\nappendonly yes\ndir /data\n",
             "airflow.cfg": self.airflow(),
             "owner.toml": self.urls("owner"),
@@ -217,24 +251,41 @@ class Environment:
         }
 
     def airflow(self) -> str:
-        database = f"postgresql+psycopg2://airflow:{self['AIRFLOW_DATABASE_PASSWORD']}@postgres/airflow"
+        # Airflow itself would take asyncpg, which knows no `sslmode`
+        asynchronous = f"sql_alchemy_conn_async = {self.airflow_url('psycopg')}\n" if self.tls else ""
         return f"""\
 [core]
 fernet_key = {self["AIRFLOW_FERNET_KEY"]}
 [database]
-sql_alchemy_conn = {database}
-[api]
+sql_alchemy_conn = {self.airflow_url("psycopg2")}
+{asynchronous}[api]
 secret_key = {self["AIRFLOW_SECRET_KEY"]}
 [api_auth]
 jwt_secret = {self["AIRFLOW_JWT_SECRET"]}
 [celery]
 broker_url = redis://:{self["REDIS_PASSWORD"]}@redis:6379/0
-result_backend = db+{database}
+result_backend = db+{self.airflow_url("psycopg2")}
 """
 
+    def airflow_url(self, driver: str) -> str:
+        """Airflow's own database."""
+        return f"postgresql+{driver}://airflow:{self['AIRFLOW_DATABASE_PASSWORD']}@{self.address}/airflow{self.tls}"
+
     def urls(self, role: str) -> str:
-        server = f"postgresql://coinmill_{role}:{self[f'COINMILL_{role.upper()}_PASSWORD']}@postgres"
-        return f'snapshot_url = "{server}/airflow_snapshot"\ntimeseries_url = "{server}/airflow_timeseries"\n'
+        server = f"postgresql://coinmill_{role}:{self[f'COINMILL_{role.upper()}_PASSWORD']}@{self.address}"
+        return "".join(f'{name}_url = "{server}/airflow_{name}{self.tls}"\n' for name in ("snapshot", "timeseries"))
+
+    @property
+    def address(self) -> str:
+        port = self.server["PGPORT"]
+        return self.server["PGHOST"] + ("" if port == "5432" else f":{port}")
+
+    @property
+    def tls(self) -> str:
+        """What is added to a URL for TLS."""
+        wanted = [("sslmode", "PGSSLMODE"), ("sslrootcert", "PGSSLROOTCERT")]
+        query = "&".join(f"{name}={self.server[given]}" for name, given in wanted if given in self.server)
+        return f"?{query}" if query else ""
 
 
 def remedy(names: list[str]) -> str:

@@ -48,12 +48,19 @@ class Deployment:
 
     def make(self, what: str, *arguments: str, answer: str = "", **environ: str) -> subprocess.CompletedProcess[str]:
         """What `make stack` and its like run."""
-        return subprocess.run(
+        with self.begin(what, *arguments, **environ) as process:
+            out, err = process.communicate(answer)
+        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+    def begin(self, what: str, *arguments: str, **environ: str) -> subprocess.Popen[str]:
+        """The same, while it goes on."""
+        return subprocess.Popen(
             [sys.executable, "docker/stack", what, "--env", str(self.env.path), *arguments],
             cwd=ROOT,
             env={**os.environ, "WHEEL": "prebuilt", **environ},
-            input=answer,
-            capture_output=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
         )
 

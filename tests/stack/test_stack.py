@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import subprocess
+from pathlib import Path
 
 from airflow_rest import SNAPSHOT, TIMESERIES
 from compose import service_of
-from deployment import Deployment, Undisturbed
+from deployment import HALF_HOUR, Deployment, Undisturbed
 from environment import SECRETS
+from pods import Namespace
 
 
 def scheduled(deployment: Deployment) -> str:
@@ -80,3 +82,44 @@ def printed(*command: str) -> str:
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     assert done.returncode == 0, done.stdout
     return done.stdout
+
+
+def test_what_the_helm_values_run_works_in_the_image(deployment: Deployment, tmp_path: Path) -> None:
+    pods = Namespace(deployment, tmp_path)
+    job = pods.values["migrateDatabaseJob"]
+    volumes = pods.values["volumes"] + job["extraVolumes"]
+    image = deployment.env["STACK_IMAGE"]
+    said = []
+    for container in job["extraInitContainers"]:
+        environ = {one["name"]: one["value"] for one in container.get("env", [])}
+        options = [*pods.mounted(volumes, container["volumeMounts"]), "--entrypoint", container["command"][0]]
+        own = container["image"] if "{{" not in container["image"] else image
+        said.append(pods.run(own, container["command"][1:], options, **environ))
+    mounts = pods.values["volumeMounts"] + job["extraVolumeMounts"]
+    said.append(pods.run(image, job["args"], pods.mounted(volumes, mounts), **pods.variables()))
+    assert "the databases and roles are there" in said[0]
+    assert "Airflow's database is up to date" in said[-1]
+
+    scheduler = pods.values["scheduler"]
+    mounts = pods.values["volumeMounts"] + scheduler["extraVolumeMounts"]
+    options = pods.mounted(pods.values["volumes"] + scheduler["extraVolumes"], mounts)
+    status = pods.run(image, ["coinmill", "status", "--json"], options, **pods.variables())
+    assert "coinmill_writer" in status
+
+    for service, name in (("scheduler", "scheduler"), ("dag-processor", "dagProcessor"), ("triggerer", "triggerer")):
+        deployment.docker_compose("exec", "-T", service, *pods.values[name]["livenessProbe"]["command"])
+
+
+def test_a_half_hour_that_ended_meanwhile_does_not_end_make_stack(deployment: Deployment) -> None:
+    late = (deployment.now + HALF_HOUR).isoformat()
+    deployment.now += 2 * HALF_HOUR
+    deployment.control("/clock", "POST", {"set": deployment.now.isoformat()})
+    run = deployment.airflow.trigger(late)
+    assert deployment.airflow.end_of(run) == "failed"
+    starting = deployment.begin("up")
+    assert starting.stdout is not None
+    for line in starting.stdout:
+        if "run_market_snapshot: failed" in line:
+            # what the schedule does at the next half-hour
+            deployment.next_slot()
+    assert starting.wait() == 0
