@@ -50,7 +50,7 @@ fn counts(read: &Read) -> (usize, usize) {
 
 /// The slot of what was read.
 fn slot(read: &Read) -> DateTime<Utc> {
-    let column = read.batch.column_by_name("slot").unwrap();
+    let column = read.batch.column_by_name("snapshot_time").unwrap();
     let stamps = column.as_primitive::<TimestampMillisecondType>();
     DateTime::from_timestamp_millis(stamps.value(0)).unwrap()
 }
