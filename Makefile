@@ -68,7 +68,7 @@ bench: setup  ## side by side with what people write first; minutes, most of the
 
 INSTANTS ?= 200
 ROUNDS ?= 200
-CHAOS_TEST := cargo $(if $(NEXTEST),nextest run,test) --features failpoints --no-fail-fast --test kills --test world --test upstream
+CHAOS_TEST := cargo $(if $(NEXTEST),nextest run,test) --features failpoints --no-fail-fast --test kills --test knowledge --test world --test upstream
 CHAOS := $(CURDIR)/target/chaos.jsonl
 chaos: setup  ## the faults of `make test` and many more, as docs/reliability.md; long
 	@rm -f $(CHAOS)

@@ -3,6 +3,7 @@
 
 mod args;
 mod demo;
+mod failure;
 mod interrupt;
 mod progress;
 mod quarantine;
@@ -16,10 +17,12 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
 use tracing_subscriber::EnvFilter;
 
 use crate::config::Settings;
 use crate::error::{Error, Result};
+use crate::market::Slot;
 use crate::pipeline::{self, Observer, RunState, SeriesReport};
 use crate::series::Resolution;
 use crate::stop::Stopper;
@@ -29,14 +32,10 @@ pub(crate) use demo::run_demo;
 
 /// Nothing is missing.
 const COMPLETE: u8 = 0;
-/// It failed.
-const FAILED: u8 = 1;
-/// It was asked for wrongly.
-const USAGE: u8 = 2;
 /// Something is missing; what came is stored.
 const PARTIAL: u8 = 3;
 
-/// Runs the `coinmill` command. Exit codes: 0 complete, 1 failed, 2 usage, 3 partial, 130 and 143 stopped.
+/// Runs the `coinmill` command, and ends the process with its exit code; `coinmill --help` lists them.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     ExitCode::from(run(arguments))
 }
@@ -45,13 +44,11 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     #[cfg(feature = "failpoints")]
     let _listening = crate::failpoint::listen();
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let json = arguments.iter().any(|argument| argument == "--json");
     let arguments = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => arguments,
-        Err(error) => {
-            // help and version come this way too, with code 0
-            let _unprintable = error.print();
-            return u8::try_from(error.exit_code()).unwrap_or(USAGE);
-        }
+        Err(error) => return failure::of_usage(&error, json),
     };
     log_to_stderr(arguments.verbose);
     let runtime = match tokio::runtime::Builder::new_multi_thread()
@@ -60,27 +57,28 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         .build()
     {
         Ok(runtime) => runtime,
-        Err(error) => return complain(&Error::store("the system gives no threads", error), FAILED),
+        Err(error) => {
+            let error = Error::store("the system gives no threads", error);
+            return failure::told(&error, failure::code(&error), json);
+        }
     };
+    // the end that a market is meant to have
+    let is_wished_for = matches!(arguments.command, Command::Sim(_));
     let stopper = Stopper::default();
     let outcome = runtime.block_on(interrupt::or_stopped(
         &stopper,
+        json && !is_wished_for,
         dispatch(arguments, &stopper),
     ));
     // a thread that a dropped command left at work must not keep the program
     runtime.shutdown_background();
-    outcome.unwrap_or_else(|error| match &error {
-        Error::Argument { .. } => complain(&error, USAGE),
-        _ => complain(&error, FAILED),
-    })
+    outcome.unwrap_or_else(|error| failure::told(&error, failure::code(&error), json))
 }
 
 async fn dispatch(Arguments { command, json, .. }: Arguments, stopper: &Stopper) -> Result<u8> {
     match command {
         Command::Init { settings } => {
-            let Some(settings) = usable(settings.load()) else {
-                return Ok(USAGE);
-            };
+            let settings = settings.load()?;
             pipeline::init(&settings).await?;
             let ready = show::Ready::of(&settings);
             print(json, &ready, || ready.text())?;
@@ -89,11 +87,9 @@ async fn dispatch(Arguments { command, json, .. }: Arguments, stopper: &Stopper)
         Command::Run {
             what: Run::Snapshot { slot, settings },
         } => {
-            let Some(settings) = usable(settings.load()) else {
-                return Ok(USAGE);
-            };
+            let settings = settings.load()?;
             let slot = slot.map(|slot| slot.parse()).transpose()?;
-            snapshot(&settings, slot, json, stopper).await
+            snapshot(&settings, slot, stopper).await?.tell(json)
         }
         Command::Run {
             what:
@@ -102,10 +98,9 @@ async fn dispatch(Arguments { command, json, .. }: Arguments, stopper: &Stopper)
                     settings,
                 },
         } => {
-            let Some(settings) = usable(settings.load()) else {
-                return Ok(USAGE);
-            };
-            timeseries(&settings, resolution.parse()?, json, stopper).await
+            let settings = settings.load()?;
+            let resolution = resolution.parse()?;
+            timeseries(&settings, resolution, stopper).await?.tell(json)
         }
         Command::Run {
             what:
@@ -115,25 +110,18 @@ async fn dispatch(Arguments { command, json, .. }: Arguments, stopper: &Stopper)
                     settings,
                 },
         } => {
-            let Some(settings) = usable(settings.load()) else {
-                return Ok(USAGE);
-            };
+            let settings = settings.load()?;
             let slot = slot.map(|slot| slot.parse()).transpose()?;
-            let resolution = resolution.parse()?;
-            let first = snapshot(&settings, slot, json, stopper).await?;
-            let second = timeseries(&settings, resolution, json, stopper).await?;
-            Ok(first.max(second))
+            all(&settings, slot, resolution.parse()?, json, stopper).await
         }
         Command::Backfill(arguments) => {
-            let Some((settings, wanted)) = usable(arguments.load()) else {
-                return Ok(USAGE);
-            };
+            let (settings, wanted) = arguments.load()?;
             let bar = progress::Bar::new();
             let show = |progress| bar.show(progress);
             let observer = Observer::new(&show).stopped_by(stopper.listen());
             let outcome = pipeline::backfill(&settings, &wanted, &observer).await;
             bar.clear();
-            series(outcome, json)
+            series(outcome)?.tell(json)
         }
         Command::Export {
             format: Format::Parquet,
@@ -142,28 +130,22 @@ async fn dispatch(Arguments { command, json, .. }: Arguments, stopper: &Stopper)
             until,
             settings,
         } => {
-            let Some(settings) = usable(settings.load()) else {
-                return Ok(USAGE);
-            };
+            let settings = settings.load()?;
             let exported = pipeline::export_parquet(&settings, &folder, from, until).await?;
             print(json, &exported, || show::exported(&exported, &folder))?;
             Ok(COMPLETE)
         }
         Command::Runs { limit, settings } => {
-            let Some(settings) = usable(settings.load()) else {
-                return Ok(USAGE);
-            };
+            let settings = settings.load()?;
             let runs = pipeline::runs(&settings, limit).await?;
             print(json, &runs, || show::runs(&runs))?;
             Ok(COMPLETE)
         }
         Command::Status { settings } => {
-            let Some(settings) = usable(settings.load()) else {
-                return Ok(USAGE);
-            };
+            let settings = settings.load()?;
             let status = pipeline::status(&settings).await?;
             print(json, &status, || show::status(&status))?;
-            Ok(COMPLETE)
+            Ok(if status.is_stale { PARTIAL } else { COMPLETE })
         }
         Command::Quarantine { what } => quarantine::quarantine(what, json).await,
         Command::Replay { run, settings } => replay::replay(&run, settings, json).await,
@@ -172,78 +154,133 @@ async fn dispatch(Arguments { command, json, .. }: Arguments, stopper: &Stopper)
     }
 }
 
-async fn snapshot(
-    settings: &Settings,
-    slot: Option<crate::market::Slot>,
-    json: bool,
-    stopper: &Stopper,
-) -> Result<u8> {
+/// What came of a run that stored something, or had nothing to store.
+struct Ended {
+    report: Box<RawValue>,
+    text: String,
+    /// Why it is an error all the same.
+    incomplete: Option<Error>,
+    exit_code: u8,
+}
+
+impl Ended {
+    fn of<R: Serialize>(
+        outcome: Result<R>,
+        state: impl FnOnce(&R) -> RunState,
+        text: impl FnOnce(&R) -> String,
+    ) -> Result<Self> {
+        match outcome {
+            Ok(report) => Ok(Self {
+                report: json_of(&report)?,
+                text: text(&report),
+                incomplete: None,
+                exit_code: match state(&report) {
+                    RunState::Complete => COMPLETE,
+                    _ => PARTIAL,
+                },
+            }),
+            Err(Error::Incomplete {
+                message,
+                report,
+                retryable,
+            }) => Ok(Self {
+                report: json_of(&report)?,
+                text: String::new(),
+                incomplete: Some(Error::Incomplete {
+                    message,
+                    report,
+                    retryable,
+                }),
+                exit_code: PARTIAL,
+            }),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Prints it, and gives its exit code.
+    fn tell(self, json: bool) -> Result<u8> {
+        print(json, &self.report, || self.text)?;
+        if let Some(error) = &self.incomplete {
+            failure::told(error, self.exit_code, false);
+        }
+        Ok(self.exit_code)
+    }
+}
+
+async fn snapshot(settings: &Settings, slot: Option<Slot>, stopper: &Stopper) -> Result<Ended> {
     let bar = progress::Bar::new();
     let show = |progress| bar.show(progress);
     let observer = Observer::new(&show).stopped_by(stopper.listen());
     let outcome = pipeline::run_snapshot(settings, slot, &observer).await;
     bar.clear();
-    ended(outcome, |report| report.state, show::report, json)
+    Ended::of(outcome, |report| report.state, show::report)
 }
 
 async fn timeseries(
     settings: &Settings,
     resolution: Resolution,
-    json: bool,
     stopper: &Stopper,
-) -> Result<u8> {
+) -> Result<Ended> {
     let bar = progress::Bar::new();
     let show = |progress| bar.show(progress);
     let observer = Observer::new(&show).stopped_by(stopper.listen());
     let outcome = pipeline::run_timeseries(settings, resolution, &observer).await;
     bar.clear();
-    series(outcome, json)
+    series(outcome)
 }
 
-fn series(outcome: Result<SeriesReport>, json: bool) -> Result<u8> {
-    ended(outcome, |report| report.state, show::series, json)
+fn series(outcome: Result<SeriesReport>) -> Result<Ended> {
+    Ended::of(outcome, |report| report.state, show::series)
 }
 
-/// Prints what came of a run, and gives its exit code.
-fn ended<R: Serialize>(
-    outcome: Result<R>,
-    state: impl FnOnce(&R) -> RunState,
-    text: impl FnOnce(&R) -> String,
+#[derive(Serialize)]
+struct Both {
+    snapshot: Box<RawValue>,
+    timeseries: Box<RawValue>,
+}
+
+/// A snapshot, then the time series, as one object for machines: what came of the first is told, whatever becomes of the
+/// second.
+async fn all(
+    settings: &Settings,
+    slot: Option<Slot>,
+    resolution: Resolution,
     json: bool,
+    stopper: &Stopper,
 ) -> Result<u8> {
-    match outcome {
-        Ok(report) => {
-            print(json, &report, || text(&report))?;
-            Ok(match state(&report) {
-                RunState::Complete => COMPLETE,
-                _ => PARTIAL,
-            })
-        }
-        Err(Error::Incomplete {
-            message, report, ..
-        }) => {
-            print(json, &report, String::new)?;
-            Ok(complain(&Error::data(message), PARTIAL))
-        }
-        Err(error) => Err(error),
+    let first = snapshot(settings, slot, stopper).await?;
+    if !json {
+        let first = first.tell(json)?;
+        let second = timeseries(settings, resolution, stopper).await?;
+        return Ok(first.max(second.tell(json)?));
     }
+    let (second, exit_code) = match timeseries(settings, resolution, stopper).await {
+        Ok(second) => (second.report, second.exit_code.max(first.exit_code)),
+        Err(error) => {
+            let exit_code = failure::told(&error, failure::code(&error), false);
+            (
+                json_of(&failure::Failure::of(&error, exit_code))?,
+                exit_code,
+            )
+        }
+    };
+    let both = Both {
+        snapshot: first.report,
+        timeseries: second,
+    };
+    print(json, &both, String::new)?;
+    Ok(exit_code)
 }
 
-/// Settings that cannot be used are a matter of usage.
-fn usable<T>(settings: Result<T>) -> Option<T> {
-    settings.map_err(|error| complain(&error, USAGE)).ok()
-}
-
-fn complain(error: &Error, code: u8) -> u8 {
-    let _unprintable = writeln!(io::stderr(), "coinmill: {}", error.chain());
-    code
+fn json_of(value: &impl Serialize) -> Result<Box<RawValue>> {
+    to_raw_value(value)
+        .map_err(|error| Error::data("the result cannot be written as JSON").because(error))
 }
 
 /// Prints for people or for machines. A reader that went away is no error.
 fn print(json: bool, value: &impl Serialize, text: impl FnOnce() -> String) -> Result<()> {
     let text = if json {
-        serde_json::to_string(value)
-            .map_err(|error| Error::data("the result cannot be written as JSON").because(error))?
+        json_of(value)?.get().to_owned()
     } else {
         text()
     };

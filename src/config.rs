@@ -52,6 +52,7 @@ pub struct Thresholds {
 }
 
 impl Default for Thresholds {
+    /// Those of prices in US dollars.
     fn default() -> Self {
         Self {
             min_price: 1e-6,
@@ -60,6 +61,22 @@ impl Default for Thresholds {
             min_volume: 1e5,
             max_change_24h: 50.0,
             stale_after: 3600.0,
+        }
+    }
+}
+
+impl Thresholds {
+    /// The defaults for a currency: in any but US dollars no amount is remarkable, since the bounds are dollars.
+    fn of_currency(vs_currency: &str) -> Self {
+        if vs_currency == "usd" {
+            return Self::default();
+        }
+        Self {
+            min_price: 0.0,
+            max_price: f64::MAX,
+            min_market_cap: 0.0,
+            min_volume: 0.0,
+            ..Self::default()
         }
     }
 }
@@ -102,8 +119,10 @@ pub struct Settings {
     pub landing_dir: PathBuf,
     /// How many coins a snapshot asks for, by market cap.
     pub top: u32,
-    /// Coins that a snapshot asks for by name as well.
+    /// Coins that are asked for by name: beside the largest, or alone.
     pub coins: Vec<CoinId>,
+    /// True where the coins by name are the only ones.
+    pub has_only_these: bool,
     /// The currency of prices, caps and volumes.
     pub vs_currency: String,
     /// How to know the present instant.
@@ -175,7 +194,21 @@ impl Settings {
             .read("data_dir")?
             .unwrap_or_else(|| PathBuf::from("coinmill-data"));
         let database = |name: &str| layers.read_with(name, DatabaseUrl::parse);
-        let default = Thresholds::default();
+        let vs_currency = layers
+            .read_with("vs_currency", currency)?
+            .unwrap_or_else(|| "usd".to_owned());
+        let top = layers.read_in("top", 0..=20_000)?.unwrap_or(250);
+        let mut coins = layers.read_with("coins", coin_list)?.unwrap_or_default();
+        let has_only_these = !coins.is_empty();
+        for coin in layers
+            .read_with("add_coins", coin_list)?
+            .unwrap_or_default()
+        {
+            if !coins.contains(&coin) {
+                coins.push(coin);
+            }
+        }
+        let default = Thresholds::of_currency(&vs_currency);
         let number = |name: &str, default: f64| {
             layers
                 .read_in(name, 0.0..=f64::MAX)
@@ -195,11 +228,10 @@ impl Settings {
             landing_dir: layers
                 .read("landing_dir")?
                 .unwrap_or_else(|| data_dir.join("landing")),
-            top: layers.read_in("top", 0..=20_000)?.unwrap_or(250),
-            coins: layers.read_with("coins", coin_list)?.unwrap_or_default(),
-            vs_currency: layers
-                .read_with("vs_currency", currency)?
-                .unwrap_or_else(|| "usd".to_owned()),
+            top: if has_only_these { 0 } else { top },
+            coins,
+            has_only_these,
+            vs_currency,
             clock: layers
                 .read_with("clock", clock)?
                 .unwrap_or(ClockSetting::System),

@@ -31,7 +31,7 @@ pub fn snapshot_hash<'a>(slot: Slot, quotes: impl IntoIterator<Item = &'a Quote>
         instant(&mut hash, quote.ath_date);
         instant(&mut hash, quote.atl_date);
         text(&mut hash, quote.roi_currency.as_deref());
-        instant(&mut hash, quote.observed_at);
+        instant(&mut hash, quote.last_updated);
     }
     hex::encode(hash.finish())
 }

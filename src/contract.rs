@@ -70,8 +70,10 @@ pub struct Drift {
     /// In how many records; a chart is one.
     pub records: u64,
     /// When the first body that showed it had arrived.
+    #[serde(serialize_with = "crate::stamp::stamp")]
     pub first_seen: DateTime<Utc>,
     /// When the last one had.
+    #[serde(serialize_with = "crate::stamp::stamp")]
     pub last_seen: DateTime<Utc>,
 }
 

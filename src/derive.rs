@@ -24,8 +24,8 @@ pub struct Derived {
     pub trend_category: Option<&'static str>,
 }
 
-/// All derived columns of one quote. `total_cap` is the sum of the caps that [`dominance`] is measured against.
-pub fn derive(quote: &Quote, total_cap: f64) -> Derived {
+/// All derived columns of one quote in `vs_currency`. `total_cap` is the sum of the caps that [`dominance`] is measured against.
+pub fn derive(quote: &Quote, total_cap: f64, vs_currency: &str) -> Derived {
     let price = quote.measure(Measure::CurrentPrice);
     let cap = quote.measure(Measure::MarketCap);
     let turnover = cap
@@ -35,7 +35,9 @@ pub fn derive(quote: &Quote, total_cap: f64) -> Derived {
         .measure(Measure::High24h)
         .zip(quote.measure(Measure::Low24h));
     Derived {
-        market_cap_category: cap.map(market_cap_category),
+        market_cap_category: cap
+            .filter(|_| vs_currency == "usd")
+            .map(market_cap_category),
         dominance_pct: cap.and_then(|cap| dominance(cap, total_cap)),
         volume_to_cap: turnover,
         ath_distance_pct: price
@@ -44,7 +46,7 @@ pub fn derive(quote: &Quote, total_cap: f64) -> Derived {
         range_volatility_24h_pct: high_low.and_then(|(high, low)| range_volatility(high, low)),
         liquidity_category: turnover.map(liquidity_category),
         trend_category: quote
-            .measure(Measure::PriceChangePercentage24h)
+            .measure(Measure::PriceChangePct24h)
             .map(trend_category),
     }
 }
@@ -52,8 +54,7 @@ pub fn derive(quote: &Quote, total_cap: f64) -> Derived {
 /// The size class of a market cap in US dollars: `mega` from 200 billion, `large` from 10, `mid` from 2, `small` from
 /// 250 million, else `micro`.
 ///
-/// Source: FINRA, "Market Cap Explained", <https://www.finra.org/investors/insights/market-cap>. The bounds are applied
-/// to the number as it is, whatever `vs_currency` is.
+/// Source: FINRA, "Market Cap Explained", <https://www.finra.org/investors/insights/market-cap>.
 pub fn market_cap_category(cap: f64) -> &'static str {
     match cap {
         _ if cap >= 200e9 => "mega",

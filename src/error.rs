@@ -196,6 +196,22 @@ impl Error {
         self
     }
 
+    /// The name of its variant, in lower case.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Argument { .. } => "argument",
+            Self::Config { .. } => "config",
+            Self::Source { .. } => "source",
+            Self::Budget { .. } => "budget",
+            Self::Data { .. } => "data",
+            Self::Store { .. } => "store",
+            Self::Held { .. } => "held",
+            Self::Past { .. } => "past",
+            Self::Stopped { .. } => "stopped",
+            Self::Incomplete { .. } => "incomplete",
+        }
+    }
+
     /// True where the same call may succeed later. The only retry policy of the crate.
     pub fn is_retryable(&self) -> bool {
         match self {

@@ -25,13 +25,15 @@ pub const COMMIT_BEGUN: &str = "commit-begun";
 pub const COMMIT_HALF_DONE: &str = "commit-half-done";
 /// All of the commit's rows are in, and it is not committed.
 pub const COMMIT_NOT_SENT: &str = "commit-not-sent";
-/// It is committed, and nobody has been told.
+/// It is committed, it has no instant yet, and nobody has been told.
 pub const COMMITTED: &str = "committed";
+/// The commit has its instant.
+pub const COMMIT_STAMPED: &str = "commit-stamped";
 /// The run's end is in the ledger, and nothing is reported.
 pub const RUN_ENDED: &str = "run-ended";
 
 /// Every place, in the order in which a run passes them.
-pub const ALL: [&str; 13] = [
+pub const ALL: [&str; 14] = [
     RUN_BEGUN,
     CALLS_RESERVED,
     FOLDER_HALF_MADE,
@@ -44,6 +46,7 @@ pub const ALL: [&str; 13] = [
     COMMIT_HALF_DONE,
     COMMIT_NOT_SENT,
     COMMITTED,
+    COMMIT_STAMPED,
     RUN_ENDED,
 ];
 

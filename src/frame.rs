@@ -15,9 +15,9 @@ use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 
 use crate::error::{Error, Result};
-use crate::market::CoinId;
+use crate::market::{CoinId, Column, Kind};
 use crate::series::PricePoint;
-use crate::store::{Kind, Table, Value};
+use crate::store::{Table, Value};
 
 const UTC: &str = "UTC";
 
@@ -40,7 +40,7 @@ fn instant_type() -> DataType {
 pub fn table_batch(table: &Table) -> Result<RecordBatch> {
     let mut fields = Vec::with_capacity(table.columns.len());
     let mut arrays: Vec<ArrayRef> = Vec::with_capacity(table.columns.len());
-    for (index, (name, kind)) in table.columns.iter().enumerate() {
+    for (index, Column { name, kind, .. }) in table.columns.iter().enumerate() {
         let column = table.rows.iter().map(|row| row.get(index));
         let (data_type, array): (DataType, ArrayRef) = match kind {
             Kind::Text => {

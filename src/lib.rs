@@ -20,6 +20,7 @@ pub mod pipeline;
 pub mod quality;
 pub mod series;
 pub mod sim;
+pub mod stamp;
 pub mod stop;
 pub mod store;
 

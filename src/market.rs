@@ -1,6 +1,8 @@
 //! The words of the market as types: coins, quotes and slots.
 //! They hold what the source said; nothing here fetches, judges or stores.
 
+mod column;
+
 use std::fmt;
 use std::str::FromStr;
 
@@ -8,6 +10,7 @@ use chrono::{DateTime, DurationRound, NaiveDate, NaiveDateTime, SubsecRound, Tim
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::error::{Error, Result};
+pub use column::{Column, Kind, Origin, quote_columns, stored_columns};
 
 /// A coin's id at CoinGecko, such as `bitcoin`. The only key of a coin: symbols and names are shared.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -48,8 +51,8 @@ impl FromStr for CoinId {
 }
 
 macro_rules! measures {
-    ($($(#[$doc:meta])* $variant:ident = $column:literal,)+) => {
-        /// A number of a quote. The name of each is its field at the source and its column in the database.
+    ($($(#[$doc:meta])* $variant:ident = $column:literal $(from $field:literal)?,)+) => {
+        /// A number of a quote.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         #[repr(usize)]
         pub enum Measure { $($(#[$doc])* $variant,)+ }
@@ -58,14 +61,28 @@ macro_rules! measures {
             /// Every measure, in column order.
             pub const ALL: &'static [Measure] = &[$(Measure::$variant,)+];
 
-            /// The name at the source and in the database; the parts of `roi` are `roi_times` and `roi_percentage`.
+            /// The name of its column.
             pub const fn name(self) -> &'static str {
                 match self { $(Measure::$variant => $column,)+ }
+            }
+
+            /// The name of its field at the source, which is its column's where the two do not differ.
+            pub const fn field(self) -> &'static str {
+                match self { $(Measure::$variant => either!($($field)?, $column),)+ }
             }
         }
 
         /// How many measures a quote has.
         pub const MEASURES: usize = [$(Measure::$variant,)+].len();
+    };
+}
+
+macro_rules! either {
+    (, $column:literal) => {
+        $column
+    };
+    ($field:literal, $column:literal) => {
+        $field
     };
 }
 
@@ -84,12 +101,24 @@ measures! {
     Low24h = "low_24h",
     /// Price change over 24 hours, in `vs_currency`.
     PriceChange24h = "price_change_24h",
+    /// Price change over an hour, in percent.
+    PriceChangePct1h = "price_change_pct_1h" from "price_change_percentage_1h_in_currency",
     /// Price change over 24 hours, in percent.
-    PriceChangePercentage24h = "price_change_percentage_24h",
+    PriceChangePct24h = "price_change_pct_24h" from "price_change_percentage_24h",
+    /// Price change over 7 days, in percent.
+    PriceChangePct7d = "price_change_pct_7d" from "price_change_percentage_7d_in_currency",
+    /// Price change over 14 days, in percent.
+    PriceChangePct14d = "price_change_pct_14d" from "price_change_percentage_14d_in_currency",
+    /// Price change over 30 days, in percent.
+    PriceChangePct30d = "price_change_pct_30d" from "price_change_percentage_30d_in_currency",
+    /// Price change over 200 days, in percent.
+    PriceChangePct200d = "price_change_pct_200d" from "price_change_percentage_200d_in_currency",
+    /// Price change over a year, in percent.
+    PriceChangePct1y = "price_change_pct_1y" from "price_change_percentage_1y_in_currency",
     /// Market cap change over 24 hours, in `vs_currency`.
     MarketCapChange24h = "market_cap_change_24h",
     /// Market cap change over 24 hours, in percent.
-    MarketCapChangePercentage24h = "market_cap_change_percentage_24h",
+    MarketCapChangePct24h = "market_cap_change_pct_24h" from "market_cap_change_percentage_24h",
     /// Coins in circulation.
     CirculatingSupply = "circulating_supply",
     /// Coins that exist, less those burned.
@@ -99,15 +128,15 @@ measures! {
     /// All-time high price.
     Ath = "ath",
     /// Distance of the price from the all-time high, in percent, by the source.
-    AthChangePercentage = "ath_change_percentage",
+    AthChangePct = "ath_change_pct" from "ath_change_percentage",
     /// All-time low price.
     Atl = "atl",
     /// Distance of the price from the all-time low, in percent, by the source.
-    AtlChangePercentage = "atl_change_percentage",
+    AtlChangePct = "atl_change_pct" from "atl_change_percentage",
     /// Return on investment since the coin's sale, as a multiple.
-    RoiTimes = "roi_times",
+    RoiTimes = "roi_times" from "roi.times",
     /// Return on investment since the coin's sale, in percent.
-    RoiPercentage = "roi_percentage",
+    RoiPct = "roi_pct" from "roi.percentage",
 }
 
 /// One coin's row of `/coins/markets`, every number as the source gave it.
@@ -129,8 +158,8 @@ pub struct Quote {
     pub atl_date: Option<DateTime<Utc>>,
     /// The currency of `roi_times` and `roi_percentage`.
     pub roi_currency: Option<String>,
-    /// The source's `last_updated`, to the millisecond.
-    pub observed_at: Option<DateTime<Utc>>,
+    /// When the source last updated it, to the millisecond.
+    pub last_updated: Option<DateTime<Utc>>,
 }
 
 impl Quote {
@@ -226,7 +255,7 @@ impl fmt::Display for Slot {
 
 impl Serialize for Slot {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        crate::stamp::stamp(&self.0, serializer)
     }
 }
 

@@ -174,7 +174,10 @@ async fn unknown_coins_are_named_with_where_to_look(kind: Kind) {
         .unwrap_err();
     says(&error, &["no-such-coin", "COINMILL_COINS"]);
     before.is_kept(&bench, 1, 1).await;
-    let report = bench.run(&[TOP, ("coins", "no-such-coin")]).await.unwrap();
+    let report = bench
+        .run(&[TOP, ("add_coins", "no-such-coin")])
+        .await
+        .unwrap();
     assert_eq!((report.state, report.accepted), (RunState::Complete, 20));
     assert_eq!(report.unknown[0].coin, "no-such-coin");
 }

@@ -205,7 +205,7 @@ async fn serve(kind: Kind, page: &[(Row, Option<Corruption>)]) {
         );
     }
 
-    let columns = MEASURES.join(", ");
+    let columns = MEASURES.join(", ").replace("percentage", "pct");
     let sql = format!(
         "select c.id, market_cap_rank, {columns} from quote q join coin c on c.key = q.coin"
     );
@@ -236,7 +236,7 @@ async fn serve(kind: Kind, page: &[(Row, Option<Corruption>)]) {
             );
         }
     }
-    let state = bench.database.texts("select state from snapshot").await;
+    let state = bench.database.texts("select state from snapshot_now").await;
     assert_eq!(state, [if bad == 0 { "complete" } else { "partial" }]);
 }
 

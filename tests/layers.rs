@@ -10,9 +10,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const LAYERS: [(&str, u8); 22] = [
+const LAYERS: [(&str, u8); 23] = [
     ("error", 0),
     ("failpoint", 0),
+    ("stamp", 0),
     ("market", 1),
     ("series", 1),
     ("clock", 1),

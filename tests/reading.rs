@@ -21,5 +21,7 @@ mod series;
 mod absent;
 #[path = "reading/prices.rs"]
 mod prices;
+#[path = "reading/quotes.rs"]
+mod quotes;
 #[path = "reading/slow.rs"]
 mod slow;

@@ -157,11 +157,13 @@ fn pages(bench: &Bench) -> Vec<Recording> {
 /// Holds a slot's rows against the recording's and says how many values were compared.
 async fn compare(database: &Database, slot: Slot, rows: &[Fields<'_>], page: &str) -> usize {
     let sql = format!(
-        "select c.id, {}, ath_date, atl_date, observed_at, roi_times, roi_percentage, roi_currency, n.symbol, n.name \
+        "select c.id, {}, ath_date, atl_date, last_updated, roi_times, roi_pct, roi_currency, n.symbol, n.name \
          from quote q join coin c on c.key = q.coin join coin_name n on n.coin = q.coin \
-         and n.landing = (select max(m.landing) from coin_name m where m.coin = q.coin and m.landing <= q.landing) \
-         where slot = {}",
-        NUMBERS.join(", "),
+         join landing l on l.id = q.landing and n.\"commit\" = \
+         (select max(m.\"commit\") from coin_name m where m.coin = q.coin and m.\"commit\" <= l.\"commit\") \
+         where snapshot_time = {}",
+        // a column's name differs from its field's in one word
+        NUMBERS.join(", ").replace("percentage", "pct"),
         database.instant(slot.start()),
     );
     let stored = database.rows(&sql).await;

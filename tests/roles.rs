@@ -149,6 +149,9 @@ async fn the_writer_runs_snapshots_and_can_neither_create_nor_drop_nor_delete() 
             "update snapshot.coin_name set symbol = 'x'",
             "update snapshot.quarantine set raw = ''",
             "update snapshot.landing set path = ''",
+            "update snapshot.snapshot set state = 'complete'",
+            "update snapshot.\"commit\" set id = 0",
+            "delete from snapshot.\"commit\"",
             "insert into snapshot.setting values ('vs_currency', 'eur')",
             "update snapshot.setting set value = 'eur'",
             "insert into snapshot._sqlx_migrations select * from snapshot._sqlx_migrations",
@@ -179,7 +182,8 @@ async fn the_reader_reads_every_table_and_view_and_writes_nothing() {
         &[
             "select * from v_latest_prices",
             "select * from v_price_history",
-            "select * from quote, coin, coin_name, snapshot, landing, run, quarantine, budget, setting",
+            "select * from quote, coin, coin_name, snapshot, snapshot_now, landing, \"commit\", run, quarantine, \
+             budget, setting",
         ],
     )
     .await;

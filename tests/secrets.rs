@@ -101,7 +101,7 @@ fn ways(kind: Kind) -> Vec<(Vec<(&'static str, String)>, &'static str)> {
     };
     let mut ways = vec![
         (own(&[]), ""),
-        (own(&[("coins", "no-such-coin")]), ""),
+        (own(&[("add_coins", "no-such-coin")]), ""),
         (own(&[("plan", "paid")]), ""),
         (own(&[("vs_currency", "eur")]), ""),
         (own(&[("vs_currency", "nothing")]), ""),

@@ -94,15 +94,34 @@ def test_quotes_can_be_read_as_of_a_slot(filled: coinmill.Mill, sim: coinmill.Si
     first = sim.now
     sim.advance(1800)
     filled.run_snapshot()
-    slots = {frame.to_arrow()["slot"][0].as_py() for frame in (filled.quotes(), filled.quotes(first))}
+    slots = {frame.to_arrow()["snapshot_time"][0].as_py() for frame in (filled.quotes(), filled.quotes(first))}
     assert max(slots) - min(slots) == timedelta(minutes=30)
     with pytest.raises(coinmill.DataError, match="no snapshot at or before"):
         filled.quotes(datetime(2020, 1, 1, tzinfo=timezone.utc))
 
 
+def test_quotes_can_be_read_as_they_were_known(filled: coinmill.Mill, sim: coinmill.Sim) -> None:
+    first = sim.now
+    slot = filled.quotes().to_arrow()["slot"][0].as_py()
+    sim.advance(60)
+    filled.run_snapshot(slot)
+    sim.advance(1800)
+    filled.run_snapshot()
+    known = filled.quotes(as_of=first)
+    assert (len(known), known.to_arrow()["slot"][0].as_py(), known.missing) == (20, slot, [])
+    assert filled.quotes(sim.now, as_of=first).to_arrow()["slot"][0].as_py() == slot
+    assert filled.quotes(as_of=sim.now).to_arrow()["slot"][0].as_py() > slot
+    with pytest.raises(coinmill.DataError, match="nothing was known at 2020-01-01T00:00:00Z"):
+        filled.quotes(as_of="2020-01-01")
+    with pytest.raises(ValueError):
+        filled.quotes(as_of="yesterday")
+    with pytest.raises(TypeError):
+        filled.quotes(None, first)  # type: ignore[misc]
+
+
 def test_a_frame_shows_itself_and_escapes_what_comes_from_outside(filled: coinmill.Mill) -> None:
     frame = filled.quotes()
-    assert repr(frame).startswith("Frame(20 rows: slot, coin_id, symbol")
+    assert repr(frame).startswith("Frame(20 rows: snapshot_time, coin_id, symbol")
     html = frame._repr_html_()
     assert html.count("<tr>") == 11
     assert "<script" not in html

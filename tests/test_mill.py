@@ -92,7 +92,7 @@ def test_a_frozen_contract_stores_nothing_of_what_is_new(sim: coinmill.Sim, tmp_
 
 def test_a_slot_is_a_text_or_a_datetime(mill: coinmill.Mill, sim: coinmill.Sim) -> None:
     slot = floor30(sim.now)
-    assert mill.run_snapshot(slot)["slot"] == slot.strftime("%Y-%m-%dT%H:%MZ")
+    assert mill.run_snapshot(slot)["slot"] == slot.strftime("%Y-%m-%dT%H:%M:%S.000Z")
     elsewhere = slot.astimezone(timezone(timedelta(hours=5, minutes=30)))
     assert mill.run_snapshot(slot=elsewhere.isoformat())["calls"] == 0
     with pytest.raises(ValueError, match="half-hour"):
@@ -109,7 +109,9 @@ def test_a_slot_is_a_text_or_a_datetime(mill: coinmill.Mill, sim: coinmill.Sim) 
     ("settings", "error", "says"),
     [
         ({"plan": "free"}, coinmill.ConfigError, "use keyless, demo, paid or unlimited"),
-        ({"topp": 5}, ValueError, "did you mean"),
+        ({"tops": 5}, coinmill.ConfigError, "did you mean"),
+        ({"top": "x"}, coinmill.ConfigError, "\"x\" cannot be used"),
+        ({"top": 5, "coins": ["bitcoin"]}, coinmill.ConfigError, "give `add_coins`"),
         ({"top": -1}, coinmill.ConfigError, "top"),
         ({"top": True}, TypeError, "not a bool"),
         ({"coins": ["bit coin"]}, coinmill.ConfigError, "CoinGecko's id"),
@@ -122,7 +124,7 @@ def test_a_wrong_setting_is_refused_at_once(settings: dict[str, object], error: 
 
 
 def test_settings_come_as_the_types_that_people_have(tmp_path: Path) -> None:
-    mill = coinmill.Mill(data_dir=tmp_path, top=5, coins=["bitcoin", "ethereum"], completeness=0.5, api_key=None)
+    mill = coinmill.Mill(data_dir=tmp_path, top=5, add_coins=["bitcoin", "ethereum"], completeness=0.5, api_key=None)
     assert repr(mill) == (
         f"Mill(plan='keyless', top=5, vs_currency='usd', snapshot_url='sqlite://{tmp_path / 'snapshot.db'}')"
     )

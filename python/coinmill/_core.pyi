@@ -83,8 +83,10 @@ class Mill:
         ``COINMILL_API_KEY`` or in ``coinmill.toml`` than in code.
     snapshot_url, timeseries_url
         ``sqlite://PATH`` or ``postgresql://USER:PASSWORD@HOST:PORT/NAME``; by default SQLite files in `data_dir`.
-    top, coins
-        How many coins by market cap (250), and coins to ask for by id as well.
+    top, add_coins
+        How many coins by market cap (250), and coins by id that are asked for too.
+    coins
+        Only these coins, by id; `top` has no meaning beside it.
     vs_currency
         The currency of prices (``usd``); one pair of databases holds one.
     refuse
@@ -114,6 +116,7 @@ class Mill:
         landing_dir: str | PathLike[str] | None = None,
         top: int | None = None,
         coins: str | Sequence[str] | None = None,
+        add_coins: str | Sequence[str] | None = None,
         vs_currency: str | None = None,
         clock: str | None = None,
         completeness: float | None = None,
@@ -208,7 +211,9 @@ class Mill:
             As in :meth:`run_snapshot`.
         """
 
-    def quotes(self, at: str | date | datetime | None = None) -> Frame:
+    def quotes(
+        self, at: str | date | datetime | None = None, *, as_of: str | date | datetime | None = None
+    ) -> Frame:
         """The quotes of the newest snapshot, by market cap, with all that is derived from them.
 
         ``frame.missing`` lists the coins that were asked for and are not there, each with the reason.
@@ -216,12 +221,18 @@ class Mill:
         Parameters
         ----------
         at
-            Of the newest snapshot that began at or before this instant instead.
+            Of the newest snapshot that began at or before this instant instead: the half-hour that holds it, where
+            there is one. Its quotes may have come later than this instant; what was known by then is `as_of`'s to say.
+        as_of
+            As it was known at this instant: the snapshots that there were, their quotes, and what was missing then.
+            What came later, or was requeued later, was learned later.
 
         Raises
         ------
         DataError
-            There is no such snapshot.
+            There is no such snapshot, or nothing was known at `as_of`.
+        ValueError
+            `at` or `as_of` is no instant.
         """
 
     def prices(

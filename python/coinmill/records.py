@@ -1,6 +1,6 @@
 """The shapes of what the verbs return: plain dicts, typed here.
 
-Instants are RFC 3339 texts in UTC; a slot is a text such as ``2026-01-31T00:30Z``.
+Instants, slots among them, are RFC 3339 texts in UTC with milliseconds, such as ``2026-01-31T00:30:00.000Z``.
 """
 
 from __future__ import annotations
@@ -163,6 +163,7 @@ class Status(TypedDict):
     timeseries: list[SeriesHoldings]
     slot: str
     slot_state: str
+    is_stale: bool
     plan: str
     month: str
     credits: int

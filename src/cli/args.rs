@@ -17,7 +17,7 @@ use crate::pipeline::{Backfill, Reach};
 pub(super) struct Arguments {
     #[command(subcommand)]
     pub(super) command: Command,
-    /// Print JSON for machines
+    /// Print one JSON value, for machines
     #[arg(long, global = true)]
     pub(super) json: bool,
     /// Log more to stderr; twice for still more
@@ -26,7 +26,8 @@ pub(super) struct Arguments {
 }
 
 const AFTER_HELP: &str = "\
-Exit codes: 0 complete, 1 failed, 2 usage, 3 partial (what came is stored), 130 and 143 stopped by a signal.
+Exit codes: 0 complete, 1 failed, 2 usage or setting, 3 partial (what came is stored; of status: stale), 4 held by another run or
+the slot is past, 130 and 143 stopped by a signal. With --json every outcome, a failure too, is one JSON value on stdout.
 Every setting can be a flag, a variable (COINMILL_TOP=100) or a line of coinmill.toml (top = 100); `coinmill run snapshot --help` lists them.
 Try it offline: coinmill demo";
 
@@ -46,15 +47,16 @@ pub(super) enum Command {
     Backfill(BackfillArguments),
     /// Write the processed layer as files, in dated folders; writing a day again replaces its file
     Export {
-        /// The format
-        #[arg(long = "to", value_enum)]
-        format: Format,
         /// The folder
+        #[arg(long = "to", value_name = "DIR")]
         folder: std::path::PathBuf,
+        /// The format of the files
+        #[arg(long, value_enum, default_value = "parquet")]
+        format: Format,
         /// From this day (UTC) on
         #[arg(long)]
         from: Option<NaiveDate>,
-        /// To before this day (UTC)
+        /// Up to this day (UTC), which is not included
         #[arg(long)]
         until: Option<NaiveDate>,
         #[command(flatten)]
@@ -133,18 +135,18 @@ pub(super) enum Run {
     },
 }
 
-/// Which history to fetch. With --coins and without --top, only those coins.
+/// Which history to fetch.
 #[derive(Debug, clap::Args)]
 pub(super) struct BackfillArguments {
     /// The last so many days
-    #[arg(long, conflicts_with_all = ["from", "to"], required_unless_present = "from")]
+    #[arg(long, conflicts_with_all = ["from", "until"], required_unless_present = "from")]
     days: Option<u32>,
     /// From this day or instant (UTC), such as 2026-01-31 or 2026-01-31T12:00:00Z
     #[arg(long, value_parser = instant)]
     from: Option<DateTime<Utc>>,
-    /// To this day or instant (UTC), which is not included [default: now]
+    /// Up to this day or instant (UTC), which is not included [default: now]
     #[arg(long, value_parser = instant, requires = "from")]
-    to: Option<DateTime<Utc>>,
+    until: Option<DateTime<Utc>>,
     /// 5m (the last day only), 1h or 1d
     #[arg(long, default_value = "1h")]
     resolution: String,
@@ -158,22 +160,16 @@ pub(super) struct BackfillArguments {
 impl BackfillArguments {
     /// The settings, and what is wanted under them.
     pub(super) fn load(self) -> Result<(Settings, Backfill)> {
-        let named_only = self.settings.has("coins") && !self.settings.has("top");
         let settings = self.settings.load()?;
         let reach = match (self.days, self.from) {
             (Some(days), _) => Reach::Days(days),
-            (None, Some(from)) => Reach::Between(from, self.to),
+            (None, Some(from)) => Reach::Between(from, self.until),
             (None, None) => return Err(Error::argument("say how far: --days N, or --from DAY")),
-        };
-        let coins = if named_only {
-            settings.coins.clone()
-        } else {
-            Vec::new()
         };
         let wanted = Backfill {
             resolution: self.resolution.parse()?,
             reach,
-            coins,
+            coins: Vec::new(),
             refetch: self.refetch,
         };
         Ok((settings, wanted))
@@ -191,11 +187,6 @@ pub(super) struct SettingArguments {
 }
 
 impl SettingArguments {
-    /// True for a setting that was given here.
-    fn has(&self, name: &str) -> bool {
-        self.given.iter().any(|(given, _)| given == name)
-    }
-
     /// The settings, with these arguments over the environment and the file.
     pub(super) fn load(self) -> Result<Settings> {
         Settings::load(self.given)

@@ -4,6 +4,7 @@
 use std::future::Future;
 use std::time::Duration;
 
+use super::failure;
 use crate::error::{Error, Result};
 use crate::stop::Stopper;
 
@@ -21,6 +22,7 @@ const TERMINATED: u8 = 143;
 /// second signal comes; any other is dropped.
 pub(super) async fn or_stopped(
     stopper: &Stopper,
+    json: bool,
     command: impl Future<Output = Result<u8>>,
 ) -> Result<u8> {
     tokio::pin!(command);
@@ -31,14 +33,14 @@ pub(super) async fn or_stopped(
     if stopper.stop() {
         tokio::select! {
             done = command => match done {
-                Err(error @ Error::Stopped { .. }) => Ok(super::complain(&error, code)),
+                Err(error @ Error::Stopped { .. }) => Ok(failure::told(&error, code, json)),
                 done => done,
             },
-            _ = signal() => Ok(code),
-            () = tokio::time::sleep(GRACE) => Ok(super::complain(&Error::stopped(), code)),
+            _ = signal() => Ok(failure::interrupted(code, json)),
+            () = tokio::time::sleep(GRACE) => Ok(failure::told(&Error::stopped(), code, json)),
         }
     } else {
-        Ok(code)
+        Ok(failure::interrupted(code, json))
     }
 }
 

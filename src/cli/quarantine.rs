@@ -6,7 +6,7 @@ use comfy_table::Table;
 use comfy_table::presets::NOTHING;
 
 use super::args::SettingArguments;
-use super::{COMPLETE, PARTIAL, USAGE, print, usable};
+use super::{COMPLETE, PARTIAL, print};
 use crate::error::{Error, Result};
 use crate::pipeline::{self, Pick, Quarantined, RefusedId, RequeueReport};
 
@@ -56,9 +56,7 @@ pub(super) async fn quarantine(what: Quarantine, json: bool) -> Result<u8> {
             limit,
             settings,
         } => {
-            let Some(settings) = usable(settings.load()) else {
-                return Ok(USAGE);
-            };
+            let settings = settings.load()?;
             let pick = match rule {
                 Some(rule) => Pick::Rule(rule),
                 None if all => Pick::All,
@@ -70,9 +68,7 @@ pub(super) async fn quarantine(what: Quarantine, json: bool) -> Result<u8> {
             Ok(COMPLETE)
         }
         Quarantine::Show { id, settings } => {
-            let Some(settings) = usable(settings.load()) else {
-                return Ok(USAGE);
-            };
+            let settings = settings.load()?;
             let found = pipeline::quarantine(&settings, &Pick::Ids(vec![id])).await?;
             let record = found
                 .first()
@@ -86,9 +82,7 @@ pub(super) async fn quarantine(what: Quarantine, json: bool) -> Result<u8> {
             all,
             settings,
         } => {
-            let Some(settings) = usable(settings.load()) else {
-                return Ok(USAGE);
-            };
+            let settings = settings.load()?;
             let pick = match rule {
                 Some(rule) => Pick::Rule(rule),
                 None if all => Pick::Open,

@@ -2,7 +2,7 @@
 //! Rebuilding is the pipeline's work.
 
 use super::args::SettingArguments;
-use super::{COMPLETE, PARTIAL, USAGE, print, usable};
+use super::{COMPLETE, PARTIAL, print};
 use crate::error::Result;
 use crate::pipeline::{self, Change, Difference, Replay};
 
@@ -10,9 +10,7 @@ use crate::pipeline::{self, Change, Difference, Replay};
 const SHOWN: usize = 50;
 
 pub(super) async fn replay(run: &str, settings: SettingArguments, json: bool) -> Result<u8> {
-    let Some(settings) = usable(settings.load()) else {
-        return Ok(USAGE);
-    };
+    let settings = settings.load()?;
     let replayed = pipeline::replay(&settings, run).await?;
     print(json, &replayed, || text(&replayed))?;
     Ok(if replayed.is_same { COMPLETE } else { PARTIAL })

@@ -249,13 +249,13 @@ pub(super) fn prices(quotes: &[Quote], vs_currency: &str) -> String {
                 .measure(Measure::CurrentPrice)
                 .map_or_else(dash, |price| price.to_string()),
             quote
-                .measure(Measure::PriceChangePercentage24h)
+                .measure(Measure::PriceChangePct24h)
                 .map_or_else(dash, |change| format!("{change:+.2}")),
             quote
                 .measure(Measure::MarketCap)
                 .map_or_else(dash, thousands),
             quote
-                .observed_at
+                .last_updated
                 .map_or_else(dash, |at| at.format("%H:%M:%S").to_string()),
         ]);
     }
@@ -352,7 +352,13 @@ pub(super) fn status(status: &Status) -> String {
         ("points", points),
         (
             "current",
-            format!("slot {}: {}", status.slot, status.slot_state),
+            match status.is_stale {
+                false => format!("slot {}: {}", status.slot, status.slot_state),
+                true => format!(
+                    "slot {}: {}; stale, for nothing has come for more than half an hour",
+                    status.slot, status.slot_state
+                ),
+            },
         ),
         ("plan", format!("{}: {credits}", status.plan)),
         ("landing", status.landing_dir.clone()),

@@ -111,6 +111,7 @@ struct Address {
     url: String,
     control_url: String,
     listens_on: SocketAddr,
+    #[serde(serialize_with = "crate::stamp::stamp")]
     now: DateTime<Utc>,
 }
 

@@ -86,6 +86,7 @@ impl Chart {
                 query.extend([("days", days.to_string()), ("interval", "daily".to_owned())])
             }
         }
+        query.push(("precision", "full".to_owned()));
         Request { path, query }
     }
 

@@ -18,6 +18,20 @@ const SHOWN: usize = 80;
 /// The most unknown fields of a record that are named.
 const MOST_UNKNOWN: usize = 200;
 
+/// The fields that a record is known to have.
+pub(super) struct Known {
+    /// Those that it always has.
+    pub(super) required: Vec<&'static str>,
+    /// Those that it may have.
+    pub(super) optional: Vec<&'static str>,
+}
+
+impl Known {
+    fn holds(&self, name: &str) -> bool {
+        self.required.contains(&name) || self.optional.contains(&name)
+    }
+}
+
 /// A record's fields as raw JSON, and what was found wrong with those that were read.
 pub(super) struct Fields<'a> {
     raw: HashMap<String, &'a RawValue>,
@@ -42,17 +56,16 @@ impl<'a> Fields<'a> {
     }
 
     /// What the record has beyond its known fields, and which of them it lacks.
-    pub(super) fn deviations(&self, known: &[&str]) -> Vec<(Deviation, String)> {
-        let missing = known.iter().filter(|name| !self.raw.contains_key(**name));
+    pub(super) fn deviations(&self, known: &Known) -> Vec<(Deviation, String)> {
+        let there = |name: &&str| self.raw.contains_key(*name);
+        let missing = known.required.iter().filter(|name| !there(name));
         let mut deviations: Vec<_> = missing
             .map(|name| (Deviation::Missing, (*name).to_owned()))
             .collect();
+        let optional = known.optional.iter().filter(|name| there(name)).count();
         // every known field there and none over: the usual case costs no second look
-        if self.raw.len() + deviations.len() > known.len() {
-            let unknown = self
-                .raw
-                .keys()
-                .filter(|name| !known.contains(&name.as_str()));
+        if self.raw.len() + deviations.len() > known.required.len() + optional {
+            let unknown = self.raw.keys().filter(|name| !known.holds(name));
             let unknown = unknown.take(MOST_UNKNOWN);
             deviations.extend(unknown.map(|name| (Deviation::Unknown, name.clone())));
         }

@@ -1,16 +1,18 @@
 //! `/coins/markets`: the requests for the top coins and for coins by name, and its body as records.
 //! Whether a record can be believed is judged in `quality`; here it is only read.
 
+use std::sync::LazyLock;
+
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use url::Url;
 
 use super::bounded::Bounded;
-use super::fields::Fields;
+use super::fields::{Fields, Known};
 use crate::contract::Deviation;
 use crate::error::{Error, Result};
 use crate::http::Request;
-use crate::market::{CoinId, MEASURES, Measure, Quote};
+use crate::market::{CoinId, MEASURES, Measure, Origin, Quote, quote_columns};
 use crate::quality::{Finding, record};
 
 /// The most rows that the source serves on one page.
@@ -30,35 +32,25 @@ pub fn is_usable(id: &str) -> bool {
 /// The endpoint, as reports name it.
 pub const ENDPOINT: &str = "/coins/markets";
 
-/// The fields of a record, as CoinGecko's OpenAPI documents them and as they have come since 2023.
-const FIELDS: [&str; 26] = [
-    "id",
-    "symbol",
-    "name",
-    "image",
-    "current_price",
-    "market_cap",
-    "market_cap_rank",
-    "fully_diluted_valuation",
-    "total_volume",
-    "high_24h",
-    "low_24h",
-    "price_change_24h",
-    "price_change_percentage_24h",
-    "market_cap_change_24h",
-    "market_cap_change_percentage_24h",
-    "circulating_supply",
-    "total_supply",
-    "max_supply",
-    "ath",
-    "ath_change_percentage",
-    "ath_date",
-    "atl",
-    "atl_change_percentage",
-    "atl_date",
-    "roi",
-    "last_updated",
-];
+/// The spans of price changes that are asked for: they cost nothing more.
+const CHANGES: &str = "1h,24h,7d,14d,30d,200d,1y";
+
+/// The fields of a record, as CoinGecko's OpenAPI documents them and as they have come since 2023. Those of [`CHANGES`] come
+/// only when they are asked for, so a body that was landed before may lack them.
+static KNOWN: LazyLock<Known> = LazyLock::new(|| {
+    let fields = quote_columns().filter_map(|column| match column.origin {
+        Origin::Source(field) => field.split('.').next(),
+        Origin::Key | Origin::Derived => None,
+    });
+    let (mut optional, mut required): (Vec<_>, Vec<_>) =
+        fields.partition(|field| field.ends_with("_in_currency"));
+    required.extend(["id", "image"]);
+    // the same number as price_change_percentage_24h
+    optional.push("price_change_percentage_24h_in_currency");
+    required.sort_unstable();
+    required.dedup();
+    Known { required, optional }
+});
 
 /// A page of the coins by market cap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -136,8 +128,10 @@ pub fn by_ids(vs_currency: &str, coins: &[CoinId]) -> Vec<(Request, Vec<CoinId>)
         .collect()
 }
 
-/// The endpoint with a query.
-pub fn markets(query: Vec<(&'static str, String)>) -> Request {
+/// The endpoint with a query: every number with all its digits, which are rounded otherwise.
+pub fn markets(mut query: Vec<(&'static str, String)>) -> Request {
+    query.push(("precision", "full".to_owned()));
+    query.push(("price_change_percentage", CHANGES.to_owned()));
     Request {
         path: vec!["coins".to_owned(), "markets".to_owned()],
         query,
@@ -211,7 +205,7 @@ fn read(raw: &RawValue) -> Record<'_> {
     let findings = std::mem::take(&mut fields.findings);
     Record {
         raw: raw.get(),
-        drift: fields.deviations(&FIELDS),
+        drift: fields.deviations(&KNOWN),
         id,
         quote: quote.filter(|_| findings.is_empty()).ok_or(findings),
     }
@@ -237,20 +231,20 @@ fn quote(fields: &mut Fields<'_>, id: Option<&str>) -> Option<Quote> {
     }
     let mut part = |raw: Option<&RawValue>| fields.double("roi", raw?.get());
     let roi_times = part(roi.and_then(|roi| roi.times.as_deref()));
-    let roi_percentage = part(roi.and_then(|roi| roi.percentage.as_deref()));
+    let roi_pct = part(roi.and_then(|roi| roi.percentage.as_deref()));
     let mut measures = [None; MEASURES];
     for (place, measure) in measures.iter_mut().zip(Measure::ALL) {
         *place = match measure {
             Measure::RoiTimes => roi_times,
-            Measure::RoiPercentage => roi_percentage,
-            _ => fields.number(measure.name()),
+            Measure::RoiPct => roi_pct,
+            _ => fields.number(measure.field()),
         };
     }
     let name = fields.text("name");
     let market_cap_rank = fields.integer("market_cap_rank");
     let ath_date = fields.instant("ath_date");
     let atl_date = fields.instant("atl_date");
-    let observed_at = fields.instant("last_updated");
+    let last_updated = fields.instant("last_updated");
     let id = id.map(|id| CoinId::from_source(id.to_owned()));
     Some(Quote {
         id: id?,
@@ -261,7 +255,7 @@ fn quote(fields: &mut Fields<'_>, id: Option<&str>) -> Option<Quote> {
         ath_date,
         atl_date,
         roi_currency,
-        observed_at,
+        last_updated,
     })
 }
 

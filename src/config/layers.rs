@@ -83,10 +83,8 @@ pub const SETTINGS: &[Setting] = &[
         "where the received bytes are kept [default: DATA_DIR/landing]",
     ),
     setting("top", "how many coins, by market cap [default: 250]"),
-    setting(
-        "coins",
-        "coins to ask for by name as well, by id, with commas",
-    ),
+    setting("coins", "only these coins, by id, with commas"),
+    setting("add_coins", "these coins too, by id, with commas"),
     setting("vs_currency", "the currency of prices [default: usd]"),
     setting(
         "clock",
@@ -105,13 +103,22 @@ pub const SETTINGS: &[Setting] = &[
         "max_wait",
         "the longest wait between two tries, in seconds [default: 130]",
     ),
-    setting("min_price", "warn below this price [default: 1e-6]"),
-    setting("max_price", "warn above this price [default: 1e6]"),
+    setting(
+        "min_price",
+        "warn below this price [default: 1e-6, of usd only]",
+    ),
+    setting(
+        "max_price",
+        "warn above this price [default: 1e6, of usd only]",
+    ),
     setting(
         "min_market_cap",
-        "warn below this market cap [default: 1e6]",
+        "warn below this market cap [default: 1e6, of usd only]",
     ),
-    setting("min_volume", "warn below this 24 h volume [default: 1e5]"),
+    setting(
+        "min_volume",
+        "warn below this 24 h volume [default: 1e5, of usd only]",
+    ),
     setting(
         "max_change_24h",
         "warn above this 24 h change, in percent either way [default: 50]",
@@ -198,14 +205,25 @@ impl Layers {
     /// The same layers under these arguments.
     ///
     /// # Errors
-    /// [`Error::Argument`] for a name that is no setting.
+    /// [`Error::Config`] for a name that is no setting, and for both a number of coins and a list of the only ones.
     pub fn with_arguments(
         mut self,
         arguments: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self> {
-        for (name, value) in arguments {
-            known(&name, "")?;
-            self.arguments.insert(name, value);
+        let arguments: BTreeMap<_, _> = arguments.into_iter().collect();
+        for name in arguments.keys() {
+            known(name, "")?;
+        }
+        let top = arguments.get("top").is_some_and(|top| top != "0");
+        if top && arguments.contains_key("coins") {
+            return Err(Error::config(
+                "`coins` are the only ones, so `top` has no meaning beside it: for these coins too, give `add_coins`",
+            ));
+        }
+        self.arguments.extend(arguments);
+        if top {
+            // what is asked for here overrules a list in the environment or the file
+            self.arguments.insert("coins".to_owned(), String::new());
         }
         Ok(self)
     }
@@ -223,6 +241,11 @@ impl Layers {
         let mut texts = BTreeMap::new();
         for layer in [&self.file, &self.environment, &self.arguments] {
             texts.extend(layer.clone());
+        }
+        if texts.get("coins").is_some_and(|coins| !coins.is_empty()) {
+            texts.remove("top");
+        } else {
+            texts.remove("coins");
         }
         texts
     }
@@ -306,7 +329,7 @@ fn known(name: &str, place: &str) -> Result<()> {
         Some(near) => format!("did you mean {near:?}?"),
         None => "`coinmill --help` lists them".to_owned(),
     };
-    Err(Error::argument(format!(
+    Err(Error::config(format!(
         "{name:?}{place} is not a setting: {hint}"
     )))
 }
@@ -328,8 +351,7 @@ fn parse_file(file_name: &str, text: &str) -> Result<BTreeMap<String, String>> {
     })?;
     let mut settings = BTreeMap::new();
     for (name, value) in table {
-        known(&name, &format!(" in {file_name}"))
-            .map_err(|error| Error::config(error.to_string()))?;
+        known(&name, &format!(" in {file_name}"))?;
         let text = match value {
             toml::Value::String(text) => text,
             toml::Value::Integer(number) => number.to_string(),

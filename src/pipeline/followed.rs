@@ -14,16 +14,17 @@ pub(super) struct Followed {
 }
 
 impl Followed {
-    /// The coins of the newest snapshot, as many as that was asked for.
+    /// The coins of the newest snapshot, as many as that was asked for, and those by name; or those by name alone.
     ///
     /// # Errors
     /// [`Error::Config`] where there is no coin to follow.
     pub(super) async fn newest(store: &mut SnapshotStore, settings: &Settings) -> Result<Self> {
-        let slot = store.newest_slot(None).await?;
+        let slot = store.newest_slot(None, None).await?;
         let mut followed = Self::default();
         let mut unknown = Vec::new();
         if let Some(slot) = slot {
-            unknown = followed.add_slot(store, slot, None).await?;
+            let top = settings.has_only_these.then_some(0);
+            unknown = followed.add_slot(store, slot, top).await?;
         } else if settings.top > 0 {
             followed.missing.push(format!(
                 "the top {} coins (there is no snapshot yet: run `coinmill run snapshot`)",
@@ -60,7 +61,7 @@ impl Followed {
         let quotes = store.quotes(slot).await?.into_iter();
         let most = top.map_or(usize::MAX, |top| top as usize);
         self.coins.extend(quotes.map(|quote| quote.id).take(most));
-        let Some(state) = store.slot_state(slot).await? else {
+        let Some(state) = store.slot_state(slot, None).await? else {
             return Ok(Vec::new());
         };
         // of fewer coins than the snapshot was asked for, it is not known whether the missing are among them

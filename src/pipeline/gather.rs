@@ -236,15 +236,19 @@ impl Gathered {
         }
     }
 
-    /// The rows to store. `stored_cap` is the market cap of what the slot holds already.
-    pub(super) fn rows(self, stored_cap: f64) -> (Vec<QuoteRow>, Vec<RefusedRow>) {
+    /// The rows to store. `stored_cap` is the market cap of what the slot holds already, in `vs_currency`.
+    pub(super) fn rows(
+        self,
+        stored_cap: f64,
+        vs_currency: &str,
+    ) -> (Vec<QuoteRow>, Vec<RefusedRow>) {
         let total = stored_cap + total_cap(self.accepted.iter().map(|row| &row.quote));
         let row = |Accepted {
                        quote,
                        warnings,
                        body,
                    }| QuoteRow {
-            derived: derive(&quote, total),
+            derived: derive(&quote, total, vs_currency),
             quote,
             warnings,
             body,

@@ -25,7 +25,7 @@ impl Stored {
         slot: Slot,
         settings: &Settings,
     ) -> Result<Self> {
-        let state = store.slot_state(slot).await?;
+        let state = store.slot_state(slot, None).await?;
         let named = Wanted::of(settings, state.as_ref()).coins;
         let seen_before = store.coins_before(slot, &named).await?;
         let (quotes, quarantined) = if state.is_some() {

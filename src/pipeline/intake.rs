@@ -206,7 +206,9 @@ impl<'a> Intake<'a> {
     /// # Errors
     /// [`Error::Store`] when the landing cannot be read.
     pub(super) fn landed(&self) -> Result<Vec<Landed>> {
-        let ours = format!("GET {}?", self.client.url(&coingecko::markets(vec![])));
+        let page = self.client.url(&coingecko::markets(vec![]));
+        let (endpoint, _) = page.split_once('?').unwrap_or((page.as_str(), ""));
+        let ours = format!("GET {endpoint}?");
         let day = self.slot.start().date_naive();
         let runs = landing::runs_of(&self.settings.landing_dir, day)?.into_iter();
         let slot = Some(self.slot.to_string());

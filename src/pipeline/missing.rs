@@ -29,8 +29,10 @@ pub struct Missing {
     /// The coin; none where it cannot be told which ones are missing.
     pub coin_id: Option<String>,
     /// Its first instant.
+    #[serde(serialize_with = "crate::stamp::stamp")]
     pub start: DateTime<Utc>,
     /// The first instant after it.
+    #[serde(serialize_with = "crate::stamp::stamp")]
     pub end: DateTime<Utc>,
     /// Why it is missing.
     pub reason: String,
@@ -179,7 +181,7 @@ impl Wanted {
             false => "them",
         };
         Some(format!(
-            "`coinmill backfill --from {} --to {} --resolution {} --coins {named}` fetches {them}",
+            "`coinmill backfill --from {} --until {} --resolution {} --coins {named}` fetches {them}",
             shown(start),
             shown(end),
             self.resolution

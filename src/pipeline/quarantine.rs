@@ -73,6 +73,7 @@ pub struct Quarantined {
     /// The run that refused it.
     pub run: String,
     /// The slot of a quote.
+    #[serde(serialize_with = "crate::stamp::stamp")]
     pub slot: Option<DateTime<Utc>>,
     /// The resolution of a point.
     pub resolution: Option<Resolution>,

@@ -94,7 +94,7 @@ pub(super) fn span(wanted: &Backfill, plan: &Plan, now: DateTime<Utc>) -> Result
             let to = to.unwrap_or(now);
             if from >= to {
                 return Err(Error::argument(format!(
-                    "the span begins at {} and ends at {}: --from must be before --to",
+                    "the span begins at {} and ends at {}: --from must be before --until",
                     from.format("%Y-%m-%dT%H:%MZ"),
                     to.format("%Y-%m-%dT%H:%MZ")
                 )));
@@ -294,7 +294,7 @@ mod tests {
             between("2026-01-01T00:00:00Z", Some("2025-12-01T00:00:00Z"))
                 .unwrap_err()
                 .to_string()
-                .contains("before --to")
+                .contains("before --until")
         );
         assert!(
             between("2026-01-03T00:00:00Z", Some("2026-01-04T00:00:00Z"))

@@ -1,5 +1,5 @@
-//! Reading what is stored: quotes as an Arrow batch, and the processed layer as dated Parquet folders.
-//! Nothing here asks the source or changes a database; prices are read in `prices`.
+//! Reading what is stored: the processed layer as dated Parquet folders.
+//! Nothing here asks the source or changes a database; frames are read in `quotes` and `prices`.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -7,48 +7,13 @@ use std::path::Path;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use serde::Serialize;
 
-use super::missing::{Missing, Read};
 use super::status::timeseries;
 use crate::config::Settings;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::frame::{prices_batch, table_batch, write_parquet};
 use crate::market::{CoinId, Slot};
 use crate::series::{PricePoint, Span, days};
 use crate::store::{PricesQuery, SnapshotStore};
-
-/// The quotes of the newest slot, or of the newest one that began at or before an instant.
-///
-/// # Errors
-/// [`Error::Data`] where there is none; otherwise as the database gives them.
-pub async fn quotes(settings: &Settings, at: Option<DateTime<Utc>>) -> Result<Read> {
-    let mut store =
-        SnapshotStore::open_existing(&settings.snapshot_url, &settings.vs_currency).await?;
-    let slot = store.newest_slot(at).await?.ok_or_else(|| match at {
-        None => Error::data("there is no snapshot yet: run `coinmill run snapshot`"),
-        Some(at) => Error::data(format!(
-            "there is no snapshot at or before {}",
-            at.format("%Y-%m-%dT%H:%M:%SZ")
-        )),
-    })?;
-    let table = store.quote_table(slot, slot.next(), None).await?;
-    let state = store.slot_state(slot).await?;
-    store.close().await?;
-    let absent = state.into_iter().flat_map(|state| state.account.missing);
-    let missing = absent.map(|absent| Missing {
-        start: slot.start(),
-        end: slot.end(),
-        reason: match absent.is_coin {
-            true => absent.reason.clone(),
-            false => absent.to_string(),
-        },
-        coin_id: absent.is_coin.then_some(absent.what),
-    });
-    Ok(Read {
-        batch: table_batch(&table)?,
-        missing: missing.collect(),
-        warning: None,
-    })
-}
 
 /// What an export wrote.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -71,7 +36,7 @@ const DAYS: u32 = 30;
 /// replaces it.
 ///
 /// # Errors
-/// [`Error::Store`] when a file cannot be written; otherwise as the databases give them.
+/// [`crate::error::Error::Store`] when a file cannot be written; otherwise as the databases give them.
 pub async fn export_parquet(
     settings: &Settings,
     folder: &Path,

@@ -158,7 +158,7 @@ async fn replay_quotes(
     let committed = store.committed(slot, &row.id).await?;
     let pin = committed
         .last()
-        .map(|last| last.landing)
+        .map(|last| last.commit)
         .ok_or_else(|| nothing(&row.id))?;
     let scratch = Scratch::new()?;
     let mut rebuilt = SnapshotStore::open(&scratch.url(), &settings.vs_currency).await?;
@@ -176,19 +176,19 @@ async fn replay_quotes(
         } else {
             rules
         };
+        let clock = Clock::Frozen(row.started_at);
         let scope = Scope::Slot(slot);
         let start = start_of(&settings, rules, scope, &first.run, row.started_at);
         if first.kind == "requeue" {
             let refused = store.requeued_by(&first.run).await?;
-            rebuilt.begin_run(&start).await?;
+            rebuilt.begin_run(&start, clock).await?;
             let (commit, _) =
                 rejudged_quotes(&settings, rules, &mut rebuilt, &start, slot, refused).await?;
             let end = |hash: &str| snapshot::rebuilt_end(hash, row.started_at);
-            rebuilt.commit_snapshot(&commit, end).await?;
+            rebuilt.commit_snapshot(&commit, clock, end).await?;
             continue;
         }
         let bodies = bodies_of(&settings, bodies)?;
-        let clock = Clock::Frozen(row.started_at);
         snapshot::rebuild(&settings, rules, clock, &mut rebuilt, start, slot, bodies).await?;
     }
     let rebuilt_hash = snapshot_hash(slot, &rebuilt.quotes(slot).await?);
@@ -247,7 +247,7 @@ fn quote_differences(stored: &Table, rebuilt: &Table) -> Vec<Difference> {
         });
         keyed.collect()
     };
-    let names: Vec<&'static str> = stored.columns.iter().map(|(name, _)| *name).collect();
+    let names: Vec<&'static str> = stored.columns.iter().map(|column| column.name).collect();
     compare(&names, &by_coin(stored), &by_coin(rebuilt))
 }
 
@@ -266,13 +266,14 @@ async fn replay_points(
     let committed = store.committed(&row.id).await?;
     let pin = committed
         .last()
-        .map(|last| last.landing)
+        .map(|last| last.commit)
         .ok_or_else(|| nothing(&row.id))?;
     let scratch = Scratch::new()?;
     let mut rebuilt = TimeseriesStore::open(&scratch.url(), &settings.vs_currency).await?;
     let scope = Scope::Series(resolution);
     let start = start_of(settings, rules, scope, &row.id, row.started_at);
-    rebuilt.begin_run(&start).await?;
+    let clock = Clock::Frozen(row.started_at);
+    rebuilt.begin_run(&start, clock).await?;
     let reader = Reader::new(&settings.vs_currency, Contract::Evolve);
     let mut known = Answered::default();
     let mut charts = Vec::new();
@@ -287,7 +288,7 @@ async fn replay_points(
         charts.push(known.mark(answered));
     }
     for batch in batches(charts) {
-        rebuilt.commit(&row.id, &batch, row.started_at).await?;
+        rebuilt.commit(&row.id, &batch, clock).await?;
     }
     let stored_points = points(store, resolution, &spans, Some(pin)).await?;
     let rebuilt_points = points(&mut rebuilt, resolution, &spans, None).await?;

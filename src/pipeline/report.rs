@@ -110,8 +110,10 @@ pub struct Report {
     /// The folder of the bodies that this run landed.
     pub landing: Option<String>,
     /// When it began.
+    #[serde(serialize_with = "crate::stamp::stamp")]
     pub started_at: DateTime<Utc>,
     /// When it ended.
+    #[serde(serialize_with = "crate::stamp::stamp")]
     pub finished_at: DateTime<Utc>,
     /// Where the time went.
     pub timings: Timings,

@@ -60,8 +60,10 @@ pub struct RequeueReport {
     /// The content hash of what the slot now holds.
     pub content_hash: Option<String>,
     /// When it began.
+    #[serde(serialize_with = "crate::stamp::stamp")]
     pub started_at: DateTime<Utc>,
     /// When it ended.
+    #[serde(serialize_with = "crate::stamp::stamp")]
     pub finished_at: DateTime<Utc>,
 }
 
@@ -124,15 +126,14 @@ async fn requeue_quotes(
     let mut store = SnapshotStore::open_existing(url, vs_currency).await?;
     store.hold(slot).await?;
     let start = run_start(settings, rules, "requeue", Scope::Slot(slot), clock.now());
-    store.begin_run(&start).await?;
+    store.begin_run(&start, clock).await?;
     let done = async {
         let (mut commit, requeued) =
             rejudged_quotes(settings, rules, &mut store, &start, slot, refused).await?;
-        commit.at = clock.now();
         commit.requeued.clone_from(&requeued);
         let mut report = report(&start, &requeued, false, clock.now());
         let hash = store
-            .commit_snapshot(&commit, |hash| {
+            .commit_snapshot(&commit, clock, |hash| {
                 report.content_hash = Some(hash.to_owned());
                 report.to_run_end()
             })
@@ -160,7 +161,7 @@ pub(super) async fn rejudged_quotes(
     slot: Slot,
     mut refused: Vec<Refused>,
 ) -> Result<(SnapshotCommit, Vec<Requeued>)> {
-    let state = store.slot_state(slot).await?.ok_or_else(|| {
+    let state = store.slot_state(slot, None).await?.ok_or_else(|| {
         Error::data(format!(
             "slot {slot} has refused records and no account of its own: the database is damaged"
         ))
@@ -215,12 +216,11 @@ pub(super) async fn rejudged_quotes(
             bodies.push(landed);
         }
     }
-    let (quotes, _) = gathered.rows(total_cap(stored.iter()));
+    let (quotes, _) = gathered.rows(total_cap(stored.iter()), &settings.vs_currency);
     landing::sync_bodies(&settings.landing_dir, &bodies)?;
     let commit = SnapshotCommit {
         run: start.id.clone(),
         slot,
-        at: start.started_at,
         top: u32::try_from(state.top).unwrap_or(u32::MAX),
         expected: state.expected,
         received: state.received,
@@ -247,12 +247,12 @@ async fn requeue_points(
     store.hold(resolution).await?;
     let scope = Scope::Series(resolution);
     let start = run_start(settings, rules, "requeue", scope, clock.now());
-    store.begin_run(&start).await?;
+    store.begin_run(&start, clock).await?;
     let done = async {
         let commit = rejudged_points(settings, refused)?;
         let bodies = commit.charts.iter().map(|chart| &chart.landed);
         landing::sync_bodies(&settings.landing_dir, bodies)?;
-        store.commit(&start.id, &commit, clock.now()).await?;
+        store.commit(&start.id, &commit, clock).await?;
         let report = report(&start, &commit.requeued, true, clock.now());
         store.end_run(&start.id, &report.to_run_end()).await?;
         Ok(report)

@@ -44,8 +44,10 @@ pub struct SeriesReport {
     /// The folder of the bodies that this run landed.
     pub landing: Option<String>,
     /// When it began.
+    #[serde(serialize_with = "crate::stamp::stamp")]
     pub started_at: DateTime<Utc>,
     /// When it ended.
+    #[serde(serialize_with = "crate::stamp::stamp")]
     pub finished_at: DateTime<Utc>,
     /// Where the time went: `fetch_s` is all of it, since commits go on while charts are on their way.
     pub timings: Timings,

@@ -64,7 +64,7 @@ impl<'a> SeriesRun<'a> {
         store.hold(resolution).await?;
         let scope = Scope::Series(resolution);
         let start = run_start(settings, &rules, kind, scope, clock.now());
-        store.begin_run(&start).await?;
+        store.begin_run(&start, clock).await?;
         let mut run = Self {
             settings,
             clock,
@@ -107,7 +107,7 @@ impl<'a> SeriesRun<'a> {
                     .sum(),
                 stored: self
                     .store
-                    .commit(&self.start.id, &commit, self.clock.now())
+                    .commit(&self.start.id, &commit, self.clock)
                     .await?,
             };
         }

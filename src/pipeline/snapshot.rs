@@ -49,7 +49,7 @@ pub async fn run_snapshot(
     let mut store = SnapshotStore::open(&settings.snapshot_url, &settings.vs_currency).await?;
     store.hold(slot).await?;
     let start = run_start(settings, &rules, "snapshot", Scope::Slot(slot), started_at);
-    store.begin_run(&start).await?;
+    store.begin_run(&start, clock).await?;
     let header = run_header(settings, &start);
     let intake = Intake::new(settings, clock, slot, header, rules, observer.stop.clone())?;
     let mut run = Run {
@@ -100,7 +100,7 @@ pub(super) async fn rebuild(
     slot: Slot,
     bodies: Vec<Landed>,
 ) -> Result<()> {
-    store.begin_run(&start).await?;
+    store.begin_run(&start, clock).await?;
     let header = run_header(settings, &start);
     let mut run = Run {
         settings,
@@ -323,11 +323,11 @@ impl Run<'_> {
                 RunState::Partial
             })
         };
-        let (quotes, refused) = gathered.rows(total_cap(stored.quotes.iter()));
+        let (quotes, refused) =
+            gathered.rows(total_cap(stored.quotes.iter()), &self.settings.vs_currency);
         let commit = SnapshotCommit {
             run: self.start.id.clone(),
             slot: self.slot,
-            at: self.clock.now(),
             top: self.intake.top(),
             expected: tally.expected,
             received: tally.received,
@@ -352,7 +352,7 @@ impl Run<'_> {
             commit_s: 0.0,
         };
         let hash = store
-            .commit_snapshot(&commit, |hash| {
+            .commit_snapshot(&commit, self.clock, |hash| {
                 report.content_hash = Some(hash.to_owned());
                 report.finished_at = self.clock.now();
                 report.to_run_end()

@@ -64,7 +64,7 @@ pub(super) async fn timeseries(settings: &Settings) -> Result<Option<TimeseriesS
 pub async fn latest_quotes(settings: &Settings) -> Result<Vec<Quote>> {
     let mut store =
         SnapshotStore::open_existing(&settings.snapshot_url, &settings.vs_currency).await?;
-    let quotes = match store.newest_slot(None).await? {
+    let quotes = match store.newest_slot(None, None).await? {
         Some(slot) => store.quotes(slot).await?,
         None => Vec::new(),
     };
@@ -87,6 +87,8 @@ pub struct Status {
     pub slot: Slot,
     /// `complete`, `partial` or `not fetched yet`.
     pub slot_state: String,
+    /// True where neither the current slot nor the one before it holds anything: nothing runs, or nothing comes.
+    pub is_stale: bool,
     /// The plan.
     pub plan: &'static str,
     /// The current month (UTC), such as `2026-01`.
@@ -112,7 +114,7 @@ pub async fn status(settings: &Settings) -> Result<Status> {
     let slot = Slot::containing(now);
     let mut store =
         SnapshotStore::open_existing(&settings.snapshot_url, &settings.vs_currency).await?;
-    let state = store.slot_state(slot).await?;
+    let state = store.slot_state(slot, None).await?;
     let (mut timeseries, mut drift) = (Vec::new(), Vec::new());
     if let Some(mut series) = self::timeseries(settings).await? {
         timeseries = series.holdings().await?;
@@ -120,9 +122,14 @@ pub async fn status(settings: &Settings) -> Result<Status> {
         series.close().await?;
     }
     drift.extend(store.drift().await?);
+    let holdings = store.holdings().await?;
+    let is_stale = holdings
+        .newest_slot
+        .is_none_or(|newest| newest + Slot::LENGTH < slot.start());
     let status = Status {
+        is_stale,
         snapshot_url: settings.snapshot_url.to_string(),
-        snapshot: store.holdings().await?,
+        snapshot: holdings,
         timeseries_url: settings.timeseries_url.to_string(),
         timeseries,
         slot,

@@ -72,7 +72,11 @@ pub async fn backfill(
     let now = clock.now();
     let span = span(wanted, &settings.plan, now)?;
     let mut snapshot = SnapshotStore::open(&settings.snapshot_url, &settings.vs_currency).await?;
-    let Followed { coins, missing } = match wanted.coins.as_slice() {
+    let named = match wanted.coins.as_slice() {
+        [] if settings.has_only_these => &settings.coins,
+        named => named,
+    };
+    let Followed { coins, missing } = match named {
         [] => {
             if snapshot_holds(&mut snapshot, settings.top).await?.is_none() {
                 // which coins are the largest is a snapshot's to say
@@ -106,10 +110,10 @@ pub async fn backfill(
 
 /// The newest slot, if it was asked for so many coins.
 async fn snapshot_holds(store: &mut SnapshotStore, top: u32) -> Result<Option<Slot>> {
-    let Some(slot) = store.newest_slot(None).await? else {
+    let Some(slot) = store.newest_slot(None, None).await? else {
         return Ok(None);
     };
-    let state = store.slot_state(slot).await?;
+    let state = store.slot_state(slot, None).await?;
     Ok(state
         .filter(|state| state.top >= u64::from(top))
         .map(|_| slot))

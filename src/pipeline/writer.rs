@@ -51,7 +51,7 @@ impl Writer {
             let stored = match asking.folder.sync() {
                 Ok(()) => {
                     failpoint::pass(failpoint::BEFORE_COMMIT);
-                    store.commit(&run, &batch, asking.clock.now()).await
+                    store.commit(&run, &batch, asking.clock).await
                 }
                 Err(error) => Err(error),
             };

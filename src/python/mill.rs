@@ -13,7 +13,7 @@ use super::errors::to_exception;
 use crate::config::{Layers, Portable, Settings, resolve_with};
 use crate::error::Error;
 use crate::market::{CoinId, Instant, Slot};
-use crate::pipeline::{Backfill, Pick, Prices, Reach};
+use crate::pipeline::{Backfill, Pick, Prices, Quotes, Reach};
 use crate::remote::call::Call;
 
 /// See the stub for what users read.
@@ -133,14 +133,18 @@ impl Mill {
         self.done(py, Call::Backfill(wanted))
     }
 
-    #[pyo3(signature = (at = None))]
+    #[pyo3(signature = (at = None, *, as_of = None))]
     fn quotes<'py>(
         &self,
         py: Python<'py>,
         at: Option<InstantArgument>,
+        as_of: Option<InstantArgument>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let at = at.map(|at| at.0);
-        self.done(py, Call::Quotes { at })
+        let wanted = Quotes {
+            at: at.map(|at| at.0),
+            as_of: as_of.map(|at| at.0),
+        };
+        self.done(py, Call::Quotes(wanted))
     }
 
     #[pyo3(signature = (coins = None, start = None, end = None, *, resolution = "1h", as_of = None))]

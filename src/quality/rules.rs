@@ -194,7 +194,7 @@ pub static QUOTE_RULES: [(Rule, Check); 19] = [
     (
         warn("large_change_24h", "a 24 h change above the set bound"),
         |q, c| {
-            measure(q, Measure::PriceChangePercentage24h, |change| {
+            measure(q, Measure::PriceChangePct24h, |change| {
                 change.abs() > c.rules.thresholds.max_change_24h
             })
         },
@@ -218,7 +218,7 @@ pub static QUOTE_RULES: [(Rule, Check); 19] = [
         },
     ),
     (warn("missing_stamp", "no last_updated"), |q, _| {
-        q.observed_at
+        q.last_updated
             .is_none()
             .then(|| ("last_updated", "null".to_owned()))
     }),
@@ -295,7 +295,7 @@ fn stamp(
     quote: &Quote,
     breaks: impl FnOnce(DateTime<Utc>) -> bool,
 ) -> Option<(&'static str, String)> {
-    let observed = quote.observed_at?;
+    let observed = quote.last_updated?;
     breaks(observed).then(|| {
         (
             "last_updated",

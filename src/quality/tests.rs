@@ -12,7 +12,7 @@ fn plain() -> Quote {
         (Measure::TotalVolume, 1e8),
         (Measure::High24h, 11.0),
         (Measure::Low24h, 9.0),
-        (Measure::PriceChangePercentage24h, 1.0),
+        (Measure::PriceChangePct24h, 1.0),
         (Measure::CirculatingSupply, 1e8),
         (Measure::TotalSupply, 1e8),
         (Measure::MaxSupply, 1e8),
@@ -30,7 +30,7 @@ fn plain() -> Quote {
         ath_date: None,
         atl_date: None,
         roi_currency: None,
-        observed_at: Some(now()),
+        last_updated: Some(now()),
     }
 }
 
@@ -67,7 +67,7 @@ fn every_rule_is_broken_by_its_own_example() {
     };
     let null = |measure: Measure| move |quote: &mut Quote| quote.measures[measure as usize] = None;
     let seen_at =
-        |instant: DateTime<Utc>| move |quote: &mut Quote| quote.observed_at = Some(instant);
+        |instant: DateTime<Utc>| move |quote: &mut Quote| quote.last_updated = Some(instant);
     let mut examples: Vec<(&str, Vec<&str>)> = vec![
         ("negative_price", broken(set(Measure::CurrentPrice, -1.0))),
         ("negative_market_cap", broken(set(Measure::MarketCap, -1.0))),
@@ -90,7 +90,7 @@ fn every_rule_is_broken_by_its_own_example() {
         ("low_volume", broken(set(Measure::TotalVolume, 99_999.0))),
         (
             "large_change_24h",
-            broken(set(Measure::PriceChangePercentage24h, -50.1)),
+            broken(set(Measure::PriceChangePct24h, -50.1)),
         ),
         (
             "outside_24h_range",
@@ -100,7 +100,7 @@ fn every_rule_is_broken_by_its_own_example() {
             "stale_quote",
             broken(seen_at(now() - TimeDelta::seconds(3601))),
         ),
-        ("missing_stamp", broken(|quote| quote.observed_at = None)),
+        ("missing_stamp", broken(|quote| quote.last_updated = None)),
         (
             "circulating_above_total",
             broken(set(Measure::TotalSupply, 1e7)),
@@ -123,11 +123,11 @@ fn every_rule_is_broken_by_its_own_example() {
 #[test]
 fn what_is_at_a_bound_is_within_it() {
     assert!(
-        !broken(|quote| quote.observed_at = Some(now() + TimeDelta::minutes(10)))
+        !broken(|quote| quote.last_updated = Some(now() + TimeDelta::minutes(10)))
             .contains(&"future_stamp")
     );
     assert!(
-        !broken(|quote| quote.observed_at = Some("2009-01-01T00:00:00Z".parse().unwrap()))
+        !broken(|quote| quote.last_updated = Some("2009-01-01T00:00:00Z".parse().unwrap()))
             .contains(&"ancient_stamp")
     );
     assert!(

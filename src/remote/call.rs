@@ -3,13 +3,12 @@
 
 use std::path::PathBuf;
 
-use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::config::Settings;
 use crate::error::{Error, Result};
 use crate::market::Slot;
-use crate::pipeline::{self, Backfill, Observer, Pick, Prices, Read};
+use crate::pipeline::{self, Backfill, Observer, Pick, Prices, Quotes, Read};
 use crate::series::Resolution;
 use crate::stop::Stopper;
 
@@ -20,7 +19,7 @@ pub(crate) enum Call {
     RunSnapshot { slot: Option<Slot> },
     RunTimeseries { resolution: Resolution },
     Backfill(Backfill),
-    Quotes { at: Option<DateTime<Utc>> },
+    Quotes(Quotes),
     Prices(Prices),
     Quarantine(Pick),
     Requeue(Pick),
@@ -65,7 +64,7 @@ impl Call {
                 json(&pipeline::run_timeseries(settings, resolution, &run()).await?)
             }
             Self::Backfill(wanted) => json(&pipeline::backfill(settings, &wanted, &run()).await?),
-            Self::Quotes { at } => Ok(Answer::Frame(pipeline::quotes(settings, at).await?)),
+            Self::Quotes(wanted) => Ok(Answer::Frame(pipeline::quotes(settings, &wanted).await?)),
             Self::Prices(wanted) => Ok(Answer::Frame(pipeline::prices(settings, &wanted).await?)),
             Self::Quarantine(pick) => json(&pipeline::quarantine(settings, &pick).await?),
             Self::Requeue(pick) => json(&pipeline::requeue(settings, &pick).await?),

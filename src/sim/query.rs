@@ -42,6 +42,8 @@ pub struct MarketsQuery {
     pub page: usize,
     /// The spans of the further price-change columns, such as `7d`.
     pub changes: Vec<String>,
+    /// True where all digits are asked for (`precision=full`); they are rounded otherwise.
+    pub is_exact: bool,
 }
 
 impl MarketsQuery {
@@ -139,6 +141,7 @@ pub fn markets(parameters: &[(String, String)]) -> Result<MarketsQuery, Reply> {
         },
         per_page: number("per_page").unwrap_or(100).clamp(1, 250),
         page: number("page").unwrap_or(1).max(1),
+        is_exact: find(parameters, "precision") == Some("full"),
         changes: find(parameters, "price_change_percentage")
             .map(|list| list.split(',').map(|span| span.trim().to_owned()).collect())
             .unwrap_or_default(),

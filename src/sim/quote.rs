@@ -10,6 +10,7 @@ use super::extremes::{Extremes, Peak};
 use super::listing::Standing;
 use super::noise::{between, chance, pair, whole};
 use super::price::Prices;
+use super::query::MarketsQuery;
 use super::universe::{Coin, DAY};
 
 const HOUR: i64 = DAY / 24;
@@ -96,14 +97,14 @@ pub struct Roi {
     pub percentage: f64,
 }
 
-/// The row of a coin where it stands, in a currency, with the price changes over further spans.
+/// The row of a coin where it stands, in a currency, with the digits and the further price changes that were asked for.
 pub fn row<'a>(
     prices: &Prices,
     coin: &'a Coin,
     standing: &Standing,
     extremes: Option<&Extremes>,
     currency: Currency,
-    changes: &[String],
+    asked: &MarketsQuery,
 ) -> Row<'a> {
     let (index, at) = (standing.coin, standing.observed);
     let draw = |purpose: u64| pair(coin.key, purpose);
@@ -130,6 +131,27 @@ pub fn row<'a>(
         peak(extremes.map(|e| &e.high)),
         peak(extremes.map(|e| &e.low)),
     );
+    let price = |value| {
+        if asked.is_exact {
+            Figure::Real(value)
+        } else {
+            price_figure(value)
+        }
+    };
+    let sum = |value| {
+        if asked.is_exact {
+            Figure::Real(value)
+        } else {
+            amount(value)
+        }
+    };
+    let difference = |value| {
+        if asked.is_exact {
+            value
+        } else {
+            shortened(value)
+        }
+    };
     Row {
         id: &coin.id,
         symbol: &coin.symbol,
@@ -139,33 +161,34 @@ pub fn row<'a>(
             index + 1,
             coin.symbol
         ),
-        current_price: now.map(price_figure),
-        market_cap: Some(amount(cap.unwrap_or(0.0))),
+        current_price: now.map(price),
+        market_cap: Some(sum(cap.unwrap_or(0.0))),
         market_cap_rank: standing.rank,
-        fully_diluted_valuation: diluted.map(amount),
+        fully_diluted_valuation: diluted.map(sum),
         total_volume: prices
             .moment(index, at)
-            .map(|moment| amount(moment.volume / currency.dollars(prices, at))),
-        high_24h: range.map(|(_, high)| price_figure(high)),
-        low_24h: range.map(|(low, _)| price_figure(low)),
-        price_change_24h: now.zip(before).map(|(now, before)| shortened(now - before)),
+            .map(|moment| sum(moment.volume / currency.dollars(prices, at))),
+        high_24h: range.map(|(_, high)| price(high)),
+        low_24h: range.map(|(low, _)| price(low)),
+        price_change_24h: now
+            .zip(before)
+            .map(|(now, before)| difference(now - before)),
         price_change_percentage_24h: per_cent(now, before),
-        market_cap_change_24h: cap
-            .zip(cap_before)
-            .map(|(now, before)| amount(now - before)),
+        market_cap_change_24h: cap.zip(cap_before).map(|(now, before)| sum(now - before)),
         market_cap_change_percentage_24h: per_cent(cap, cap_before.filter(|cap| *cap > 0.0)),
         circulating_supply: supply,
         total_supply: total,
         max_supply: coin.max_supply,
-        ath: high.map(|(price, _)| price_figure(price)),
+        ath: high.map(|(high, _)| price(high)),
         ath_change_percentage: per_cent(now, high.map(|(price, _)| price)),
         ath_date: high.map(|(_, at)| stamp(at)),
-        atl: low.map(|(price, _)| price_figure(price)),
+        atl: low.map(|(low, _)| price(low)),
         atl_change_percentage: per_cent(now, low.map(|(price, _)| price)),
         atl_date: low.map(|(_, at)| stamp(at)),
         roi: roi(prices, coin, index, at),
         last_updated: (coin.price.is_some() && !chance(draw(54), 0.0001)).then(|| stamp(at)),
-        changes: changes
+        changes: asked
+            .changes
             .iter()
             .filter_map(|span| Some((span, span_length(span)?)))
             .map(|(span, length)| {

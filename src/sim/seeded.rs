@@ -111,7 +111,7 @@ impl SeededMarket {
                     standing,
                     extremes.as_ref(),
                     currency,
-                    &query.changes,
+                    query,
                 )
             })
             .collect();
@@ -286,6 +286,13 @@ mod tests {
             .as_f64()
             .unwrap();
         assert!((live / quoted - 1.0).abs() < 1e-3, "{live} {quoted}");
+    }
+
+    #[test]
+    fn numbers_are_rounded_unless_all_digits_are_asked_for() {
+        let market = SeededMarket::new(9, 5);
+        let digits = |query: &str| rows(&market, query)[0]["current_price"].to_string().len();
+        assert!(digits("ids=bitcoin") < 7 && digits("ids=bitcoin&precision=full") > 9);
     }
 
     #[test]

@@ -120,13 +120,13 @@ impl Account {
     }
 }
 
-/// The accounts of the slots of the day before a slot, the newest first.
+/// The accounts of the slots of the day before a slot as they stand, the newest first.
 pub(super) async fn of_the_day_before(
     connection: &mut Connection,
     slot: Slot,
 ) -> Result<Vec<Account>> {
-    let sql = "select named, missing, unknown, refused, asked_again from snapshot where slot > $1 and slot < $2 \
-               order by slot desc";
+    let sql = "select named, missing, unknown, refused, asked_again from snapshot_now where snapshot_time > $1 and snapshot_time < $2 \
+               order by snapshot_time desc";
     let day_before = slot.start() - chrono::TimeDelta::days(1);
     let values = vec![day_before.into(), slot.start().into()];
     let rows = connection.fetch(sql, values).await?;

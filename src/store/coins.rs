@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use super::connection::{Connection, Sql};
 use super::ledger::needed;
+use super::value::Row;
 use crate::error::Result;
 use crate::market::CoinId;
 
@@ -19,18 +20,19 @@ const NEW: Sql = Sql {
     sqlite: "insert into coin (key, id) select json_extract(value, '$[0]'), json_extract(value, '$[1]') from json_each($1)",
 };
 
-/// The keys of coins; those that are new get the next ones. To be called inside a commit: the writer's lock keeps others
-/// from counting on from the same number.
+/// The keys of coins; those that are new get the next ones, under the writer's lock, which keeps others from taking the same.
+/// To be called inside a transaction.
 pub(super) async fn keys(
     connection: &mut Connection,
     ids: &[&CoinId],
 ) -> Result<HashMap<CoinId, i64>> {
-    let mut keys = HashMap::with_capacity(ids.len());
-    let list = serde_json::json!(ids).to_string();
-    for row in connection.fetch(KNOWN, vec![list.into()]).await? {
-        let coin = CoinId::from_source(needed(row.text(1)?, "coin.id")?);
-        keys.insert(coin, needed(row.int(0)?, "coin.key")?);
+    let keys = known(connection, ids).await?;
+    if ids.iter().all(|id| keys.contains_key(*id)) {
+        return Ok(keys);
     }
+    connection.lock_writer().await?;
+    // another writer may have been first
+    let mut keys = known(connection, ids).await?;
     let mut next = highest(connection, "select cast(max(key) as bigint) from coin").await?;
     let mut new = Vec::new();
     for id in ids {
@@ -45,6 +47,16 @@ pub(super) async fn keys(
         connection.execute(NEW, vec![new.into()]).await?;
     }
     Ok(keys)
+}
+
+async fn known(connection: &mut Connection, ids: &[&CoinId]) -> Result<HashMap<CoinId, i64>> {
+    let list = serde_json::json!(ids).to_string();
+    let rows = connection.fetch(KNOWN, vec![list.into()]).await?;
+    let read = |row: &Row| {
+        let coin = CoinId::from_source(needed(row.text(1)?, "coin.id")?);
+        Ok((coin, needed(row.int(0)?, "coin.key")?))
+    };
+    rows.iter().map(read).collect()
 }
 
 /// The highest number of a column, to count on from. The writer's lock keeps others from doing the same.

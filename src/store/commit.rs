@@ -3,22 +3,22 @@
 
 use std::collections::{HashMap, HashSet};
 
-use chrono::{DateTime, Utc};
-
 use super::account::Account;
 use super::coins;
 use super::connection::{Connection, Sql};
 use super::desk::Desk;
+use super::landings;
 use super::ledger::{self, RunEnd, needed};
 use super::quarantine::{self, Requeued};
-use super::quotes::{self, SlotState};
+use super::quotes::{self, SlotState, stored_values};
 use super::value::Value;
+use crate::clock::Clock;
 use crate::content::snapshot_hash;
 use crate::derive::Derived;
 use crate::error::Result;
 use crate::failpoint;
 use crate::landing::Landed;
-use crate::market::{CoinId, Measure, Quote, Slot};
+use crate::market::{CoinId, Quote, Slot, stored_columns};
 
 /// A quote to store.
 #[derive(Debug, Clone)]
@@ -57,8 +57,6 @@ pub struct SnapshotCommit {
     pub run: String,
     /// The slot.
     pub slot: Slot,
-    /// When it is committed.
-    pub at: DateTime<Utc>,
     /// How many coins by market cap were asked for.
     pub top: u32,
     /// Coins expected: as many of those as there are, and those asked for by name.
@@ -93,15 +91,19 @@ impl SnapshotCommit {
 pub(crate) async fn commit_snapshot(
     desk: &mut Desk,
     commit: &SnapshotCommit,
+    clock: Clock,
     end: impl FnOnce(&str) -> RunEnd,
 ) -> Result<String> {
     let binds = !commit.bodies.is_empty();
-    desk.commit(binds, async |connection| {
-        let landings =
-            insert_landings(connection, &commit.run, commit.bodies.iter(), commit.at).await?;
+    // a slot's rows are few, and names are compared with the newest: all of it is under the writer's lock
+    let load = async |_: &mut Connection| Ok(());
+    let work = async |connection: &mut Connection, (): (), id: i64| {
+        let landings = landings::reserve(connection, commit.bodies.len()).await?;
+        let bodies = landings.iter().copied().zip(&commit.bodies);
+        landings::insert(connection, &commit.run, id, bodies).await?;
         let ids: Vec<&CoinId> = commit.quotes.iter().map(|row| &row.quote.id).collect();
         let keys = coins::keys(connection, &ids).await?;
-        insert_names(connection, commit, &keys, &landings).await?;
+        insert_names(connection, commit, id, &keys, &landings).await?;
         insert_quotes(connection, commit, &keys, &landings).await?;
         failpoint::pass(failpoint::COMMIT_HALF_DONE);
         insert_refused(connection, commit, &landings).await?;
@@ -110,71 +112,19 @@ pub(crate) async fn commit_snapshot(
             commit.slot,
             &quotes::quotes_of(connection, commit.slot).await?,
         );
-        upsert_slot(connection, commit, &hash).await?;
+        insert_account(connection, commit, id, &hash).await?;
         ledger::end(connection, &commit.run, &end(&hash)).await?;
         Ok(hash)
-    })
-    .await
-}
-
-/// Inserts the rows of a run's bodies and returns their ids, in order.
-pub(super) async fn insert_landings<'a>(
-    connection: &mut Connection,
-    run: &str,
-    bodies: impl ExactSizeIterator<Item = &'a Landed>,
-    at: DateTime<Utc>,
-) -> Result<Vec<i64>> {
-    let newest = connection
-        .fetch(
-            "select id, committed_at from landing order by id desc limit 1",
-            vec![],
-        )
-        .await?;
-    let (before, last) = match newest.first() {
-        Some(row) => (needed(row.int(0)?, "landing.id")?, row.time(1)?),
-        None => (0, None),
     };
-    // a clock that jumped back must not make a later commit look like an earlier one: pins go by this instant
-    let at = last.map_or(at, |last| at.max(last));
-    let ids: Vec<i64> = (before + 1..).take(bodies.len()).collect();
-    let rows: Vec<Vec<Value>> = ids
-        .iter()
-        .zip(bodies)
-        .map(|(&id, body)| {
-            vec![
-                id.into(),
-                run.into(),
-                body.path.as_str().into(),
-                body.request.as_str().into(),
-                body.status.into(),
-                body.sha256.as_str().into(),
-                body.bytes.into(),
-                body.received_at.into(),
-                at.into(),
-            ]
-        })
-        .collect();
-    let columns = [
-        "id",
-        "run",
-        "path",
-        "request",
-        "status",
-        "sha256",
-        "bytes",
-        "received_at",
-        "committed_at",
-    ];
-    connection.insert("landing", &columns, &rows).await?;
-    Ok(ids)
+    desk.commit(&commit.run, clock, binds, load, work).await
 }
 
 const NAMES: Sql = Sql {
     postgres: "select n.coin, n.symbol, n.name from coin_name n where n.coin in \
                (select json_array_elements_text($1::json)::bigint) \
-               and n.landing = (select max(m.landing) from coin_name m where m.coin = n.coin)",
+               and n.\"commit\" = (select max(m.\"commit\") from coin_name m where m.coin = n.coin)",
     sqlite: "select n.coin, n.symbol, n.name from coin_name n where n.coin in (select value from json_each($1)) \
-             and n.landing = (select max(m.landing) from coin_name m where m.coin = n.coin)",
+             and n.\"commit\" = (select max(m.\"commit\") from coin_name m where m.coin = n.coin)",
 };
 
 async fn insert_names(
@@ -184,6 +134,7 @@ async fn insert_names(
         bodies,
         ..
     }: &SnapshotCommit,
+    commit: i64,
     keys: &HashMap<CoinId, i64>,
     landings: &[i64],
 ) -> Result<()> {
@@ -213,6 +164,7 @@ async fn insert_names(
             let seen_at = bodies.get(row.body).map(|body| body.received_at).into();
             new.push(vec![
                 coin.into(),
+                commit.into(),
                 landing.into(),
                 seen_at,
                 symbol.as_str().into(),
@@ -223,7 +175,7 @@ async fn insert_names(
     connection
         .insert(
             "coin_name",
-            &["coin", "landing", "seen_at", "symbol", "name"],
+            &["coin", "\"commit\"", "landing", "seen_at", "symbol", "name"],
             &new,
         )
         .await
@@ -235,23 +187,9 @@ async fn insert_quotes(
     keys: &HashMap<CoinId, i64>,
     landings: &[i64],
 ) -> Result<()> {
-    let mut columns = vec!["slot", "coin", "market_cap_rank"];
-    columns.extend(Measure::ALL.iter().map(|measure| measure.name()));
-    columns.extend([
-        "ath_date",
-        "atl_date",
-        "roi_currency",
-        "observed_at",
-        "market_cap_category",
-        "dominance_pct",
-    ]);
-    columns.extend([
-        "volume_to_cap",
-        "ath_distance_pct",
-        "range_volatility_24h_pct",
-        "liquidity_category",
-    ]);
-    columns.extend(["trend_category", "warnings", "landing"]);
+    let mut columns = vec!["snapshot_time", "coin"];
+    columns.extend(stored_columns().map(|column| column.name));
+    columns.push("landing");
     let mut rows = Vec::with_capacity(commit.quotes.len());
     for QuoteRow {
         quote,
@@ -262,29 +200,9 @@ async fn insert_quotes(
     {
         let coin = needed(keys.get(&quote.id).copied(), "coin.key")?;
         let landing = needed(landings.get(*body).copied(), "landing.id")?;
-        let mut row: Vec<Value> = vec![
-            commit.slot.start().into(),
-            coin.into(),
-            quote.market_cap_rank.into(),
-        ];
-        row.extend(quote.measures.map(Value::from));
-        row.extend([
-            quote.ath_date.into(),
-            quote.atl_date.into(),
-            quote.roi_currency.clone().into(),
-            quote.observed_at.into(),
-            derived.market_cap_category.into(),
-            derived.dominance_pct.into(),
-            derived.volume_to_cap.into(),
-            derived.ath_distance_pct.into(),
-            derived.range_volatility_24h_pct.into(),
-            derived.liquidity_category.into(),
-            derived.trend_category.into(),
-            Some(warnings.join(","))
-                .filter(|names| !names.is_empty())
-                .into(),
-            landing.into(),
-        ]);
+        let mut row: Vec<Value> = vec![commit.slot.start().into(), coin.into()];
+        row.extend(stored_values(quote, derived, warnings));
+        row.push(landing.into());
         rows.push(row);
     }
     connection.insert("quote", &columns, &rows).await
@@ -321,17 +239,16 @@ async fn insert_refused(
     connection.insert("quarantine", &columns, &rows).await
 }
 
-async fn upsert_slot(
+/// Writes what the slot has to answer for from this commit on.
+async fn insert_account(
     connection: &mut Connection,
     commit: &SnapshotCommit,
+    id: i64,
     hash: &str,
 ) -> Result<()> {
-    let sql = "insert into snapshot (slot, top, expected, received, state, content_hash, \
-               named, missing, unknown, refused, asked_again) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) \
-               on conflict (slot) do update set top = excluded.top, expected = excluded.expected, \
-               received = excluded.received, state = excluded.state, content_hash = excluded.content_hash, \
-               named = excluded.named, missing = excluded.missing, unknown = excluded.unknown, \
-               refused = excluded.refused, asked_again = excluded.asked_again";
+    let sql = "insert into snapshot (snapshot_time, \"commit\", top, expected, received, state, content_hash, \
+               named, missing, unknown, refused, asked_again) \
+               values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
     let state = if commit.account.missing.is_empty() {
         "complete"
     } else {
@@ -339,6 +256,7 @@ async fn upsert_slot(
     };
     let mut values = vec![
         commit.slot.start().into(),
+        id.into(),
         commit.top.into(),
         commit.expected.into(),
         commit.received.into(),

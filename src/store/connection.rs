@@ -15,7 +15,6 @@ use super::fault::{Kind, fault};
 use super::value::{Row, Value};
 use crate::config::DatabaseUrl;
 use crate::error::{Error, Result};
-use crate::failpoint;
 
 /// The longest wait for a server to take a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
@@ -188,10 +187,11 @@ impl Connection {
     }
 
     /// Runs a script of several statements without values.
-    pub(crate) async fn script(&mut self, sql: &'static str) -> Result<()> {
+    pub(crate) async fn script(&mut self, sql: impl Into<Sql>) -> Result<()> {
+        let sql = sql.into();
         let done = match &mut self.inner {
-            Inner::Postgres(inner) => inner.execute(sqlx::raw_sql(sql)).await.map(drop),
-            Inner::Sqlite(inner) => inner.execute(sqlx::raw_sql(sql)).await.map(drop),
+            Inner::Postgres(inner) => inner.execute(sqlx::raw_sql(sql.postgres)).await.map(drop),
+            Inner::Sqlite(inner) => inner.execute(sqlx::raw_sql(sql.sqlite)).await.map(drop),
         };
         done.map_err(|error| fault(self.kind(), &self.place, error))
     }
@@ -241,25 +241,20 @@ impl Connection {
         done.map_err(|error| fault(self.kind(), &self.place, error))
     }
 
-    /// Runs `work` in one transaction under the database's writer lock, and commits it unless it fails. Whoever commits
-    /// later has also counted its ids later.
-    pub(crate) async fn commit<T>(
+    /// Runs `work` in one transaction, and commits it unless it fails. On SQLite it has the writer's lock from its beginning.
+    pub(crate) async fn transaction<T>(
         &mut self,
         work: impl AsyncFnOnce(&mut Self) -> Result<T>,
     ) -> Result<T> {
-        match self.kind() {
-            Kind::Postgres => {
-                self.script("begin").await?;
-                self.script(WRITER_LOCK).await?;
-            }
-            Kind::Sqlite => self.script("begin immediate").await?,
-        }
-        failpoint::pass(failpoint::COMMIT_BEGUN);
+        self.script(Sql {
+            // after the wait for the writer's lock a statement sees what was committed meanwhile, whatever the server's default
+            postgres: "begin isolation level read committed",
+            sqlite: "begin immediate",
+        })
+        .await?;
         match work(self).await {
             Ok(done) => {
-                failpoint::pass(failpoint::COMMIT_NOT_SENT);
                 self.script("commit").await?;
-                failpoint::pass(failpoint::COMMITTED);
                 Ok(done)
             }
             Err(error) => {
@@ -269,6 +264,15 @@ impl Connection {
                 }
                 Err(error)
             }
+        }
+    }
+
+    /// Waits for the database's writer lock, and holds it until the transaction ends: whoever has it later sees what this one
+    /// commits. Taking it again changes nothing.
+    pub(crate) async fn lock_writer(&mut self) -> Result<()> {
+        match self.kind() {
+            Kind::Postgres => self.script(WRITER_LOCK).await,
+            Kind::Sqlite => Ok(()),
         }
     }
 

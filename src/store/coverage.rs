@@ -95,11 +95,11 @@ pub(super) async fn all(
 
 const OF_COINS: Sql = Sql {
     postgres: "select c.id, v.starts_at, v.ends_at from coin c join coverage v on v.coin = c.key \
-               where c.id in (select json_array_elements_text($2::json)) and v.resolution = $1 \
-               and v.starts_at < $4 and v.ends_at > $3 and v.landing <= $5 order by v.coin, v.starts_at",
+               join landing l on l.id = v.landing where c.id in (select json_array_elements_text($2::json)) and v.resolution = $1 \
+               and v.starts_at < $4 and v.ends_at > $3 and l.\"commit\" <= $5 order by v.coin, v.starts_at",
     sqlite: "select c.id, v.starts_at, v.ends_at from coin c join coverage v on v.coin = c.key \
-             where c.id in (select value from json_each($2)) and v.resolution = $1 \
-             and v.starts_at < $4 and v.ends_at > $3 and v.landing <= $5 order by v.coin, v.starts_at",
+             join landing l on l.id = v.landing where c.id in (select value from json_each($2)) and v.resolution = $1 \
+             and v.starts_at < $4 and v.ends_at > $3 and l.\"commit\" <= $5 order by v.coin, v.starts_at",
 };
 
 /// The covered spans of coins that reach into a span, as they were known at a pin.
@@ -123,10 +123,12 @@ pub(super) async fn of_coins(
 
 const ENDS_OF_COINS: Sql = Sql {
     postgres: "select c.id, min(v.starts_at), max(v.ends_at) from coin c join coverage v on v.coin = c.key \
-               where c.id in (select json_array_elements_text($3::json)) and v.resolution = $1 and v.landing <= $2 \
+               join landing l on l.id = v.landing \
+               where c.id in (select json_array_elements_text($3::json)) and v.resolution = $1 and l.\"commit\" <= $2 \
                group by c.id",
     sqlite: "select c.id, min(v.starts_at), max(v.ends_at) from coin c join coverage v on v.coin = c.key \
-             where c.id in (select value from json_each($3)) and v.resolution = $1 and v.landing <= $2 group by c.id",
+             join landing l on l.id = v.landing \
+             where c.id in (select value from json_each($3)) and v.resolution = $1 and l.\"commit\" <= $2 group by c.id",
 };
 
 /// Where the coverage of coins begins and ends, as it was known at a pin; without coins that of all. A coin without any is
@@ -140,7 +142,7 @@ pub(super) async fn ends(
     let mut values = vec![i64::from(resolution.minutes()).into(), pin.into()];
     let rows = if coins.is_empty() {
         let sql = "select c.id, min(v.starts_at), max(v.ends_at) from coin c join coverage v on v.coin = c.key \
-                   where v.resolution = $1 and v.landing <= $2 group by c.id";
+                   join landing l on l.id = v.landing where v.resolution = $1 and l.\"commit\" <= $2 group by c.id";
         connection.fetch(sql, values).await?
     } else {
         values.push(serde_json::json!(coins).to_string().into());
@@ -168,7 +170,7 @@ pub(super) async fn silences(
 ) -> Result<HashMap<CoinId, Vec<Silence>>> {
     let sql = "select c.id, e.starts_at, e.ends_at, l.received_at, cast(e.is_refused as bigint) from empty_span e \
                join coin c on c.key = e.coin join landing l on l.id = e.landing \
-               where e.resolution = $1 and e.landing <= $2 order by e.landing";
+               where e.resolution = $1 and l.\"commit\" <= $2 order by l.\"commit\", l.received_at";
     let values = vec![i64::from(resolution.minutes()).into(), pin.into()];
     let mut silences: HashMap<CoinId, Vec<Silence>> = HashMap::new();
     for row in &connection.fetch(sql, values).await? {

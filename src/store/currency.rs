@@ -16,7 +16,8 @@ pub(super) async fn announce(connection: &mut Connection, vs_currency: &str) -> 
     }
     // under the writer's lock, so that no commit comes between the look and the change
     connection
-        .commit(async |connection| {
+        .transaction(async |connection| {
+            connection.lock_writer().await?;
             if is_empty(connection).await? {
                 let sql = "insert into setting (name, value) values ('vs_currency', $1) \
                            on conflict (name) do update set value = excluded.value";

@@ -8,6 +8,8 @@ use super::currency;
 use super::ledger::{self, RunEnd, RunRow, RunStart, Scope};
 use super::lock::{self, RunLock};
 use super::migrate::Schema;
+use super::pin;
+use crate::clock::Clock;
 use crate::config::DatabaseUrl;
 use crate::error::{Error, Result};
 use crate::failpoint;
@@ -62,8 +64,12 @@ impl Desk {
         Ok(())
     }
 
-    /// Writes that a run has begun, and that earlier ones have died: those whose lock nobody holds.
-    pub(crate) async fn begin_run(&mut self, run: &RunStart) -> Result<()> {
+    /// Writes that a run has begun, and that earlier ones have died: those whose lock nobody holds. What they committed and
+    /// had no time to stamp gets its instant.
+    pub(crate) async fn begin_run(&mut self, run: &RunStart, clock: Clock) -> Result<()> {
+        if pin::waits(&mut self.connection).await? {
+            pin::stamp(&mut self.connection, clock).await?;
+        }
         ledger::begin(&mut self.connection, run).await?;
         for (id, scope) in ledger::running(&mut self.connection, &run.id).await? {
             let Some(scope) = scope else { continue };
@@ -80,24 +86,55 @@ impl Desk {
         Ok(())
     }
 
-    /// Stores data: `work` in one transaction, in which the database's currency is verified. `binds` says that there are rows
-    /// that decide it where it is not decided yet.
-    pub(crate) async fn commit<T>(
+    /// Stores data of a run in one transaction. `load` writes what can be written beside other writers; then, under the writer's
+    /// lock, the database's currency is verified, the commit gets its id, and `work` writes the rest. Once it is durable it
+    /// gets its instant. `binds` says that there are rows that decide the currency where it is not decided yet.
+    pub(crate) async fn commit<L, T>(
         &mut self,
+        run: &str,
+        clock: Clock,
         binds: bool,
-        work: impl AsyncFnOnce(&mut Connection) -> Result<T>,
+        load: impl AsyncFnOnce(&mut Connection) -> Result<L>,
+        work: impl AsyncFnOnce(&mut Connection, L, i64) -> Result<T>,
     ) -> Result<T> {
         let vs_currency = &self.vs_currency;
-        self.connection
-            .commit(async |connection| {
+        let done = self
+            .connection
+            .transaction(async |connection| {
+                failpoint::pass(failpoint::COMMIT_BEGUN);
+                let loaded = load(connection).await?;
+                connection.lock_writer().await?;
                 if binds {
                     currency::bind(connection, vs_currency).await?;
                 } else {
                     currency::check(connection, vs_currency).await?;
                 }
-                work(connection).await
+                let id = pin::assign(connection, run).await?;
+                let done = work(connection, loaded, id).await?;
+                failpoint::pass(failpoint::COMMIT_NOT_SENT);
+                Ok(done)
             })
-            .await
+            .await?;
+        failpoint::pass(failpoint::COMMITTED);
+        // what is stored is stored: the next writer would do it
+        if let Err(error) = pin::stamp(&mut self.connection, clock).await {
+            tracing::warn!(
+                "the instant of a commit of run {run} could not be written: {}",
+                error.chain()
+            );
+        }
+        failpoint::pass(failpoint::COMMIT_STAMPED);
+        Ok(done)
+    }
+
+    /// The pin of an instant: the newest commit that was known then.
+    pub(crate) async fn pin(&mut self, at: DateTime<Utc>) -> Result<Option<i64>> {
+        pin::of(&mut self.connection, at).await
+    }
+
+    /// The pin of now: the newest commit.
+    pub(crate) async fn newest_commit(&mut self) -> Result<Option<i64>> {
+        pin::newest(&mut self.connection).await
     }
 
     /// Writes how a run ended.
@@ -106,7 +143,7 @@ impl Desk {
             ledger::end(&mut self.connection, id, end).await?;
         } else {
             let write = async |connection: &mut Connection| ledger::end(connection, id, end).await;
-            self.connection.commit(write).await?;
+            self.connection.transaction(write).await?;
         }
         failpoint::pass(failpoint::RUN_ENDED);
         Ok(())

@@ -133,14 +133,17 @@ pub struct RunRow {
     /// `snapshot` or `timeseries`.
     pub kind: String,
     /// The slot of a snapshot run.
+    #[serde(serialize_with = "crate::stamp::stamp")]
     pub slot: Option<DateTime<Utc>>,
     /// The resolution of a time series run.
     pub resolution: Option<Resolution>,
     /// `running`, `complete`, `partial`, `failed` or `abandoned`.
     pub state: String,
     /// When it began.
+    #[serde(serialize_with = "crate::stamp::stamp")]
     pub started_at: DateTime<Utc>,
     /// When it ended.
+    #[serde(serialize_with = "crate::stamp::stamp")]
     pub finished_at: Option<DateTime<Utc>>,
     /// Coins asked for.
     pub expected: Option<u64>,

@@ -8,13 +8,14 @@ use sqlx::postgres::PgConnection;
 use sqlx::sqlite::SqliteConnection;
 
 use super::coins;
-use super::commit::insert_landings;
 use super::connection::{Connection, Sql};
 use super::coverage::{self, SpanRow};
 use super::desk::Desk;
 use super::fault::fault;
+use super::landings;
 use super::ledger::{self, RunProgress, needed};
 use super::quarantine::{self, Requeued};
+use crate::clock::Clock;
 use crate::error::Result;
 use crate::failpoint;
 use crate::landing::Landed;
@@ -74,17 +75,11 @@ pub(crate) async fn commit_charts(
     desk: &mut Desk,
     run: &str,
     commit: &SeriesCommit,
-    at: DateTime<Utc>,
+    clock: Clock,
 ) -> Result<Stored> {
     let binds = !commit.charts.is_empty();
-    desk.commit(binds, async |connection| {
-        let landings = insert_landings(
-            connection,
-            run,
-            commit.charts.iter().map(|chart| &chart.landed),
-            at,
-        )
-        .await?;
+    let load = async |connection: &mut Connection| {
+        let landings = landings::reserve(connection, commit.charts.len()).await?;
         let ids: Vec<&CoinId> = commit.charts.iter().map(|chart| &chart.coin).collect();
         let keys = coins::keys(connection, &ids).await?;
         let mut rows = Vec::with_capacity(commit.charts.len());
@@ -98,26 +93,34 @@ pub(crate) async fn commit_charts(
         }
         // in the order of the key, which is the order that an index likes
         rows.sort_by_key(|row| (row.coin, row.chart.resolution, row.chart.span));
-        let stored = insert_points(connection, &rows).await?;
-        failpoint::pass(failpoint::COMMIT_HALF_DONE);
-        coverage::insert_covered(connection, spans(&rows, |answer| &answer.covers)).await?;
-        let empty = spans(&rows, |answer| &answer.empty);
-        coverage::insert_empty(connection, empty, false).await?;
-        let refused = spans(&rows, |answer| &answer.refused);
-        coverage::insert_empty(connection, refused, true).await?;
-        insert_refused(connection, &rows).await?;
-        insert_visits(connection, commit, at).await?;
-        quarantine::note(connection, run, &commit.requeued).await?;
-        for earlier in &commit.adopted {
-            let sql = "update run set adopted_by = $2 where id = $1";
-            connection
-                .execute(sql, vec![earlier.as_str().into(), run.into()])
-                .await?;
-        }
-        ledger::progress(connection, run, &commit.progress, stored.points).await?;
-        Ok(stored)
-    })
-    .await
+        let points = insert_fresh(connection, &rows).await?;
+        Ok((rows, points))
+    };
+    let work =
+        async |connection: &mut Connection, (rows, points): (Vec<Keyed<'_>>, u64), id: i64| {
+            let bodies = rows.iter().map(|row| (row.landing, &row.chart.landed));
+            landings::insert(connection, run, id, bodies).await?;
+            let mut stored = insert_known(connection, &rows).await?;
+            stored.points += points;
+            failpoint::pass(failpoint::COMMIT_HALF_DONE);
+            coverage::insert_covered(connection, spans(&rows, |answer| &answer.covers)).await?;
+            let empty = spans(&rows, |answer| &answer.empty);
+            coverage::insert_empty(connection, empty, false).await?;
+            let refused = spans(&rows, |answer| &answer.refused);
+            coverage::insert_empty(connection, refused, true).await?;
+            insert_refused(connection, &rows).await?;
+            insert_visits(connection, commit, clock.now()).await?;
+            quarantine::note(connection, run, &commit.requeued).await?;
+            for earlier in &commit.adopted {
+                let sql = "update run set adopted_by = $2 where id = $1";
+                connection
+                    .execute(sql, vec![earlier.as_str().into(), run.into()])
+                    .await?;
+            }
+            ledger::progress(connection, run, &commit.progress, stored.points).await?;
+            Ok(stored)
+        };
+    desk.commit(run, clock, binds, load, work).await
 }
 
 /// A chart with the keys of its rows.
@@ -127,14 +130,16 @@ struct Keyed<'a> {
     landing: i64,
 }
 
-/// Fresh charts go straight into the table; the others by way of a temporary one, where what is there already is found.
-async fn insert_points(connection: &mut Connection, rows: &[Keyed<'_>]) -> Result<Stored> {
-    let (fresh, mut known): (Vec<&Keyed<'_>>, Vec<&Keyed<'_>>) =
-        rows.iter().partition(|row| row.chart.fresh);
-    let mut stored = Stored {
-        points: load(connection, Table::PricePoint, &fresh).await?,
-        revisions: 0,
-    };
+/// Fresh charts go straight into the table, which needs no look at anything: other writers can be at the same.
+async fn insert_fresh(connection: &mut Connection, rows: &[Keyed<'_>]) -> Result<u64> {
+    let fresh: Vec<&Keyed<'_>> = rows.iter().filter(|row| row.chart.fresh).collect();
+    load(connection, Table::PricePoint, &fresh).await
+}
+
+/// The others go by way of a temporary table, where what is there already is found. Their bodies have their rows by now.
+async fn insert_known(connection: &mut Connection, rows: &[Keyed<'_>]) -> Result<Stored> {
+    let mut known: Vec<&Keyed<'_>> = rows.iter().filter(|row| !row.chart.fresh).collect();
+    let mut stored = Stored::default();
     while !known.is_empty() {
         // one chart of a series at a time, so that a stamp stands in the temporary table only once
         let mut seen = Vec::new();
@@ -145,12 +150,7 @@ async fn insert_points(connection: &mut Connection, rows: &[Keyed<'_>]) -> Resul
             first
         });
         known = later;
-        let incoming = if connection.is_sqlite() {
-            INCOMING.sqlite
-        } else {
-            INCOMING.postgres
-        };
-        connection.script(incoming).await?;
+        connection.script(INCOMING).await?;
         load(connection, Table::Incoming, &now).await?;
         stored.points += connection.execute(INSERT_NEW, vec![]).await?;
         stored.revisions += connection.execute(INSERT_REVISIONS, vec![]).await?;

@@ -2,15 +2,17 @@
 //! Writing them is the commit's work.
 
 use std::collections::HashSet;
+use std::sync::LazyLock;
 
 use chrono::{DateTime, Utc};
 
 use super::account::Account;
 use super::connection::{Connection, Sql};
 use super::ledger::needed;
-use super::value::Row;
+use super::value::{Row, Value};
+use crate::derive::Derived;
 use crate::error::Result;
-use crate::market::{CoinId, MEASURES, Quote, Slot};
+use crate::market::{CoinId, MEASURES, Quote, Slot, stored_columns};
 
 /// A slot's own account.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,14 +38,16 @@ impl SlotState {
     }
 }
 
-/// What is known of a slot, or `None` where nothing was ever committed.
+/// What was known of a slot at a pin (none is now), or `None` where nothing was committed by then.
 pub(crate) async fn slot_state(
     connection: &mut Connection,
     slot: Slot,
+    pin: Option<i64>,
 ) -> Result<Option<SlotState>> {
     let sql = "select top, expected, received, state, content_hash, named, missing, unknown, refused, asked_again \
-               from snapshot where slot = $1";
-    let rows = connection.fetch(sql, vec![slot.start().into()]).await?;
+               from snapshot where snapshot_time = $1 and \"commit\" <= $2 order by \"commit\" desc limit 1";
+    let values = vec![slot.start().into(), pin.unwrap_or(i64::MAX).into()];
+    let rows = connection.fetch(sql, values).await?;
     let Some(row) = rows.first() else {
         return Ok(None);
     };
@@ -57,26 +61,17 @@ pub(crate) async fn slot_state(
     }))
 }
 
-/// The newest slot that holds anything, of those that began at or before an instant.
+/// The newest slot of which anything was known at a pin (none is now), of those that began at or before an instant.
 pub(crate) async fn newest_slot(
     connection: &mut Connection,
     at: Option<DateTime<Utc>>,
+    pin: Option<i64>,
 ) -> Result<Option<Slot>> {
-    let rows = match at {
-        None => {
-            connection
-                .fetch("select max(slot) from snapshot", vec![])
-                .await?
-        }
-        Some(at) => {
-            connection
-                .fetch(
-                    "select max(slot) from snapshot where slot <= $1",
-                    vec![at.into()],
-                )
-                .await?
-        }
-    };
+    let sql =
+        "select max(snapshot_time) from snapshot where snapshot_time <= $1 and \"commit\" <= $2";
+    let at = at.unwrap_or(LAST);
+    let values = vec![at.into(), pin.unwrap_or(i64::MAX).into()];
+    let rows = connection.fetch(sql, values).await?;
     Ok(rows
         .first()
         .map(|row| row.time(0))
@@ -85,11 +80,14 @@ pub(crate) async fn newest_slot(
         .map(Slot::containing))
 }
 
+/// Later than any slot: 2200-01-01.
+const LAST: DateTime<Utc> = DateTime::from_timestamp_nanos(7_258_118_400_000_000_000);
+
 const BEFORE: Sql = Sql {
     postgres: "select c.id from coin c where c.id in (select json_array_elements_text($1::json)) \
-               and exists (select 1 from quote q where q.coin = c.key and q.slot < $2)",
+               and exists (select 1 from quote q where q.coin = c.key and q.snapshot_time < $2)",
     sqlite: "select c.id from coin c where c.id in (select value from json_each($1)) \
-             and exists (select 1 from quote q where q.coin = c.key and q.slot < $2)",
+             and exists (select 1 from quote q where q.coin = c.key and q.snapshot_time < $2)",
 };
 
 /// Of these coins, those of which a quote of an earlier slot is stored.
@@ -137,47 +135,88 @@ pub(crate) async fn quotes_until(
     pin: i64,
 ) -> Result<Vec<Quote>> {
     let values = vec![slot.start().into(), pin.into()];
-    let rows = connection.fetch(SELECT, values).await?;
+    let rows = connection.fetch(OF_SLOT.as_str(), values).await?;
     rows.iter().map(quote).collect()
 }
 
 /// The warnings of a slot's quotes: the names of the rules that each breaks, with commas.
 pub(crate) async fn warnings_of(connection: &mut Connection, slot: Slot) -> Result<Vec<String>> {
-    let sql = "select warnings from quote where slot = $1 and warnings is not null";
+    let sql = "select warnings from quote where snapshot_time = $1 and warnings is not null";
     let rows = connection.fetch(sql, vec![slot.start().into()]).await?;
     rows.iter()
         .map(|row| needed(row.text(0)?, "quote.warnings"))
         .collect()
 }
 
-const SELECT: &str = "select c.id, \
-    (select n.symbol from coin_name n where n.coin = q.coin and n.landing <= q.landing order by n.landing desc limit 1), \
-    (select n.name from coin_name n where n.coin = q.coin and n.landing <= q.landing order by n.landing desc limit 1), \
-    market_cap_rank, ath_date, atl_date, roi_currency, observed_at, \
-    current_price, market_cap, fully_diluted_valuation, total_volume, high_24h, low_24h, price_change_24h, \
-    price_change_percentage_24h, market_cap_change_24h, market_cap_change_percentage_24h, circulating_supply, total_supply, \
-    max_supply, ath, ath_change_percentage, atl, atl_change_percentage, roi_times, roi_percentage \
-    from quote q join coin c on c.key = q.coin where q.slot = $1 and q.landing <= $2 order by market_cap desc nulls last, c.id";
+/// Reads every column of quotes, in the order of [`quote_columns`], each with the coin's symbol and name as they were known
+/// then; which quotes, and in which order, is the caller's to say.
+pub(super) static SELECT_QUOTES: LazyLock<String> = LazyLock::new(|| {
+    let stored: Vec<String> = stored_columns()
+        .map(|column| format!("q.{}", column.name))
+        .collect();
+    format!(
+        "select q.snapshot_time, c.id, \
+         (select n.symbol from coin_name n where n.coin = q.coin and n.\"commit\" <= l.\"commit\" order by n.\"commit\" desc limit 1), \
+         (select n.name from coin_name n where n.coin = q.coin and n.\"commit\" <= l.\"commit\" order by n.\"commit\" desc limit 1), \
+         {} from quote q join coin c on c.key = q.coin join landing l on l.id = q.landing",
+        stored.join(", ")
+    )
+});
 
-/// The columns before the measures.
-const BEFORE_MEASURES: usize = 8;
+static OF_SLOT: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "{} where q.snapshot_time = $1 and l.\"commit\" <= $2 order by q.market_cap desc nulls last, c.id",
+        *SELECT_QUOTES
+    )
+});
 
+/// A row of [`SELECT_QUOTES`] as a quote.
 fn quote(row: &Row) -> Result<Quote> {
+    let mut places = 0..;
+    let mut place = || places.next().unwrap_or_default();
+    let _snapshot_time = place();
+    let id = CoinId::from_source(needed(row.text(place())?, "coin.id")?);
+    let symbol = needed(row.text(place())?, "coin_name.symbol")?;
+    let name = row.text(place())?;
+    let market_cap_rank = row.int(place())?;
     let mut measures = [None; MEASURES];
-    for (index, measure) in measures.iter_mut().enumerate() {
-        *measure = row.float(BEFORE_MEASURES + index)?;
+    for measure in &mut measures {
+        *measure = row.float(place())?;
     }
     Ok(Quote {
-        id: CoinId::from_source(needed(row.text(0)?, "coin.id")?),
-        symbol: needed(row.text(1)?, "coin_name.symbol")?,
-        name: row.text(2)?,
-        market_cap_rank: row.int(3)?,
-        ath_date: row.time(4)?,
-        atl_date: row.time(5)?,
-        roi_currency: row.text(6)?,
-        observed_at: row.time(7)?,
+        id,
+        symbol,
+        name,
+        market_cap_rank,
         measures,
+        roi_currency: row.text(place())?,
+        ath_date: row.time(place())?,
+        atl_date: row.time(place())?,
+        last_updated: row.time(place())?,
     })
+}
+
+/// What the table `quote` holds of one, in the order of [`stored_columns`].
+pub(super) fn stored_values(quote: &Quote, derived: &Derived, warnings: &[&str]) -> Vec<Value> {
+    let mut row: Vec<Value> = vec![quote.market_cap_rank.into()];
+    row.extend(quote.measures.map(Value::from));
+    row.extend([
+        quote.roi_currency.clone().into(),
+        quote.ath_date.into(),
+        quote.atl_date.into(),
+        quote.last_updated.into(),
+        derived.market_cap_category.into(),
+        derived.dominance_pct.into(),
+        derived.volume_to_cap.into(),
+        derived.ath_distance_pct.into(),
+        derived.range_volatility_24h_pct.into(),
+        derived.liquidity_category.into(),
+        derived.trend_category.into(),
+        Some(warnings.join(","))
+            .filter(|names| !names.is_empty())
+            .into(),
+    ]);
+    row
 }
 
 /// A coin's id with its newest symbol and name.
@@ -186,7 +225,7 @@ pub type Named = (CoinId, String, Option<String>);
 /// Every coin with its newest symbol and name, in the order in which they were first seen, which begins with the largest.
 pub(crate) async fn names(connection: &mut Connection) -> Result<Vec<Named>> {
     let sql = "select c.id, n.symbol, n.name from coin_name n join coin c on c.key = n.coin \
-               where n.landing = (select max(m.landing) from coin_name m where m.coin = n.coin) order by c.key";
+               where n.\"commit\" = (select max(m.\"commit\") from coin_name m where m.coin = n.coin) order by c.key";
     let rows = connection.fetch(sql, vec![]).await?;
     let read = |row: &Row| {
         let coin = CoinId::from_source(needed(row.text(0)?, "coin.id")?);
@@ -213,16 +252,18 @@ pub struct Holdings {
     /// Records refused.
     pub quarantined: u64,
     /// The first slot.
+    #[serde(serialize_with = "crate::stamp::stamp")]
     pub first_slot: Option<DateTime<Utc>>,
     /// The newest slot.
+    #[serde(serialize_with = "crate::stamp::stamp")]
     pub newest_slot: Option<DateTime<Utc>>,
 }
 
 /// Counts what the database holds.
 pub(crate) async fn holdings(connection: &mut Connection) -> Result<Holdings> {
-    let sql = "select (select count(*) from snapshot), (select count(*) from snapshot where state = 'complete'), \
+    let sql = "select (select count(*) from snapshot_now), (select count(*) from snapshot_now where state = 'complete'), \
                (select count(*) from quote), (select count(*) from coin), (select count(*) from quarantine), \
-               (select min(slot) from snapshot), (select max(slot) from snapshot)";
+               (select min(snapshot_time) from snapshot), (select max(snapshot_time) from snapshot)";
     let rows = connection.fetch(sql, vec![]).await?;
     let row = needed(rows.first(), "count")?;
     let count = |column| Ok::<u64, crate::error::Error>(row.count(column)?.unwrap_or_default());
@@ -235,17 +276,4 @@ pub(crate) async fn holdings(connection: &mut Connection) -> Result<Holdings> {
         first_slot: row.time(5)?,
         newest_slot: row.time(6)?,
     })
-}
-
-/// The names of the measures are written out in [`SELECT`]; a test holds the two against each other.
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::market::Measure;
-
-    #[test]
-    fn the_query_reads_every_measure_in_order() {
-        let names: Vec<&str> = Measure::ALL.iter().map(|measure| measure.name()).collect();
-        assert!(SELECT.contains(&format!("observed_at, {}", names.join(", "))));
-    }
 }

@@ -15,6 +15,7 @@ use super::quarantine::{self, Refused};
 use super::quotes::{self, Holdings, Named, SlotState};
 use super::table::{self, Table};
 use super::trace::{self, Committed};
+use crate::clock::Clock;
 use crate::config::DatabaseUrl;
 use crate::contract::Drift;
 use crate::error::{Error, Result};
@@ -71,8 +72,8 @@ impl SnapshotStore {
     ///
     /// # Errors
     /// [`Error::Store`].
-    pub async fn begin_run(&mut self, run: &RunStart) -> Result<()> {
-        self.0.begin_run(run).await
+    pub async fn begin_run(&mut self, run: &RunStart, clock: Clock) -> Result<()> {
+        self.0.begin_run(run, clock).await
     }
 
     /// Writes how a run ended that stores nothing.
@@ -161,17 +162,18 @@ impl SnapshotStore {
     pub async fn commit_snapshot(
         &mut self,
         commit: &SnapshotCommit,
+        clock: Clock,
         end: impl FnOnce(&str) -> RunEnd,
     ) -> Result<String> {
-        commit::commit_snapshot(&mut self.0, commit, end).await
+        commit::commit_snapshot(&mut self.0, commit, clock, end).await
     }
 
-    /// What is known of a slot, or `None` where nothing was ever committed.
+    /// What was known of a slot at a pin (none is now), or `None` where nothing was committed by then.
     ///
     /// # Errors
     /// [`Error::Store`].
-    pub async fn slot_state(&mut self, slot: Slot) -> Result<Option<SlotState>> {
-        quotes::slot_state(&mut self.0.connection, slot).await
+    pub async fn slot_state(&mut self, slot: Slot, pin: Option<i64>) -> Result<Option<SlotState>> {
+        quotes::slot_state(&mut self.0.connection, slot, pin).await
     }
 
     /// What the slots of the day before a slot had to answer for, the newest first.
@@ -198,12 +200,32 @@ impl SnapshotStore {
         quotes::refused_of(&mut self.0.connection, slot).await
     }
 
-    /// The newest slot that holds anything, of those that began at or before an instant.
+    /// The newest slot of which anything was known at a pin (none is now), of those that began at or before an instant.
     ///
     /// # Errors
     /// [`Error::Store`].
-    pub async fn newest_slot(&mut self, at: Option<DateTime<Utc>>) -> Result<Option<Slot>> {
-        quotes::newest_slot(&mut self.0.connection, at).await
+    pub async fn newest_slot(
+        &mut self,
+        at: Option<DateTime<Utc>>,
+        pin: Option<i64>,
+    ) -> Result<Option<Slot>> {
+        quotes::newest_slot(&mut self.0.connection, at, pin).await
+    }
+
+    /// The pin of an instant: the newest commit that was known then. `None` where nothing was.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn pin(&mut self, at: DateTime<Utc>) -> Result<Option<i64>> {
+        self.0.pin(at).await
+    }
+
+    /// The pin of now: the newest commit. `None` where nothing was ever committed.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn newest_commit(&mut self) -> Result<Option<i64>> {
+        self.0.newest_commit().await
     }
 
     /// The quotes of the slots from one to before another, with everything that is derived from them, as they were known at

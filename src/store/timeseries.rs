@@ -15,6 +15,7 @@ use super::points::{self, SeriesCommit, Stored};
 use super::quarantine::{self, Refused};
 use super::trace::{self, Committed};
 use super::value::Row;
+use crate::clock::Clock;
 use crate::config::DatabaseUrl;
 use crate::contract::Drift;
 use crate::error::Result;
@@ -44,8 +45,10 @@ pub struct SeriesHoldings {
     /// Points.
     pub points: u64,
     /// The first point.
+    #[serde(serialize_with = "crate::stamp::stamp")]
     pub first: Option<DateTime<Utc>>,
     /// The newest point.
+    #[serde(serialize_with = "crate::stamp::stamp")]
     pub newest: Option<DateTime<Utc>>,
 }
 
@@ -99,8 +102,8 @@ impl TimeseriesStore {
     ///
     /// # Errors
     /// [`crate::error::Error::Store`].
-    pub async fn begin_run(&mut self, run: &RunStart) -> Result<()> {
-        self.0.begin_run(run).await
+    pub async fn begin_run(&mut self, run: &RunStart, clock: Clock) -> Result<()> {
+        self.0.begin_run(run, clock).await
     }
 
     /// Writes how a run ended.
@@ -157,9 +160,9 @@ impl TimeseriesStore {
         &mut self,
         run: &str,
         commit: &SeriesCommit,
-        at: DateTime<Utc>,
+        clock: Clock,
     ) -> Result<Stored> {
-        points::commit_charts(&mut self.0, run, commit, at).await
+        points::commit_charts(&mut self.0, run, commit, clock).await
     }
 
     /// Runs of a resolution that died or failed with bodies nobody has taken up: id and beginning, oldest first.
@@ -309,27 +312,20 @@ impl TimeseriesStore {
         trace::spans(&mut self.0.connection, run).await
     }
 
-    /// The newest commit at an instant: what was known then. `None` where nothing was.
+    /// The pin of an instant: the newest commit that was known then. `None` where nothing was.
     ///
     /// # Errors
     /// [`crate::error::Error::Store`].
     pub async fn pin(&mut self, at: DateTime<Utc>) -> Result<Option<i64>> {
-        let sql = "select max(id) from landing where committed_at <= $1";
-        let rows = self.0.connection.fetch(sql, vec![at.into()]).await?;
-        Ok(rows.first().map(|row| row.int(0)).transpose()?.flatten())
+        self.0.pin(at).await
     }
 
-    /// The newest commit: what is known now. `None` where nothing is.
+    /// The pin of now: the newest commit. `None` where nothing was ever committed.
     ///
     /// # Errors
     /// [`crate::error::Error::Store`].
     pub async fn newest_commit(&mut self) -> Result<Option<i64>> {
-        let rows = self
-            .0
-            .connection
-            .fetch("select max(id) from landing", vec![])
-            .await?;
-        Ok(rows.first().map(|row| row.int(0)).transpose()?.flatten())
+        self.0.newest_commit().await
     }
 
     /// Counts what the database holds, by resolution.
@@ -364,26 +360,33 @@ impl TimeseriesStore {
     }
 }
 
-/// Each point with the newest of its values that a pin takes account of.
+/// Each point with the newest of its values that a pin takes account of. Revisions are few and come from one look at them all;
+/// what is too new for the pin is left out rather than the rest taken in, so that a pin of now costs nothing.
 const PRICES: Sql = Sql {
     postgres: "select c.id, p.ts, case when r.landing is null then p.price else r.price end, \
                case when r.landing is null then p.market_cap else r.market_cap end, \
                case when r.landing is null then p.volume else r.volume end \
-               from price_point p join coin c on c.key = p.coin left join price_revision r \
-               on r.coin = p.coin and r.resolution = p.resolution and r.ts = p.ts and r.landing = \
-               (select max(n.landing) from price_revision n where n.coin = p.coin and n.resolution = p.resolution \
-                and n.ts = p.ts and n.landing <= $6) \
-               where p.resolution = $1 and p.ts >= $2 and p.ts < $3 and p.landing <= $6 \
+               from price_point p join coin c on c.key = p.coin left join (\
+               select v.*, row_number() over (\
+               partition by v.coin, v.ts order by l.\"commit\" desc, l.received_at desc) as place \
+               from price_revision v join landing l on l.id = v.landing \
+               where v.resolution = $1 and v.ts >= $2 and v.ts < $3 and l.\"commit\" <= $6\
+               ) r on r.coin = p.coin and r.ts = p.ts and r.place = 1 \
+               where p.resolution = $1 and p.ts >= $2 and p.ts < $3 and not exists (\
+               select 1 from landing l where l.id = p.landing and l.\"commit\" > $6) \
                and ($5 = 1 or c.id in (select json_array_elements_text($4::json))) order by c.id, p.ts",
     sqlite: "select c.id, p.ts, case when r.landing is null then p.price else r.price end, \
-               case when r.landing is null then p.market_cap else r.market_cap end, \
-               case when r.landing is null then p.volume else r.volume end \
-               from price_point p join coin c on c.key = p.coin left join price_revision r \
-               on r.coin = p.coin and r.resolution = p.resolution and r.ts = p.ts and r.landing = \
-               (select max(n.landing) from price_revision n where n.coin = p.coin and n.resolution = p.resolution \
-                and n.ts = p.ts and n.landing <= $6) \
-               where p.resolution = $1 and p.ts >= $2 and p.ts < $3 and p.landing <= $6 \
-               and ($5 = 1 or c.id in (select value from json_each($4))) order by c.id, p.ts",
+             case when r.landing is null then p.market_cap else r.market_cap end, \
+             case when r.landing is null then p.volume else r.volume end \
+             from price_point p join coin c on c.key = p.coin left join (\
+             select v.*, row_number() over (\
+             partition by v.coin, v.ts order by l.\"commit\" desc, l.received_at desc) as place \
+             from price_revision v join landing l on l.id = v.landing \
+             where v.resolution = $1 and v.ts >= $2 and v.ts < $3 and l.\"commit\" <= $6\
+             ) r on r.coin = p.coin and r.ts = p.ts and r.place = 1 \
+             where p.resolution = $1 and p.ts >= $2 and p.ts < $3 and p.landing not in (\
+             select l.id from landing l where l.\"commit\" > $6) \
+             and ($5 = 1 or c.id in (select value from json_each($4))) order by c.id, p.ts",
 };
 
 fn price(row: &Row) -> Result<(CoinId, PricePoint)> {

@@ -11,8 +11,8 @@ use crate::series::Span;
 /// A landed body in a commit.
 #[derive(Debug, Clone)]
 pub struct Committed {
-    /// Its number: a higher one was known later.
-    pub landing: i64,
+    /// The commit: a higher one was known later.
+    pub commit: i64,
     /// The run that committed it.
     pub run: String,
     /// That run's kind.
@@ -29,7 +29,7 @@ pub struct Committed {
 
 fn committed(row: &Row) -> Result<Committed> {
     Ok(Committed {
-        landing: needed(row.int(0)?, "landing.id")?,
+        commit: needed(row.int(0)?, "landing.commit")?,
         run: needed(row.text(1)?, "landing.run")?,
         kind: needed(row.text(2)?, "run.kind")?,
         source: needed(row.text(3)?, "run.source")?,
@@ -45,8 +45,9 @@ pub(super) async fn of_slot(
     slot: Slot,
     run: &str,
 ) -> Result<Vec<Committed>> {
-    let sql = "select l.id, l.run, r.kind, r.source, r.asked, l.path, l.sha256 from landing l join run r on r.id = l.run \
-               where r.slot = $1 and l.id <= (select max(m.id) from landing m where m.run = $2) order by l.id";
+    let sql = "select l.\"commit\", l.run, r.kind, r.source, r.asked, l.path, l.sha256 from landing l join run r on r.id = l.run \
+               where r.slot = $1 and l.\"commit\" <= (select max(m.\"commit\") from landing m where m.run = $2) \
+               order by l.\"commit\", l.id";
     let values = vec![slot.start().into(), run.into()];
     let rows = connection.fetch(sql, values).await?;
     rows.iter().map(committed).collect()
@@ -54,11 +55,11 @@ pub(super) async fn of_slot(
 
 /// The bodies of a run's charts, and earlier ones that answered for some of the same spans.
 pub(super) async fn of_spans(connection: &mut Connection, run: &str) -> Result<Vec<Committed>> {
-    let sql = "select l.id, l.run, r.kind, r.source, r.asked, l.path, l.sha256 from landing l join run r on r.id = l.run \
-               where l.id <= (select max(m.id) from landing m where m.run = $1) and l.id in (\
+    let sql = "select l.\"commit\", l.run, r.kind, r.source, r.asked, l.path, l.sha256 from landing l join run r on r.id = l.run \
+               where l.\"commit\" <= (select max(m.\"commit\") from landing m where m.run = $1) and l.id in (\
                select v.landing from coverage v join coverage o on o.coin = v.coin and o.resolution = v.resolution \
                and o.starts_at < v.ends_at and v.starts_at < o.ends_at \
-               join landing ol on ol.id = o.landing where ol.run = $1) order by l.id";
+               join landing ol on ol.id = o.landing where ol.run = $1) order by l.\"commit\", l.id";
     let rows = connection.fetch(sql, vec![run.into()]).await?;
     rows.iter().map(committed).collect()
 }

@@ -60,10 +60,15 @@ async fn a_span_that_cannot_be_names_what_would_be_right(kind: Kind) {
             resolution,
             backwards,
             &[],
-            vec!["2026-01-13T00:00Z", "--from must be before --to"],
+            vec!["2026-01-13T00:00Z", "--from must be before --until"],
         ));
         let empty = between("2026-01-14T00:00:00Z", "2026-01-14T00:00:00Z");
-        cases.push((resolution, empty, &[], vec!["--from must be before --to"]));
+        cases.push((
+            resolution,
+            empty,
+            &[],
+            vec!["--from must be before --until"],
+        ));
         let ahead = between("2026-01-15T00:00:00Z", "2026-01-16T00:00:00Z");
         cases.push((
             resolution,
@@ -72,7 +77,12 @@ async fn a_span_that_cannot_be_names_what_would_be_right(kind: Kind) {
             vec!["2026-01-15T00:00Z", "still to come"],
         ));
         let ahead = Reach::Between(noon() + TimeDelta::days(9), None);
-        cases.push((resolution, ahead, &[], vec!["--from must be before --to"]));
+        cases.push((
+            resolution,
+            ahead,
+            &[],
+            vec!["--from must be before --until"],
+        ));
     }
     for (resolution, reach, with, words) in cases {
         let outcome = mill.backfill(resolution, reach, &["bitcoin"], with).await;

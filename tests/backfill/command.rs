@@ -44,7 +44,7 @@ async fn a_backfill_of_named_coins_asks_for_those_alone(kind: Kind) {
         "backfill",
         "--from",
         "2026-01-01",
-        "--to",
+        "--until",
         "2026-01-05T12:00:00Z",
         "--resolution",
         "1d",
@@ -78,13 +78,14 @@ async fn both_runs_follow_each_other(kind: Kind) {
     let output = coinmill(&mill, &["run", "all", "--top", "4", "--json"], &[]).await;
     assert_eq!(code(&output), 0, "{}", text(&output));
     let reports = lines(&output);
-    assert_eq!(reports.len(), 2);
+    assert_eq!(reports.len(), 1, "one object");
+    let (snapshot, timeseries) = (&reports[0]["snapshot"], &reports[0]["timeseries"]);
     assert_eq!(
-        (&reports[0]["state"], &reports[0]["stored"]),
+        (&snapshot["state"], &snapshot["stored"]),
         (&"complete".into(), &4.into())
     );
     assert_eq!(
-        (&reports[1]["kind"], &reports[1]["received"]),
+        (&timeseries["kind"], &timeseries["received"]),
         (&"timeseries".into(), &4.into())
     );
     let calls = mill.bench.sim.calls();
@@ -144,11 +145,11 @@ async fn exit_codes_say_how_it_ended(kind: Kind) {
             "--resolution 1h",
         ),
         (
-            &["backfill", "--from", "2026-01-09", "--to", "2026-01-08"],
-            "--from must be before --to",
+            &["backfill", "--from", "2026-01-09", "--until", "2026-01-08"],
+            "--from must be before --until",
         ),
         (
-            &["backfill", "--from", "2027-01-09", "--to", "2027-02-08"],
+            &["backfill", "--from", "2027-01-09", "--until", "2027-02-08"],
             "still to come",
         ),
         (&["backfill"], "--days"),
@@ -184,7 +185,7 @@ async fn exit_codes_say_how_it_ended(kind: Kind) {
     // failed: nothing came
     let output = coinmill(&mill, &["run", "timeseries"], &[]).await;
     assert!(
-        code(&output) == 1 && text(&output).contains("coinmill run snapshot"),
+        code(&output) == 2 && text(&output).contains("coinmill run snapshot"),
         "{}",
         text(&output)
     );

@@ -182,7 +182,7 @@ async fn a_backfill_of_the_top_takes_its_own_snapshot(kind: Kind) {
 async fn a_backfill_of_the_top_follows_the_rank(kind: Kind) {
     let mill = Mill::new(kind, 12).await;
     let ranking = mill.bench.ranking(12).await;
-    let with = [("top", "3"), ("coins", &*ranking[9])];
+    let with = [("top", "3"), ("add_coins", &*ranking[9])];
     let settings = mill.settings(&with);
     coinmill::pipeline::run_snapshot(&settings, None, &coinmill::pipeline::Observer::none())
         .await

@@ -68,7 +68,7 @@ fn step() -> impl Strategy<Value = Step> {
 async fn run(bench: &Bench, top: &str, coins: &str) -> Option<(RunState, String)> {
     let mut with = vec![("top", top), ("attempts", "1"), ("timeout", "5")];
     if !coins.is_empty() {
-        with.push(("coins", coins));
+        with.push(("add_coins", coins));
     }
     match bench.run(&with).await {
         Ok(report) => {

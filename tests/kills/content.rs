@@ -25,7 +25,7 @@ pub enum Content {
 }
 
 const QUOTES: &str = "select c.id, q.market_cap_rank, q.current_price, q.market_cap, q.total_volume, q.circulating_supply, \
-    q.ath, q.ath_date, q.observed_at, q.liquidity_category from quote q join coin c on c.key = q.coin";
+    q.ath, q.ath_date, q.last_updated, q.liquidity_category from quote q join coin c on c.key = q.coin";
 
 impl Content {
     pub async fn of(work: Work, mill: &Mill) -> Self {
@@ -42,7 +42,9 @@ impl Content {
             let coin = row.remove(0).text().to_owned();
             assert!(quotes.insert(coin, row).is_none(), "a quote twice");
         }
-        let hash = database.texts("select content_hash from snapshot").await;
+        let hash = database
+            .texts("select content_hash from snapshot_now")
+            .await;
         Self::Snapshot {
             quotes,
             hash: hash.concat(),

@@ -207,6 +207,9 @@ impl Stage {
         content.compare(&self.calm.content, seen);
         seen.silent |= fine && before != (seen.lost, seen.doubled);
         self.judge_ledger(last, killed, seen).await;
+        seen.expect(self.work.is_stamped(&self.mill).await, || {
+            "a commit without its instant".to_owned()
+        });
 
         let calls = self.mill.bench.calls().len();
         let third = self.work.here(&self.mill).await;

@@ -8,7 +8,7 @@ use coinmill::series::Resolution;
 use coinmill::store::{SnapshotStore, TimeseriesStore};
 
 use crate::series::{Mill, torn, wanted};
-use crate::support::{Bench, Database, Kind, noon};
+use crate::support::{Bench, Cell, Database, Kind, noon};
 
 /// A kind of run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -159,11 +159,22 @@ impl Work {
         if self != Self::Snapshot {
             return torn(&copy).await == 0;
         }
-        let slots = copy.rows("select received, (select count(*) from quote) from snapshot");
+        let slots = copy.rows("select received, (select count(*) from quote) from snapshot_now");
         match slots.await.first() {
             None => copy.number("select count(*) from quote").await == 0,
             Some(slot) => slot[0] == slot[1],
         }
+    }
+
+    /// True where every commit has its instant, and none is before that of an earlier one.
+    pub async fn is_stamped(self, mill: &Mill) -> bool {
+        let sql = r#"select at from "commit" order by id"#;
+        let rows = match self {
+            Self::Snapshot => mill.bench.database.rows(sql).await,
+            Self::Timeseries | Self::Backfill => mill.rows(sql).await,
+        };
+        let known = rows.iter().all(|row| row[0] != Cell::Null);
+        known && rows.iter().map(|row| row[0].int()).is_sorted()
     }
 
     /// What is listed in the landing, as paths below the API's root.
@@ -207,6 +218,7 @@ impl Work {
             (place::COMMIT_HALF_DONE, commits),
             (place::COMMIT_NOT_SENT, commits),
             (place::COMMITTED, commits),
+            (place::COMMIT_STAMPED, commits),
             (place::RUN_ENDED, ends),
         ]
     }
@@ -214,7 +226,7 @@ impl Work {
     /// True where a run that was killed at a pass of a place had written its end.
     pub fn has_ended(self, place: &str) -> bool {
         match self {
-            Self::Snapshot => place == place::COMMITTED,
+            Self::Snapshot => [place::COMMITTED, place::COMMIT_STAMPED].contains(&place),
             Self::Timeseries | Self::Backfill => place == place::RUN_ENDED,
         }
     }

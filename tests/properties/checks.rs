@@ -82,7 +82,7 @@ fn believable(quote: &Quote) {
         quote.roi_currency.as_deref(),
     ];
     assert!(texts.into_iter().flatten().all(|text| !text.contains('\0')));
-    for instant in [quote.ath_date, quote.atl_date, quote.observed_at]
+    for instant in [quote.ath_date, quote.atl_date, quote.last_updated]
         .into_iter()
         .flatten()
     {

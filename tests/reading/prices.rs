@@ -201,7 +201,7 @@ async fn what_is_not_covered_is_listed_by_coin_and_span(kind: Kind) {
     assert_eq!(
         warning,
         "bitcoin is stored from 2026-01-02T12:10Z to 2026-01-11T12:10Z; 5 spans of 2 coins are missing: see frame.missing; \
-         `coinmill backfill --from 2025-12-31T12:10:00Z --to 2026-01-14T12:00:00Z --resolution 1h --coins bitcoin,ethereum` \
+         `coinmill backfill --from 2025-12-31T12:10:00Z --until 2026-01-14T12:00:00Z --resolution 1h --coins bitcoin,ethereum` \
          fetches them"
     );
     let whole = Prices {

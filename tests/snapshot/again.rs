@@ -80,7 +80,7 @@ async fn a_failing_page_leaves_what_came_and_the_next_run_asks_only_for_the_rest
     );
     let row = bench
         .database
-        .row("select state, expected, received, top from snapshot")
+        .row("select state, expected, received, top from snapshot_now")
         .await;
     assert_eq!(
         (row[0].text(), row[1].int(), row[2].int(), row[3].int()),
@@ -172,7 +172,7 @@ async fn a_raised_top_asks_for_more_within_a_complete_slot(kind: Kind) {
     assert_eq!((report.stored, report.calls), (500, 3));
     let row = bench
         .database
-        .row("select top, expected, received, state from snapshot")
+        .row("select top, expected, received, state from snapshot_now")
         .await;
     assert_eq!(
         (row[0].int(), row[1].int(), row[2].int(), row[3].text()),
@@ -204,7 +204,7 @@ async fn a_coin_named_later_is_asked_for_alone(kind: Kind) {
     let outside = bench.ranking(120).await.pop().unwrap();
     bench.run(&[("top", "50")]).await.unwrap();
     let report = bench
-        .run(&[("top", "50"), ("coins", &outside)])
+        .run(&[("top", "50"), ("add_coins", &outside)])
         .await
         .unwrap();
     assert_eq!(

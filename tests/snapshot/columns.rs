@@ -1,11 +1,19 @@
 //! The columns that are derived, and the views with the names that people look for.
 
+use std::collections::HashSet;
+
 use coinmill::derive;
+use coinmill::market::{quote_columns, stored_columns};
+use coinmill::pipeline;
 
 use crate::support::bodies::{Row, body, quoted};
 use crate::support::{Bench, Cell, Kind, noon, noon_slot, on_both_databases};
 
 on_both_databases!(
+    tables_views_and_frames_have_the_columns_of_the_list,
+    further_price_changes_are_asked_for_and_need_not_be_there,
+    the_current_snapshot_is_one_slot,
+    what_is_measured_in_dollars_is_null_or_off_in_another_currency,
     the_latest_prices_have_the_columns_that_people_look_for,
     the_latest_price_of_a_coin_that_left_the_top_says_how_old_it_is,
     derived_columns_are_stored_with_the_quote,
@@ -18,13 +26,105 @@ const VIEW: &str = "coin_id, symbol, name, snapshot_time, market_cap_rank, curre
                     dominance_pct, volume_to_cap, ath_distance_pct, range_volatility_24h_pct, liquidity_category, \
                     trend_category, warnings, last_updated";
 
+const VIEWS: [&str; 3] = ["v_latest_prices", "v_price_history", "v_current_snapshot"];
+
+/// There is one list of columns: tables, views and frames have these names, in this order, and no others.
+async fn tables_views_and_frames_have_the_columns_of_the_list(kind: Kind) {
+    let bench = Bench::new(kind, 3).await;
+    bench.run(&[("top", "3")]).await.unwrap();
+    let listed: Vec<&str> = quote_columns().map(|column| column.name).collect();
+    for view in VIEWS {
+        let found = bench.database.columns(view).await;
+        let (millisecond, rest) = found.split_last().unwrap();
+        assert_eq!(
+            (millisecond.as_str(), rest),
+            ("snapshot_ms", &own(&listed)[..]),
+            "{view}"
+        );
+    }
+    let stored: Vec<&str> = stored_columns().map(|column| column.name).collect();
+    let table = [&["snapshot_time", "coin"][..], &stored, &["landing"]].concat();
+    assert_eq!(bench.database.columns("quote").await, own(&table));
+    let frame = pipeline::quotes(&bench.settings(&[]), &pipeline::Quotes::default())
+        .await
+        .unwrap();
+    let schema = frame.batch.schema();
+    let framed: Vec<&str> = schema
+        .fields()
+        .iter()
+        .map(|field| field.name().as_str())
+        .collect();
+    assert_eq!(framed, listed);
+    let distinct: HashSet<&str> = listed.iter().copied().collect();
+    assert_eq!(distinct.len(), listed.len());
+}
+
+fn own(names: &[&str]) -> Vec<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
+}
+
+/// The price changes over further spans are columns, and null where a body was landed without them.
+async fn further_price_changes_are_asked_for_and_need_not_be_there(kind: Kind) {
+    let bench = Bench::new(kind, 20).await;
+    bench.run(&[("top", "5")]).await.unwrap();
+    let sql = "select count(*) from quote where price_change_pct_1h is not null and price_change_pct_7d is not null";
+    assert!(bench.database.number(sql).await > 0);
+    bench.sim.advance(chrono::TimeDelta::minutes(30)).unwrap();
+    bench.body(&body(&[Row::plain("a")]));
+    let report = bench.run(&[("top", "1")]).await.unwrap();
+    assert_eq!(report.stored, 1);
+    let drift = bench.database.texts("select field from schema_drift").await;
+    assert!(
+        drift.iter().all(|field| !field.ends_with("_in_currency")),
+        "{drift:?}"
+    );
+    let sql =
+        "select q.price_change_pct_1y from quote q join coin c on c.key = q.coin where c.id = 'a'";
+    assert_eq!(bench.database.row(sql).await, [Cell::Null]);
+}
+
+/// The classes of market caps and the bounds beyond which an amount is warned about are dollars.
+async fn what_is_measured_in_dollars_is_null_or_off_in_another_currency(kind: Kind) {
+    let bench = Bench::new(kind, 20).await;
+    bench.body(&body(&[Row::plain("a").with("total_volume", "1e-3")]));
+    let settings = bench.settings(&[("top", "1"), ("vs_currency", "btc")]);
+    pipeline::init(&settings).await.unwrap();
+    let report = pipeline::run_snapshot(&settings, None, &pipeline::Observer::none()).await;
+    assert_eq!(report.unwrap().stored, 1);
+    let sql = "select market_cap_category, volume_to_cap, warnings from quote";
+    let row = bench.database.row(sql).await;
+    assert_eq!((&row[0], &row[2]), (&Cell::Null, &Cell::Null));
+    assert!(row[1].float() > 0.0);
+}
+
+/// The newest snapshot alone, the largest coin first: a coin that has left it is not in it.
+async fn the_current_snapshot_is_one_slot(kind: Kind) {
+    let bench = Bench::new(kind, 20).await;
+    bench.body(&body(&[Row::plain("a"), Row::plain("b")]));
+    bench.run(&[("top", "2")]).await.unwrap();
+    bench.sim.advance(chrono::TimeDelta::minutes(30)).unwrap();
+    bench.body(&body(&[
+        Row::plain("b"),
+        Row::plain("c").with("market_cap", "9e9"),
+    ]));
+    bench.run(&[("top", "2")]).await.unwrap();
+    let rows = bench
+        .database
+        .rows("select coin_id from v_current_snapshot")
+        .await;
+    let ids: Vec<&str> = rows.iter().map(|row| row[0].text()).collect();
+    assert_eq!(ids, ["c", "b"]);
+    let sql = "select count(*) from v_price_history where snapshot_ms >= (select max(snapshot_ms) from v_price_history)";
+    assert_eq!(bench.database.number(sql).await, 2);
+}
+
 async fn the_latest_prices_have_the_columns_that_people_look_for(kind: Kind) {
     let bench = Bench::new(kind, 20).await;
     bench.body(&body(&[Row::plain("a")
         .with("price_change_24h", "-0.25")
         .with("circulating_supply", "3e8")]));
     bench.run(&[("top", "1")]).await.unwrap();
-    for view in ["v_latest_prices", "v_price_history"] {
+    for view in VIEWS {
         let row = bench
             .database
             .row(&format!("select {VIEW} from {view}"))

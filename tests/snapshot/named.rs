@@ -16,7 +16,7 @@ on_both_databases!(
 );
 
 async fn counts(bench: &Bench) -> (String, Vec<i64>) {
-    let sql = "select state, top, expected, received from snapshot";
+    let sql = "select state, top, expected, received from snapshot_now";
     let row = bench.database.row(sql).await;
     let numbers = row[1..].iter().map(|cell| cell.int()).collect();
     (row[0].text().to_owned(), numbers)
@@ -24,7 +24,11 @@ async fn counts(bench: &Bench) -> (String, Vec<i64>) {
 
 async fn a_slot_of_which_only_an_unknown_coin_is_absent_is_complete(kind: Kind) {
     let bench = Bench::new(kind, 20).await;
-    let with = [("top", "10"), ("coins", "bitcon"), ("completeness", "1")];
+    let with = [
+        ("top", "10"),
+        ("add_coins", "bitcon"),
+        ("completeness", "1"),
+    ];
     for calls in [2, 0] {
         let report = bench.run(&with).await.unwrap();
         assert_eq!(
@@ -49,7 +53,7 @@ async fn a_slot_never_becomes_less_than_it_was(kind: Kind) {
     let bench = Bench::new(kind, 60).await;
     bench.run(&[("top", "50")]).await.unwrap();
     let report = bench
-        .run(&[("top", "10"), ("coins", "bitcon")])
+        .run(&[("top", "10"), ("add_coins", "bitcon")])
         .await
         .unwrap();
     assert_eq!(
@@ -90,7 +94,7 @@ async fn a_coin_that_another_run_asked_for_by_name_displaces_no_other(kind: Kind
     let bench = Bench::new(kind, 80).await;
     let ranking = bench.ranking(80).await;
     bench
-        .run(&[("top", "20"), ("coins", &ranking[70])])
+        .run(&[("top", "20"), ("add_coins", &ranking[70])])
         .await
         .unwrap();
     let report = bench.run(&[("top", "40")]).await.unwrap();
@@ -114,7 +118,7 @@ async fn a_coin_that_another_run_asked_for_by_name_displaces_no_other(kind: Kind
 
 async fn an_unknown_coin_is_asked_for_once_a_slot_even_if_the_landing_is_lost(kind: Kind) {
     let bench = Bench::new(kind, 20).await;
-    let with = [("top", "10"), ("coins", "bitcon")];
+    let with = [("top", "10"), ("add_coins", "bitcon")];
     bench.run(&with).await.unwrap();
     std::fs::remove_dir_all(bench.landing()).unwrap();
     let report = bench.run(&with).await.unwrap();
@@ -123,7 +127,7 @@ async fn an_unknown_coin_is_asked_for_once_a_slot_even_if_the_landing_is_lost(ki
     let ranking = bench.ranking(20).await;
     let coins = format!("bitcon,{}", ranking[15]);
     bench
-        .run(&[("top", "10"), ("coins", &coins)])
+        .run(&[("top", "10"), ("add_coins", &coins)])
         .await
         .unwrap();
     let asked = bench.calls();
@@ -137,7 +141,7 @@ async fn an_unknown_coin_is_asked_for_once_a_slot_even_if_the_landing_is_lost(ki
 async fn an_unknown_coin_does_not_excuse_one_that_was_not_received(kind: Kind) {
     let bench = Bench::new(kind, 20).await;
     bench.fault("503:path=ids=,times=0");
-    let with = [("top", "10"), ("coins", "bitcon"), ("attempts", "1")];
+    let with = [("top", "10"), ("add_coins", "bitcon"), ("attempts", "1")];
     let report = report_of(bench.run(&with).await);
     assert_eq!(
         (&report["state"], &report["missing"], &report["unknown"]),
@@ -154,7 +158,7 @@ async fn a_coin_that_was_stored_before_and_is_gone_now_is_missing(kind: Kind) {
     let coin = bench.ranking(40).await.remove(35);
     let with = [
         ("top", "10"),
-        ("coins", coin.as_str()),
+        ("add_coins", coin.as_str()),
         ("completeness", "0.5"),
     ];
     bench.run(&with).await.unwrap();

@@ -140,7 +140,7 @@ async fn a_refused_record_in_a_reply_by_name_is_kept_too(kind: Kind) {
     let bench = Bench::new(kind, 20).await;
     bench.body(&body(&[Row::plain("a")]));
     bench.body(&body(&[Row::plain("b").with("id", "7")]));
-    let with = [("top", "1"), ("coins", "b"), ("completeness", "0")];
+    let with = [("top", "1"), ("add_coins", "b"), ("completeness", "0")];
     let report = bench.run(&with).await.unwrap();
     assert_eq!((report.state, report.rejected), (RunState::Partial, 1));
     assert_eq!(

@@ -22,7 +22,7 @@ const NEGATIVE: &str = "set:times=0,id=bitcoin,field=current_price,value=-5";
 const NAMED: &str = "bitcoin (refused: negative_price)";
 
 async fn accounts(bench: &Bench) -> Vec<String> {
-    let sql = "select missing, asked_again from snapshot";
+    let sql = "select missing, asked_again from snapshot_now";
     let row = bench.database.row(sql).await;
     row.iter().map(|cell| cell.text().to_owned()).collect()
 }

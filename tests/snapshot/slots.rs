@@ -25,7 +25,7 @@ async fn each_slot_is_a_snapshot_of_its_own(kind: Kind) {
     let second = bench.run(&[("top", "50")]).await.unwrap();
     assert_eq!(second.slot.start() - first.slot.start(), Slot::LENGTH);
     assert_ne!(first.content_hash, second.content_hash);
-    let sql = "select slot, state, content_hash from snapshot order by slot";
+    let sql = "select snapshot_time, state, content_hash from snapshot_now order by snapshot_time";
     let rows = bench.database.rows(sql).await;
     for (row, report) in rows.iter().zip([&first, &second]) {
         assert_eq!(row[0].int(), report.slot.start().timestamp_millis());
@@ -127,7 +127,10 @@ async fn a_past_slot_with_nothing_landed_is_an_error_without_a_call(kind: Kind) 
     );
     assert!(row[3].text().contains("is past"));
     assert_eq!(
-        bench.database.number("select count(*) from snapshot").await,
+        bench
+            .database
+            .number("select count(*) from snapshot_now")
+            .await,
         0
     );
 }

@@ -82,7 +82,7 @@ async fn coins_by_name_are_stored_within_and_outside_the_top(kind: Kind) {
     let before = bench.sim.calls();
     let (inside, outside) = (&ranking[3], &ranking[100]);
     let coins = format!("{inside}, {outside}");
-    let with = [("top", "50"), ("coins", coins.as_str())];
+    let with = [("top", "50"), ("add_coins", coins.as_str())];
     let report = bench.run(&with).await.unwrap();
     assert_eq!(report.state, RunState::Complete);
     // the one inside is expected once, not twice
@@ -110,7 +110,7 @@ async fn a_named_coin_that_the_source_does_not_know_is_said_by_its_name(kind: Ki
     let ranking = bench.ranking(80).await;
     let before = bench.sim.calls();
     let coins = format!("not-a-coin,{}", ranking[70]);
-    let with = [("top", "50"), ("coins", coins.as_str())];
+    let with = [("top", "50"), ("add_coins", coins.as_str())];
     let report = bench.run(&with).await.unwrap();
     assert_eq!(report.state, RunState::Complete);
     assert_eq!(
@@ -167,7 +167,7 @@ async fn a_coin_that_vanished_from_its_page_is_missed_and_said(kind: Kind) {
     );
     let row = bench
         .database
-        .row("select state, expected, received from snapshot")
+        .row("select state, expected, received from snapshot_now")
         .await;
     assert_eq!(
         (row[0].text(), row[1].int(), row[2].int()),

@@ -112,7 +112,7 @@ class Deployment:
         """Each slot's content hash, and every price point."""
         slots = self.psql(
             "airflow_snapshot",
-            "select to_char(slot at time zone 'utc', 'YYYY-MM-DD HH24:MI'), content_hash from snapshot.snapshot",
+            "select to_char(snapshot_time at time zone 'utc', 'YYYY-MM-DD HH24:MI'), content_hash from snapshot.snapshot_now",
         )
         points = self.psql(
             "airflow_timeseries",
@@ -140,7 +140,7 @@ class Undisturbed:
     def content(self) -> Content:
         with closing(sqlite3.connect(self.folder / "snapshot.db")) as snapshot:
             slots = snapshot.execute(
-                "select strftime('%Y-%m-%d %H:%M', slot / 1000, 'unixepoch'), content_hash from snapshot"
+                "select strftime('%Y-%m-%d %H:%M', snapshot_time / 1000, 'unixepoch'), content_hash from snapshot_now"
             ).fetchall()
         with closing(sqlite3.connect(self.folder / "timeseries.db")) as series:
             points = series.execute(

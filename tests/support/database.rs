@@ -278,19 +278,31 @@ impl Database {
         rows.iter().map(|row| row[0].text().to_owned()).collect()
     }
 
+    /// The columns of a table or view of the snapshot database, in order.
+    pub async fn columns(&self, of: &str) -> Vec<String> {
+        self.texts(&match self.kind() {
+            Kind::Postgres => format!(
+                "select column_name::text from information_schema.columns \
+                 where table_schema = 'snapshot' and table_name = '{of}' order by ordinal_position"
+            ),
+            Kind::Sqlite => format!("select name from pragma_table_info('{of}') order by cid"),
+        })
+        .await
+    }
+
     /// The ledger's states, oldest first.
     pub async fn states(&self) -> Vec<String> {
         self.texts("select state from run order by id").await
     }
 
-    /// How many rows there are of what runs store: landing, coin, coin_name, snapshot, quote and quarantine.
+    /// How many rows there are of what runs store: landing, coin, coin_name, slots, quote and quarantine.
     pub async fn counts(&self) -> Vec<i64> {
         let mut counts = Vec::new();
         for table in [
             "landing",
             "coin",
             "coin_name",
-            "snapshot",
+            "snapshot_now",
             "quote",
             "quarantine",
         ] {

@@ -223,7 +223,7 @@ impl Mill {
         coverage
     }
 
-    /// Points that no covered span holds, and covered spans that hold no point: there are none of either.
+    /// Points that no span covered by their own body holds, and covered spans that hold no point: there are none of either.
     pub async fn torn(&self) -> i64 {
         torn(&self.timeseries).await
     }
@@ -259,7 +259,7 @@ pub async fn rows(database: &Database, sql: &str) -> Vec<Vec<Cell>> {
 /// As [`Mill::torn`].
 pub async fn torn(database: &Database) -> i64 {
     let torn = "select (select count(*) from price_point p where not exists (select 1 from coverage v where v.coin = p.coin \
-                and v.resolution = p.resolution and p.ts >= v.starts_at and p.ts < v.ends_at)) \
+                and v.resolution = p.resolution and v.landing = p.landing and p.ts >= v.starts_at and p.ts < v.ends_at)) \
                 + (select count(*) from coverage v where not exists (select 1 from price_point p where p.coin = v.coin \
                 and p.resolution = v.resolution and p.ts >= v.starts_at and p.ts < v.ends_at))";
     rows(database, torn).await[0][0].int()

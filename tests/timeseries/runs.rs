@@ -43,7 +43,7 @@ async fn a_run_follows_the_coins_of_the_newest_snapshot_and_those_named(kind: Ki
     mill.snapshot("3").await;
     let outside = ranking.pop().unwrap();
     let named = format!("{outside},{}", ranking[0]);
-    let report = mill.run(FIVE, &[("coins", &named)]).await.unwrap();
+    let report = mill.run(FIVE, &[("add_coins", &named)]).await.unwrap();
     assert_eq!((report.expected, report.received, report.calls), (4, 4, 4));
     let (mut asked, mut wanted) = (mill.asked(), ranking[..3].to_vec());
     wanted.push(outside);
@@ -196,7 +196,7 @@ async fn every_point_is_traced_to_its_bytes(kind: Kind) {
         let body = zstd::decode_all(packed.as_slice()).unwrap();
         assert_eq!(coinmill::landing::sha256(&body), row[2].text());
         let asked = format!(
-            "/coins/{}/market_chart?vs_currency=usd&days=1",
+            "/coins/{}/market_chart?vs_currency=usd&days=1&precision=full",
             row[3].text()
         );
         assert!(row[1].text().ends_with(&asked), "{row:?}");
@@ -215,7 +215,7 @@ async fn another_currency_names_the_one_that_the_database_holds(kind: Kind) {
     let url = euros.url();
     let with = [
         ("vs_currency", "eur"),
-        ("coins", "bitcoin"),
+        ("add_coins", "bitcoin"),
         ("snapshot_url", &*url),
     ];
     let errors = [
@@ -263,7 +263,7 @@ async fn a_postgresql_without_tables_asks_for_init_and_is_left_as_it_is() {
 async fn an_unknown_coin_is_named_and_the_others_are_stored() {
     let mill = Mill::new(Kind::Sqlite, 3).await;
     mill.snapshot("3").await;
-    let with = [("coins", "no-such-coin")];
+    let with = [("add_coins", "no-such-coin")];
     let report = partial(mill.run(FIVE, &with).await);
     assert_eq!(
         (&report["expected"], &report["received"]),
@@ -274,7 +274,7 @@ async fn an_unknown_coin_is_named_and_the_others_are_stored() {
         missing.contains("no-such-coin") && missing.contains("coin not found"),
         "{missing}"
     );
-    let lenient = [("coins", "no-such-coin"), ("completeness", "0")];
+    let lenient = [("add_coins", "no-such-coin"), ("completeness", "0")];
     let report = mill.run(FIVE, &[lenient[0], lenient[1]]).await;
     // alone it is all that there was to ask, so nothing came
     assert!(said(&report.unwrap_err()).contains("coin not found"));

@@ -78,7 +78,10 @@ async fn a_spent_month_postpones_all_and_asks_nothing(kind: Kind) {
 async fn what_the_source_charges_is_counted_and_the_rest_is_given_back(kind: Kind) {
     let mill = Mill::new(kind, 5).await;
     mill.snapshot("5").await;
-    let with = [("credits_per_month", "100000"), ("coins", "no-such-coin")];
+    let with = [
+        ("credits_per_month", "100000"),
+        ("add_coins", "no-such-coin"),
+    ];
     let report = partial(mill.run(FIVE, &with).await);
     assert_eq!(
         (&report["calls"], &report["received"]),

@@ -29,7 +29,7 @@ async fn a_run_that_stores_nothing_binds_no_currency() {
         // offline, then by the market's own word
         for with in [&offline[..], &offline[..1]] {
             let failed = run(&bench, &series, arguments, with).await;
-            assert_eq!(code(&failed), 1, "{}", text(&failed));
+            assert!([1, 2].contains(&code(&failed)), "{}", text(&failed));
         }
         let output = run(&bench, &series, arguments, &[]).await;
         assert_eq!(code(&output), 0, "{}", text(&output));
@@ -40,7 +40,7 @@ async fn a_run_that_stores_nothing_binds_no_currency() {
     let other = run(&bench, &series, &SNAPSHOT, &[EUROS]).await;
     let words = "prices in usd, not in eur";
     assert!(
-        code(&other) == 1 && text(&other).contains(words),
+        code(&other) == 2 && text(&other).contains(words),
         "{}",
         text(&other)
     );
@@ -70,7 +70,7 @@ async fn init_may_change_the_currency_until_something_is_stored(kind: Kind) {
     assert_eq!(code(&again), 0, "{}", text(&again));
     let other = coinmill(&["init"], &[EUROS]).await;
     assert!(
-        code(&other) == 1 && text(&other).contains("prices in usd, not in eur"),
+        code(&other) == 2 && text(&other).contains("prices in usd, not in eur"),
         "{}",
         text(&other)
     );
@@ -108,9 +108,10 @@ async fn a_run_whose_currency_was_taken_meanwhile_stores_nothing(kind: Kind) {
             }
         };
         let (late, other) = tokio::join!(ended(run(arguments, &[])), other);
-        assert_eq!(code(&other), 0, "{}", text(&other));
+        // a status is stale: nothing was stored yet
+        assert!([0, 3].contains(&code(&other)), "{}", text(&other));
         assert!(
-            code(&late) == 1 && text(&late).contains("prices in eur, not in usd"),
+            code(&late) == 2 && text(&late).contains("prices in eur, not in usd"),
             "{}",
             text(&late)
         );

@@ -41,7 +41,7 @@ async fn a_series_that_is_being_worked_on_is_held(kind: Kind) {
     };
     let (backfill, held) = tokio::join!(ended(backfill), held);
     assert_eq!(json(&backfill)["state"], "complete", "{}", text(&backfill));
-    assert_eq!(held.status.code(), Some(1), "{}", text(&held));
+    assert_eq!(held.status.code(), Some(4), "{}", text(&held));
     let words = "another run is at work on the 1h series: let it finish";
     assert!(text(&held).contains(words), "{}", text(&held));
     assert_eq!(mill.states().await, ["complete"]);

@@ -28,7 +28,7 @@ async fn a_slot_that_is_being_worked_on_is_held(kind: Kind) {
     };
     let (first, second) = tokio::join!(first, second);
     assert_eq!(json(&first)["state"], "complete", "{}", text(&first));
-    assert_eq!(second.status.code(), Some(1), "{}", text(&second));
+    assert_eq!(second.status.code(), Some(4), "{}", text(&second));
     let held = "another run is at work on slot 2026-01-14T12:00Z: let it finish";
     assert!(text(&second).contains(held), "{}", text(&second));
     assert_eq!(bench.sim.calls(), 3);
@@ -54,7 +54,7 @@ async fn two_that_begin_at_once_store_a_slot_once(kind: Kind) {
     let by_sql = views.iter().map(|view| {
         let sizes = &sizes;
         async move || {
-            let sql = "select count(*) from quote group by slot";
+            let sql = "select count(*) from quote group by snapshot_time";
             let rows = view.database().rows(sql).await;
             sizes
                 .lock()
@@ -64,7 +64,7 @@ async fn two_that_begin_at_once_store_a_slot_once(kind: Kind) {
     });
     let by_package = (0..READERS).map(|_| {
         let (sizes, settings) = (&sizes, &settings);
-        async move || match pipeline::quotes(settings, None).await {
+        async move || match pipeline::quotes(settings, &pipeline::Quotes::default()).await {
             Ok(read) => sizes.lock().unwrap().push(read.batch.num_rows() as i64),
             Err(error) => assert!(matches!(error, Error::Data { .. }), "{error:?}"),
         }

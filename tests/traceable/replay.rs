@@ -25,7 +25,7 @@ on_both_databases!(
 async fn a_snapshot_is_rebuilt_to_the_same_hash(kind: Kind) {
     let bench = Bench::new(kind, 600).await;
     bench.fault("shift");
-    let with = [("top", "500"), ("coins", "dogecoin,sim-coin-0590")];
+    let with = [("top", "500"), ("add_coins", "dogecoin,sim-coin-0590")];
     let report = bench.run(&with).await.unwrap();
     let (counts, calls) = (bench.database.counts().await, bench.sim.calls());
     // the settings of the moment do not matter, but for the rules

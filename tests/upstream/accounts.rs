@@ -28,8 +28,9 @@ fn places() -> impl Iterator<Item = usize> {
 async fn off(bench: &Bench, expected: &[String]) -> (u64, u64) {
     let slot = coinmill::market::Slot::containing(bench.sim.now());
     let slot = bench.database.instant(slot.start());
-    let sql =
-        format!("select c.id from quote q join coin c on c.key = q.coin where q.slot = {slot}");
+    let sql = format!(
+        "select c.id from quote q join coin c on c.key = q.coin where q.snapshot_time = {slot}"
+    );
     let stored = bench.database.texts(&sql).await;
     let lost = expected.iter().filter(|coin| !stored.contains(coin));
     let doubled = stored.iter().filter(|coin| !expected.contains(coin));
@@ -103,7 +104,7 @@ async fn an_unknown_coin_hides_nothing(kind: Kind) {
     let bench = Bench::new(kind, TOP).await;
     for coins in ["bitcon", "bitcon,etherium", "bitcon,ethereum", "BITCOIN"] {
         let ranking = bench.ranking(TOP).await;
-        let with = [("top", "60"), ("coins", coins), ("completeness", "1")];
+        let with = [("top", "60"), ("add_coins", coins), ("completeness", "1")];
         let mut seen = Seen::default();
         for calls in [2, 0] {
             let before = bench.sim.calls();
@@ -148,7 +149,7 @@ async fn lists_of_coins_in_one_slot_add_up(kind: Kind) {
             let named: Vec<&str> = places.iter().map(|at| ranking[*at].as_str()).collect();
             let (top_text, coins) = (top.to_string(), named.join(","));
             let report = bench
-                .run(&[("top", &top_text), ("coins", &coins)])
+                .run(&[("top", &top_text), ("add_coins", &coins)])
                 .await
                 .unwrap();
             let top = usize::try_from(*top).unwrap();

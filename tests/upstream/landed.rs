@@ -64,7 +64,7 @@ pub const NUMBERS: [&str; 18] = [
 pub const INSTANTS: [(&str, &str); 3] = [
     ("ath_date", "ath_date"),
     ("atl_date", "atl_date"),
-    ("observed_at", "last_updated"),
+    ("last_updated", "last_updated"),
 ];
 
 /// What a quote's columns must hold, in the order of [`NUMBERS`] and [`INSTANTS`]; a token that no column can hold stays one.

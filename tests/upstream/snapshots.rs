@@ -114,7 +114,8 @@ impl Trial {
             cells: BTreeMap::new(),
         };
         for page in ["1", "2"] {
-            let target = format!("/coins/markets?vs_currency=usd&per_page=126&page={page}");
+            let target =
+                format!("/coins/markets?vs_currency=usd&per_page=126&page={page}&precision=full");
             let body = self.bench.fetch(&target).await;
             for (id, cells) in self.read(&body).iter() {
                 truth.cells.insert(id.clone(), cells.clone());
@@ -210,10 +211,10 @@ impl Trial {
         let columns = NUMBERS
             .into_iter()
             .chain(INSTANTS.into_iter().map(|(column, _)| column));
-        let columns = columns.map(|column| format!("q.{column}"));
+        let columns = columns.map(|column| format!("q.{}", column.replace("percentage", "pct")));
         let sql = format!(
             "select c.id, l.path, {} from quote q join coin c on c.key = q.coin join landing l on l.id = q.landing \
-             where q.slot = {slot}",
+             where q.snapshot_time = {slot}",
             columns.collect::<Vec<_>>().join(", ")
         );
         let quotes = database.rows(&sql).await;
@@ -447,7 +448,8 @@ async fn pages_out_of_caches_are_stored_as_of_their_own_instant_or_asked_for_aga
         "aged:seconds=60,path=&page=2",
     ];
     trial.meet(&within, &faults.map(str::to_owned)).await;
-    let sql = "select q.observed_at, l.received_at from quote q join landing l on l.id = q.landing";
+    let sql =
+        "select q.last_updated, l.received_at from quote q join landing l on l.id = q.landing";
     let rows = trial.bench.database.rows(sql).await;
     let old = rows
         .iter()
@@ -481,7 +483,7 @@ async fn a_slot_that_healed_is_the_slot_of_an_undisturbed_run(kind: Kind) {
     let case = Case::new("cut", Ends::Short(1));
     let fault = case.at(SECOND_PAGE);
     trial.meet(&case, &[fault]).await;
-    let hash = "select content_hash from snapshot";
+    let hash = "select content_hash from snapshot_now";
     let healed = trial.bench.database.texts(hash).await;
     trial.bench.database = Database::ready(Kind::Sqlite).await;
     std::fs::remove_dir_all(trial.bench.landing()).unwrap();

@@ -44,7 +44,7 @@ async fn wrong_slots(bench: &Bench) -> usize {
             sent.insert(body.path.clone(), body.sent_at().timestamp_millis());
         }
     }
-    let sql = "select q.slot, l.path from quote q join landing l on l.id = q.landing";
+    let sql = "select q.snapshot_time, l.path from quote q join landing l on l.id = q.landing";
     let rows = bench.database.rows(sql).await;
     let wrong = rows.iter().filter(|row| {
         let (slot, sent) = (row[0].int(), sent[row[1].text()]);

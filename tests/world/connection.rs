@@ -7,7 +7,8 @@ use crate::support::database::administrator;
 use crate::support::tally::{Tally, is_long};
 use crate::work::Work;
 
-/// In the data, then elsewhere: in the rows of the landing, and at the beginning of a stream.
+/// In the data, then elsewhere: in the rows of the landing, and at the beginning of a stream. Points that are new to their
+/// series come before the rows of their bodies, quotes after.
 const SNAPSHOT: [Cut; 5] = [
     Cut {
         copy: 3,
@@ -26,13 +27,13 @@ const SNAPSHOT: [Cut; 5] = [
 ];
 const SERIES: [Cut; 4] = [
     Cut {
-        copy: 2,
+        copy: 1,
         bytes: 100_000,
     },
-    Cut { copy: 1, bytes: 30 },
-    Cut { copy: 2, bytes: 1 },
+    Cut { copy: 2, bytes: 30 },
+    Cut { copy: 1, bytes: 1 },
     Cut {
-        copy: 2,
+        copy: 1,
         bytes: 20_000,
     },
 ];

@@ -111,6 +111,9 @@ impl Ground {
         seen.expect(ended && states.last().unwrap() == "complete", || {
             format!("{states:?}")
         });
+        seen.expect(work.is_stamped(&self.mill).await, || {
+            "a commit without its instant".to_owned()
+        });
         let third = work.here(&self.mill).await;
         let idle = matches!(&third, Ok(came) if came.calls == 0 && came.stored == 0);
         seen.expect(idle, || format!("the third run: {third:?}"));

@@ -22,7 +22,7 @@ async fn pins_stay_in_order_when_the_clock_jumps_back(kind: Kind) {
         mill.snapshot("6").await;
         mill.run(five, &[]).await.unwrap();
     }
-    let sql = "select committed_at from landing order by id";
+    let sql = "select at from \"commit\" order by id";
     for (run, rows) in [
         ("snapshot", mill.bench.database.rows(sql).await),
         ("timeseries", mill.rows(sql).await),

@@ -34,10 +34,22 @@ create table run (
 create index run_started on run (started_at);
 create index run_unfinished on run (kind, slot) where state = 'running';
 
--- One row for each landed body that a commit used. Ids are counted on inside the commit under the writer's lock, so a
--- higher id was known later, and a maximum id is a moment of knowledge: that of its `committed_at`. (A sequence would be counted on outside it.)
+-- A moment of knowledge: one row for each commit of data. Ids are assigned under the writer's lock, so a higher one was known
+-- later, and a pin is an id: it takes account of the commits up to it. `at` is written by a second, short commit once the first
+-- is durable, so that nothing counts as known before a reader could see it, and is never before that of a lower id. Null is a
+-- commit that waits for its instant: the next writer writes it. (`commit` is a keyword, hence the quotes.)
+create table "commit" (
+  id bigint constraint commit_key primary key,
+  at timestamptz,
+  run text not null constraint commit_run references run (id)
+);
+create index commit_at on "commit" (at, id);
+
+-- One row for each landed body that a commit used. Its id is reserved before: it says nothing about when the body was known.
+create sequence landing_id;
 create table landing (
   id bigint constraint landing_key primary key,
+  "commit" bigint not null constraint landing_commit references "commit" (id),
   run text not null constraint landing_run references run (id),
   path text not null,
   request text not null,
@@ -45,9 +57,9 @@ create table landing (
   sha256 text not null,
   bytes bigint not null,
   received_at timestamptz not null,
-  committed_at timestamptz not null,
   constraint landing_once unique (run, path)
 );
+create index landing_by_commit on landing ("commit");
 
 create table coin (
   key bigint constraint coin_key primary key,
@@ -57,16 +69,19 @@ create table coin (
 -- Symbols and names change and are shared, so they are no keys: a row whenever they differ from the row before.
 create table coin_name (
   coin bigint not null constraint coin_name_coin references coin (key),
+  "commit" bigint not null constraint coin_name_commit references "commit" (id),
   landing bigint not null constraint coin_name_landing references landing (id),
   seen_at timestamptz not null,
   symbol text not null,
   name text,
-  constraint coin_name_key primary key (coin, landing)
+  constraint coin_name_key primary key (coin, "commit")
 );
+create index coin_name_by_landing on coin_name (landing);
 
--- A slot's own account. The only table here that changes: a partial slot becomes complete.
+-- A slot's own account, one row for each commit that changed it: a partial slot becomes complete. The newest stands.
 create table snapshot (
-  slot timestamptz not null constraint snapshot_key primary key,
+  snapshot_time timestamptz not null,
+  "commit" bigint not null constraint snapshot_commit references "commit" (id),
   -- how many coins by market cap were asked for; expected is less where the source has fewer
   top bigint not null,
   expected bigint not null,
@@ -79,12 +94,31 @@ create table snapshot (
   missing text not null,
   unknown text not null,
   refused text not null,
-  asked_again text not null
+  asked_again text not null,
+  constraint snapshot_key primary key (snapshot_time, "commit")
 );
+
+-- Each slot's account as it stands.
+create view snapshot_now as
+select
+  s.snapshot_time,
+  s."commit",
+  s.top,
+  s.expected,
+  s.received,
+  s.state,
+  s.content_hash,
+  s.named,
+  s.missing,
+  s.unknown,
+  s.refused,
+  s.asked_again
+from snapshot s
+where s."commit" = (select max(n."commit") from snapshot n where n.snapshot_time = s.snapshot_time);
 
 -- One coin in one slot: the source's numbers as they came, then what is derived from them.
 create table quote (
-  slot timestamptz not null,
+  snapshot_time timestamptz not null,
   coin bigint not null constraint quote_coin references coin (key),
   market_cap_rank bigint,
   current_price double precision,
@@ -94,22 +128,28 @@ create table quote (
   high_24h double precision,
   low_24h double precision,
   price_change_24h double precision,
-  price_change_percentage_24h double precision,
+  price_change_pct_1h double precision,
+  price_change_pct_24h double precision,
+  price_change_pct_7d double precision,
+  price_change_pct_14d double precision,
+  price_change_pct_30d double precision,
+  price_change_pct_200d double precision,
+  price_change_pct_1y double precision,
   market_cap_change_24h double precision,
-  market_cap_change_percentage_24h double precision,
+  market_cap_change_pct_24h double precision,
   circulating_supply double precision,
   total_supply double precision,
   max_supply double precision,
   ath double precision,
-  ath_change_percentage double precision,
+  ath_change_pct double precision,
   atl double precision,
-  atl_change_percentage double precision,
+  atl_change_pct double precision,
   roi_times double precision,
-  roi_percentage double precision,
+  roi_pct double precision,
+  roi_currency text,
   ath_date timestamptz,
   atl_date timestamptz,
-  roi_currency text,
-  observed_at timestamptz,
+  last_updated timestamptz,
   market_cap_category text,
   dominance_pct double precision,
   volume_to_cap double precision,
@@ -119,14 +159,15 @@ create table quote (
   trend_category text,
   warnings text,
   landing bigint not null constraint quote_landing references landing (id),
-  constraint quote_key primary key (slot, coin),
+  constraint quote_key primary key (snapshot_time, coin),
   -- what can never be true of a real row
   constraint quote_price check (current_price >= 0),
   constraint quote_market_cap check (market_cap >= 0),
   constraint quote_volume check (total_volume >= 0)
 );
 -- a coin's history, the other way through the key
-create index quote_coin_slot on quote (coin, slot);
+create index quote_coin_slot on quote (coin, snapshot_time);
+create index quote_by_landing on quote (landing);
 
 -- Records that were refused, each with its rule, its reason and its own bytes. The body and the place in it are the key:
 -- reading the same bytes again refuses nothing twice.
@@ -141,6 +182,7 @@ create table quarantine (
   raw text not null,
   constraint quarantine_once unique (body, record)
 );
+create index quarantine_by_landing on quarantine (landing);
 
 -- What became of refused records that were judged again, by the run that did it.
 create table requeue (
@@ -172,20 +214,40 @@ create table budget (
 -- Every stored quote, with the coin's symbol and name as they were then.
 create view v_price_history as
 select
+  q.snapshot_time,
   c.id as coin_id,
-  (select n.symbol from coin_name n where n.coin = q.coin and n.landing <= q.landing order by n.landing desc limit 1) as symbol,
-  (select n.name from coin_name n where n.coin = q.coin and n.landing <= q.landing order by n.landing desc limit 1) as name,
-  q.slot as snapshot_time,
+  (select n.symbol from coin_name n where n.coin = q.coin and n."commit" <= l."commit" order by n."commit" desc limit 1) as symbol,
+  (select n.name from coin_name n where n.coin = q.coin and n."commit" <= l."commit" order by n."commit" desc limit 1) as name,
   q.market_cap_rank,
   q.current_price,
   q.market_cap,
+  q.fully_diluted_valuation,
   q.total_volume,
   q.high_24h,
   q.low_24h,
   q.price_change_24h,
-  q.price_change_percentage_24h as price_change_pct_24h,
+  q.price_change_pct_1h,
+  q.price_change_pct_24h,
+  q.price_change_pct_7d,
+  q.price_change_pct_14d,
+  q.price_change_pct_30d,
+  q.price_change_pct_200d,
+  q.price_change_pct_1y,
+  q.market_cap_change_24h,
+  q.market_cap_change_pct_24h,
   q.circulating_supply,
+  q.total_supply,
+  q.max_supply,
   q.ath,
+  q.ath_change_pct,
+  q.atl,
+  q.atl_change_pct,
+  q.roi_times,
+  q.roi_pct,
+  q.roi_currency,
+  q.ath_date,
+  q.atl_date,
+  q.last_updated,
   q.market_cap_category,
   q.dominance_pct,
   q.volume_to_cap,
@@ -194,27 +256,48 @@ select
   q.liquidity_category,
   q.trend_category,
   q.warnings,
-  q.observed_at as last_updated
+  (extract(epoch from q.snapshot_time) * 1000)::bigint as snapshot_ms
 from quote q
+join landing l on l.id = q.landing
 join coin c on c.key = q.coin;
 
--- The newest quote of each coin, which may be older than the newest snapshot: `snapshot_time` says.
-create view v_latest_prices as
+-- The newest snapshot, the largest coin first.
+create view v_current_snapshot as
 select
+  q.snapshot_time,
   c.id as coin_id,
-  (select n.symbol from coin_name n where n.coin = q.coin and n.landing <= q.landing order by n.landing desc limit 1) as symbol,
-  (select n.name from coin_name n where n.coin = q.coin and n.landing <= q.landing order by n.landing desc limit 1) as name,
-  q.slot as snapshot_time,
+  (select n.symbol from coin_name n where n.coin = q.coin and n."commit" <= l."commit" order by n."commit" desc limit 1) as symbol,
+  (select n.name from coin_name n where n.coin = q.coin and n."commit" <= l."commit" order by n."commit" desc limit 1) as name,
   q.market_cap_rank,
   q.current_price,
   q.market_cap,
+  q.fully_diluted_valuation,
   q.total_volume,
   q.high_24h,
   q.low_24h,
   q.price_change_24h,
-  q.price_change_percentage_24h as price_change_pct_24h,
+  q.price_change_pct_1h,
+  q.price_change_pct_24h,
+  q.price_change_pct_7d,
+  q.price_change_pct_14d,
+  q.price_change_pct_30d,
+  q.price_change_pct_200d,
+  q.price_change_pct_1y,
+  q.market_cap_change_24h,
+  q.market_cap_change_pct_24h,
   q.circulating_supply,
+  q.total_supply,
+  q.max_supply,
   q.ath,
+  q.ath_change_pct,
+  q.atl,
+  q.atl_change_pct,
+  q.roi_times,
+  q.roi_pct,
+  q.roi_currency,
+  q.ath_date,
+  q.atl_date,
+  q.last_updated,
   q.market_cap_category,
   q.dominance_pct,
   q.volume_to_cap,
@@ -223,6 +306,59 @@ select
   q.liquidity_category,
   q.trend_category,
   q.warnings,
-  q.observed_at as last_updated
+  (extract(epoch from q.snapshot_time) * 1000)::bigint as snapshot_ms
+from quote q
+join landing l on l.id = q.landing
+join coin c on c.key = q.coin
+where q.snapshot_time = (select max(s.snapshot_time) from snapshot s)
+order by q.market_cap desc nulls last, c.id;
+
+-- The newest quote of each coin, which may be years older than the newest snapshot: `snapshot_time` says.
+create view v_latest_prices as
+select
+  q.snapshot_time,
+  c.id as coin_id,
+  (select n.symbol from coin_name n where n.coin = q.coin and n."commit" <= l."commit" order by n."commit" desc limit 1) as symbol,
+  (select n.name from coin_name n where n.coin = q.coin and n."commit" <= l."commit" order by n."commit" desc limit 1) as name,
+  q.market_cap_rank,
+  q.current_price,
+  q.market_cap,
+  q.fully_diluted_valuation,
+  q.total_volume,
+  q.high_24h,
+  q.low_24h,
+  q.price_change_24h,
+  q.price_change_pct_1h,
+  q.price_change_pct_24h,
+  q.price_change_pct_7d,
+  q.price_change_pct_14d,
+  q.price_change_pct_30d,
+  q.price_change_pct_200d,
+  q.price_change_pct_1y,
+  q.market_cap_change_24h,
+  q.market_cap_change_pct_24h,
+  q.circulating_supply,
+  q.total_supply,
+  q.max_supply,
+  q.ath,
+  q.ath_change_pct,
+  q.atl,
+  q.atl_change_pct,
+  q.roi_times,
+  q.roi_pct,
+  q.roi_currency,
+  q.ath_date,
+  q.atl_date,
+  q.last_updated,
+  q.market_cap_category,
+  q.dominance_pct,
+  q.volume_to_cap,
+  q.ath_distance_pct,
+  q.range_volatility_24h_pct,
+  q.liquidity_category,
+  q.trend_category,
+  q.warnings,
+  (extract(epoch from q.snapshot_time) * 1000)::bigint as snapshot_ms
 from coin c
-join quote q on q.coin = c.key and q.slot = (select max(l.slot) from quote l where l.coin = c.key);
+join quote q on q.coin = c.key and q.snapshot_time = (select max(o.snapshot_time) from quote o where o.coin = c.key)
+join landing l on l.id = q.landing;

@@ -35,10 +35,21 @@ create table run (
 create index run_started on run (started_at);
 create index run_unfinished on run (kind, slot) where state = 'running';
 
--- One row for each landed body that a commit used. Ids are counted on inside the commit under the writer's lock, so a
--- higher id was known later, and a maximum id is a moment of knowledge: that of its `committed_at`. (A sequence would be counted on outside it.)
+-- A moment of knowledge: one row for each commit of data. Ids are assigned under the writer's lock, so a higher one was known
+-- later, and a pin is an id: it takes account of the commits up to it. `at` is written by a second, short commit once the first
+-- is durable, so that nothing counts as known before a reader could see it, and is never before that of a lower id. Null is a
+-- commit that waits for its instant: the next writer writes it. (`commit` is a keyword, hence the quotes.)
+create table "commit" (
+  id integer constraint commit_key primary key,
+  at integer,
+  run text not null constraint commit_run references run (id)
+) strict;
+create index commit_at on "commit" (at, id);
+
+-- One row for each landed body that a commit used. Its id says nothing about when the body was known.
 create table landing (
   id integer constraint landing_key primary key,
+  "commit" integer not null constraint landing_commit references "commit" (id),
   run text not null constraint landing_run references run (id),
   path text not null,
   request text not null,
@@ -46,9 +57,9 @@ create table landing (
   sha256 text not null,
   bytes integer not null,
   received_at integer not null,
-  committed_at integer not null,
   constraint landing_once unique (run, path)
 ) strict;
+create index landing_by_commit on landing ("commit");
 
 create table coin (
   key integer constraint coin_key primary key,
@@ -58,16 +69,19 @@ create table coin (
 -- Symbols and names change and are shared, so they are no keys: a row whenever they differ from the row before.
 create table coin_name (
   coin integer not null constraint coin_name_coin references coin (key),
+  "commit" integer not null constraint coin_name_commit references "commit" (id),
   landing integer not null constraint coin_name_landing references landing (id),
   seen_at integer not null,
   symbol text not null,
   name text,
-  constraint coin_name_key primary key (coin, landing)
+  constraint coin_name_key primary key (coin, "commit")
 ) strict;
+create index coin_name_by_landing on coin_name (landing);
 
--- A slot's own account. The only table here that changes: a partial slot becomes complete.
+-- A slot's own account, one row for each commit that changed it: a partial slot becomes complete. The newest stands.
 create table snapshot (
-  slot integer not null constraint snapshot_key primary key,
+  snapshot_time integer not null,
+  "commit" integer not null constraint snapshot_commit references "commit" (id),
   -- how many coins by market cap were asked for; expected is less where the source has fewer
   top integer not null,
   expected integer not null,
@@ -80,12 +94,31 @@ create table snapshot (
   missing text not null,
   unknown text not null,
   refused text not null,
-  asked_again text not null
+  asked_again text not null,
+  constraint snapshot_key primary key (snapshot_time, "commit")
 ) strict;
+
+-- Each slot's account as it stands.
+create view snapshot_now as
+select
+  s.snapshot_time,
+  s."commit",
+  s.top,
+  s.expected,
+  s.received,
+  s.state,
+  s.content_hash,
+  s.named,
+  s.missing,
+  s.unknown,
+  s.refused,
+  s.asked_again
+from snapshot s
+where s."commit" = (select max(n."commit") from snapshot n where n.snapshot_time = s.snapshot_time);
 
 -- One coin in one slot: the source's numbers as they came, then what is derived from them.
 create table quote (
-  slot integer not null,
+  snapshot_time integer not null,
   coin integer not null constraint quote_coin references coin (key),
   market_cap_rank integer,
   current_price real,
@@ -95,22 +128,28 @@ create table quote (
   high_24h real,
   low_24h real,
   price_change_24h real,
-  price_change_percentage_24h real,
+  price_change_pct_1h real,
+  price_change_pct_24h real,
+  price_change_pct_7d real,
+  price_change_pct_14d real,
+  price_change_pct_30d real,
+  price_change_pct_200d real,
+  price_change_pct_1y real,
   market_cap_change_24h real,
-  market_cap_change_percentage_24h real,
+  market_cap_change_pct_24h real,
   circulating_supply real,
   total_supply real,
   max_supply real,
   ath real,
-  ath_change_percentage real,
+  ath_change_pct real,
   atl real,
-  atl_change_percentage real,
+  atl_change_pct real,
   roi_times real,
-  roi_percentage real,
+  roi_pct real,
+  roi_currency text,
   ath_date integer,
   atl_date integer,
-  roi_currency text,
-  observed_at integer,
+  last_updated integer,
   market_cap_category text,
   dominance_pct real,
   volume_to_cap real,
@@ -120,14 +159,15 @@ create table quote (
   trend_category text,
   warnings text,
   landing integer not null constraint quote_landing references landing (id),
-  constraint quote_key primary key (slot, coin),
+  constraint quote_key primary key (snapshot_time, coin),
   -- what can never be true of a real row
   constraint quote_price check (current_price >= 0),
   constraint quote_market_cap check (market_cap >= 0),
   constraint quote_volume check (total_volume >= 0)
 ) strict;
 -- a coin's history, the other way through the key
-create index quote_coin_slot on quote (coin, slot);
+create index quote_coin_slot on quote (coin, snapshot_time);
+create index quote_by_landing on quote (landing);
 
 -- Records that were refused, each with its rule, its reason and its own bytes. The body and the place in it are the key:
 -- reading the same bytes again refuses nothing twice.
@@ -142,6 +182,7 @@ create table quarantine (
   raw text not null,
   constraint quarantine_once unique (body, record)
 ) strict;
+create index quarantine_by_landing on quarantine (landing);
 
 -- What became of refused records that were judged again, by the run that did it.
 create table requeue (
@@ -170,23 +211,44 @@ create table budget (
   credits integer not null
 ) strict;
 
--- Every stored quote, with the coin's symbol and name as they were then.
+-- Every stored quote, with the coin's symbol and name as they were then. SQLite's
+-- instants are texts there, as people read them; filter by `snapshot_ms`, which uses the key.
 create view v_price_history as
 select
+  strftime('%Y-%m-%dT%H:%M:%fZ', q.snapshot_time / 1000.0, 'unixepoch') as snapshot_time,
   c.id as coin_id,
-  (select n.symbol from coin_name n where n.coin = q.coin and n.landing <= q.landing order by n.landing desc limit 1) as symbol,
-  (select n.name from coin_name n where n.coin = q.coin and n.landing <= q.landing order by n.landing desc limit 1) as name,
-  strftime('%Y-%m-%dT%H:%M:%fZ', q.slot / 1000.0, 'unixepoch') as snapshot_time,
+  (select n.symbol from coin_name n where n.coin = q.coin and n."commit" <= l."commit" order by n."commit" desc limit 1) as symbol,
+  (select n.name from coin_name n where n.coin = q.coin and n."commit" <= l."commit" order by n."commit" desc limit 1) as name,
   q.market_cap_rank,
   q.current_price,
   q.market_cap,
+  q.fully_diluted_valuation,
   q.total_volume,
   q.high_24h,
   q.low_24h,
   q.price_change_24h,
-  q.price_change_percentage_24h as price_change_pct_24h,
+  q.price_change_pct_1h,
+  q.price_change_pct_24h,
+  q.price_change_pct_7d,
+  q.price_change_pct_14d,
+  q.price_change_pct_30d,
+  q.price_change_pct_200d,
+  q.price_change_pct_1y,
+  q.market_cap_change_24h,
+  q.market_cap_change_pct_24h,
   q.circulating_supply,
+  q.total_supply,
+  q.max_supply,
   q.ath,
+  q.ath_change_pct,
+  q.atl,
+  q.atl_change_pct,
+  q.roi_times,
+  q.roi_pct,
+  q.roi_currency,
+  strftime('%Y-%m-%dT%H:%M:%fZ', q.ath_date / 1000.0, 'unixepoch') as ath_date,
+  strftime('%Y-%m-%dT%H:%M:%fZ', q.atl_date / 1000.0, 'unixepoch') as atl_date,
+  strftime('%Y-%m-%dT%H:%M:%fZ', q.last_updated / 1000.0, 'unixepoch') as last_updated,
   q.market_cap_category,
   q.dominance_pct,
   q.volume_to_cap,
@@ -195,27 +257,48 @@ select
   q.liquidity_category,
   q.trend_category,
   q.warnings,
-  strftime('%Y-%m-%dT%H:%M:%fZ', q.observed_at / 1000.0, 'unixepoch') as last_updated
+  q.snapshot_time as snapshot_ms
 from quote q
+join landing l on l.id = q.landing
 join coin c on c.key = q.coin;
 
--- The newest quote of each coin, which may be older than the newest snapshot: `snapshot_time` says.
-create view v_latest_prices as
+-- The newest snapshot, the largest coin first.
+create view v_current_snapshot as
 select
+  strftime('%Y-%m-%dT%H:%M:%fZ', q.snapshot_time / 1000.0, 'unixepoch') as snapshot_time,
   c.id as coin_id,
-  (select n.symbol from coin_name n where n.coin = q.coin and n.landing <= q.landing order by n.landing desc limit 1) as symbol,
-  (select n.name from coin_name n where n.coin = q.coin and n.landing <= q.landing order by n.landing desc limit 1) as name,
-  strftime('%Y-%m-%dT%H:%M:%fZ', q.slot / 1000.0, 'unixepoch') as snapshot_time,
+  (select n.symbol from coin_name n where n.coin = q.coin and n."commit" <= l."commit" order by n."commit" desc limit 1) as symbol,
+  (select n.name from coin_name n where n.coin = q.coin and n."commit" <= l."commit" order by n."commit" desc limit 1) as name,
   q.market_cap_rank,
   q.current_price,
   q.market_cap,
+  q.fully_diluted_valuation,
   q.total_volume,
   q.high_24h,
   q.low_24h,
   q.price_change_24h,
-  q.price_change_percentage_24h as price_change_pct_24h,
+  q.price_change_pct_1h,
+  q.price_change_pct_24h,
+  q.price_change_pct_7d,
+  q.price_change_pct_14d,
+  q.price_change_pct_30d,
+  q.price_change_pct_200d,
+  q.price_change_pct_1y,
+  q.market_cap_change_24h,
+  q.market_cap_change_pct_24h,
   q.circulating_supply,
+  q.total_supply,
+  q.max_supply,
   q.ath,
+  q.ath_change_pct,
+  q.atl,
+  q.atl_change_pct,
+  q.roi_times,
+  q.roi_pct,
+  q.roi_currency,
+  strftime('%Y-%m-%dT%H:%M:%fZ', q.ath_date / 1000.0, 'unixepoch') as ath_date,
+  strftime('%Y-%m-%dT%H:%M:%fZ', q.atl_date / 1000.0, 'unixepoch') as atl_date,
+  strftime('%Y-%m-%dT%H:%M:%fZ', q.last_updated / 1000.0, 'unixepoch') as last_updated,
   q.market_cap_category,
   q.dominance_pct,
   q.volume_to_cap,
@@ -224,6 +307,59 @@ select
   q.liquidity_category,
   q.trend_category,
   q.warnings,
-  strftime('%Y-%m-%dT%H:%M:%fZ', q.observed_at / 1000.0, 'unixepoch') as last_updated
+  q.snapshot_time as snapshot_ms
+from quote q
+join landing l on l.id = q.landing
+join coin c on c.key = q.coin
+where q.snapshot_time = (select max(s.snapshot_time) from snapshot s)
+order by q.market_cap desc nulls last, c.id;
+
+-- The newest quote of each coin, which may be years older than the newest snapshot: `snapshot_time` says.
+create view v_latest_prices as
+select
+  strftime('%Y-%m-%dT%H:%M:%fZ', q.snapshot_time / 1000.0, 'unixepoch') as snapshot_time,
+  c.id as coin_id,
+  (select n.symbol from coin_name n where n.coin = q.coin and n."commit" <= l."commit" order by n."commit" desc limit 1) as symbol,
+  (select n.name from coin_name n where n.coin = q.coin and n."commit" <= l."commit" order by n."commit" desc limit 1) as name,
+  q.market_cap_rank,
+  q.current_price,
+  q.market_cap,
+  q.fully_diluted_valuation,
+  q.total_volume,
+  q.high_24h,
+  q.low_24h,
+  q.price_change_24h,
+  q.price_change_pct_1h,
+  q.price_change_pct_24h,
+  q.price_change_pct_7d,
+  q.price_change_pct_14d,
+  q.price_change_pct_30d,
+  q.price_change_pct_200d,
+  q.price_change_pct_1y,
+  q.market_cap_change_24h,
+  q.market_cap_change_pct_24h,
+  q.circulating_supply,
+  q.total_supply,
+  q.max_supply,
+  q.ath,
+  q.ath_change_pct,
+  q.atl,
+  q.atl_change_pct,
+  q.roi_times,
+  q.roi_pct,
+  q.roi_currency,
+  strftime('%Y-%m-%dT%H:%M:%fZ', q.ath_date / 1000.0, 'unixepoch') as ath_date,
+  strftime('%Y-%m-%dT%H:%M:%fZ', q.atl_date / 1000.0, 'unixepoch') as atl_date,
+  strftime('%Y-%m-%dT%H:%M:%fZ', q.last_updated / 1000.0, 'unixepoch') as last_updated,
+  q.market_cap_category,
+  q.dominance_pct,
+  q.volume_to_cap,
+  q.ath_distance_pct,
+  q.range_volatility_24h_pct,
+  q.liquidity_category,
+  q.trend_category,
+  q.warnings,
+  q.snapshot_time as snapshot_ms
 from coin c
-join quote q on q.coin = c.key and q.slot = (select max(l.slot) from quote l where l.coin = c.key);
+join quote q on q.coin = c.key and q.snapshot_time = (select max(o.snapshot_time) from quote o where o.coin = c.key)
+join landing l on l.id = q.landing;

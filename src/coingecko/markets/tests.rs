@@ -35,16 +35,22 @@ fn broken_rules(record: &Value) -> Vec<(&'static str, &'static str)> {
 
 #[test]
 fn every_field_is_read() {
-    let body = body(&[whole()]);
-    let quote = parse(&body).unwrap().remove(0).quote.unwrap();
+    let mut whole = whole();
+    for span in CHANGES.split(',') {
+        whole[format!("price_change_percentage_{span}_in_currency")] = json!(1.5);
+    }
+    let body = body(&[whole]);
+    let record = parse(&body).unwrap().remove(0);
+    assert_eq!(record.drift, []);
+    let quote = record.quote.unwrap();
     assert!(quote.measures.iter().all(Option::is_some));
-    assert_eq!(quote.measure(Measure::RoiPercentage), Some(250.1));
+    assert_eq!(quote.measure(Measure::RoiPct), Some(250.1));
     assert_eq!(
         (quote.market_cap_rank, quote.roi_currency.as_deref()),
         (Some(1), Some("usd"))
     );
     assert_eq!(
-        quote.observed_at.unwrap().timestamp_millis(),
+        quote.last_updated.unwrap().timestamp_millis(),
         1_775_613_342_179
     );
 }
@@ -93,7 +99,7 @@ fn numbers_keep_their_digits_whatever_they_look_like() {
             .ok()
     );
     assert_eq!(
-        quote.measure(Measure::AtlChangePercentage),
+        quote.measure(Measure::AtlChangePct),
         Some(679_101.123_456_789)
     );
 }
