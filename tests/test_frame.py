@@ -102,18 +102,18 @@ def test_quotes_can_be_read_as_of_a_slot(filled: coinmill.Mill, sim: coinmill.Si
 
 def test_quotes_can_be_read_as_they_were_known(filled: coinmill.Mill, sim: coinmill.Sim) -> None:
     first = sim.now
-    slot = filled.quotes().to_arrow()["slot"][0].as_py()
+    slot = filled.quotes().to_arrow()["snapshot_time"][0].as_py()
     sim.advance(60)
     filled.run_snapshot(slot)
     sim.advance(1800)
     filled.run_snapshot()
     known = filled.quotes(as_of=first)
-    assert (len(known), known.to_arrow()["slot"][0].as_py(), known.missing) == (20, slot, [])
-    assert filled.quotes(sim.now, as_of=first).to_arrow()["slot"][0].as_py() == slot
-    assert filled.quotes(as_of=sim.now).to_arrow()["slot"][0].as_py() > slot
+    assert (len(known), known.to_arrow()["snapshot_time"][0].as_py(), known.missing) == (20, slot, [])
+    assert filled.quotes(sim.now, as_of=first).to_arrow()["snapshot_time"][0].as_py() == slot
+    assert filled.quotes(as_of=sim.now).to_arrow()["snapshot_time"][0].as_py() > slot
     with pytest.raises(coinmill.DataError, match="nothing was known at 2020-01-01T00:00:00Z"):
         filled.quotes(as_of="2020-01-01")
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="not a time"):
         filled.quotes(as_of="yesterday")
     with pytest.raises(TypeError):
         filled.quotes(None, first)  # type: ignore[misc]
@@ -132,7 +132,7 @@ def test_an_export_is_the_processed_layer_in_dated_folders(
     filled: coinmill.Mill, sim: coinmill.Sim, tmp_path: Path
 ) -> None:
     target = tmp_path / "lake"
-    command = [sys.executable, "-m", "coinmill", "export", "--to", "parquet", str(target), "--data-dir", str(tmp_path)]
+    command = [sys.executable, "-m", "coinmill", "export", "--to", str(target), "--data-dir", str(tmp_path)]
     for _ in range(2):
         subprocess.run(command, check=True, capture_output=True)
     quotes = pyarrow.parquet.read_table(

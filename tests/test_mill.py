@@ -110,7 +110,7 @@ def test_a_slot_is_a_text_or_a_datetime(mill: coinmill.Mill, sim: coinmill.Sim) 
     [
         ({"plan": "free"}, coinmill.ConfigError, "use keyless, demo, paid or unlimited"),
         ({"tops": 5}, coinmill.ConfigError, "did you mean"),
-        ({"top": "x"}, coinmill.ConfigError, "\"x\" cannot be used"),
+        ({"top": "x"}, coinmill.ConfigError, '"x" cannot be used'),
         ({"top": 5, "coins": ["bitcoin"]}, coinmill.ConfigError, "give `add_coins`"),
         ({"top": -1}, coinmill.ConfigError, "top"),
         ({"top": True}, TypeError, "not a bool"),

@@ -72,7 +72,7 @@ def test_a_frame_lists_what_is_missing_and_a_bound_that_is_not_covered_warns(
 
     assert [set(span) for span in frame.missing] == [set(Missing.__annotations__)] * 2
     assert [span["coin_id"] for span in frame.missing] == ["bitcoin", "ethereum"]
-    assert frame.missing[0]["start"] == start.strftime("%Y-%m-%dT%H:%M:%SZ")
+    assert frame.missing[0]["start"] == start.strftime("%Y-%m-%dT%H:%M:%S.000Z")
     assert frame.missing[0]["reason"] == "not fetched"
     (warning,) = caught
     assert warning.filename == __file__

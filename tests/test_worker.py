@@ -313,7 +313,7 @@ def test_relative_paths_are_those_of_this_process(sim: coinmill.Sim, tmp_path: P
 def test_settings_of_the_environment_and_the_file_reach_the_worker(
     sim: coinmill.Sim, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "coinmill.toml").write_text("top = 7\ncoins = ['monero']\n")
+    (tmp_path / "coinmill.toml").write_text("top = 7\nadd_coins = ['monero']\n")
     monkeypatch.setenv("COINMILL_TOP", "3")
     report = coinmill.Mill(**sim.settings).run_snapshot()
     assert report["expected"] == 4

@@ -7,6 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::lock::lock;
 use crate::error::{Error, Result};
+use crate::market::to_millisecond;
 
 /// Where the simulator's clock begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -47,8 +48,14 @@ impl State {
             Self::Running { .. } => Self::Running {
                 ahead: instant - Utc::now(),
             },
-            Self::Frozen(_) => Self::Frozen(instant),
+            Self::Frozen(_) => Self::standing(instant),
         }
+    }
+
+    /// Standing still at an instant, in whole milliseconds as all instants of the source: what a client stores then is not
+    /// later than what this clock shows.
+    fn standing(instant: DateTime<Utc>) -> Self {
+        Self::Frozen(to_millisecond(instant))
     }
 }
 
@@ -62,7 +69,7 @@ impl Clock {
             ClockSetting::System => State::Running {
                 ahead: TimeDelta::zero(),
             },
-            ClockSetting::Frozen(at) => State::Frozen(sensible(at)?),
+            ClockSetting::Frozen(at) => State::standing(sensible(at)?),
             ClockSetting::StartingAt(at) => State::Running {
                 ahead: TimeDelta::zero(),
             }
@@ -112,7 +119,7 @@ impl Clock {
         let mut state = lock(&self.state);
         let now = state.now();
         *state = if frozen {
-            State::Frozen(now)
+            State::standing(now)
         } else {
             State::Running {
                 ahead: now - Utc::now(),

@@ -112,7 +112,8 @@ class Deployment:
         """Each slot's content hash, and every price point."""
         slots = self.psql(
             "airflow_snapshot",
-            "select to_char(snapshot_time at time zone 'utc', 'YYYY-MM-DD HH24:MI'), content_hash from snapshot.snapshot_now",
+            "select to_char(snapshot_time at time zone 'utc', 'YYYY-MM-DD HH24:MI'), content_hash"
+            " from snapshot.snapshot_now",
         )
         points = self.psql(
             "airflow_timeseries",
