@@ -3,7 +3,7 @@
 
 use std::sync::Mutex;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 
 use super::lock::lock;
 use crate::error::{Error, Result};
@@ -33,6 +33,12 @@ enum State {
 }
 
 impl State {
+    /// Standing still at a whole millisecond, which is as exact as anything is stored: what is committed at that instant is known
+    /// at it.
+    fn frozen(at: DateTime<Utc>) -> Self {
+        Self::Frozen(at.trunc_subsecs(3))
+    }
+
     fn now(self) -> DateTime<Utc> {
         match self {
             Self::Running { ahead } => Utc::now()
@@ -47,7 +53,7 @@ impl State {
             Self::Running { .. } => Self::Running {
                 ahead: instant - Utc::now(),
             },
-            Self::Frozen(_) => Self::Frozen(instant),
+            Self::Frozen(_) => Self::frozen(instant),
         }
     }
 }
@@ -62,7 +68,7 @@ impl Clock {
             ClockSetting::System => State::Running {
                 ahead: TimeDelta::zero(),
             },
-            ClockSetting::Frozen(at) => State::Frozen(sensible(at)?),
+            ClockSetting::Frozen(at) => State::frozen(sensible(at)?),
             ClockSetting::StartingAt(at) => State::Running {
                 ahead: TimeDelta::zero(),
             }
@@ -112,7 +118,7 @@ impl Clock {
         let mut state = lock(&self.state);
         let now = state.now();
         *state = if frozen {
-            State::Frozen(now)
+            State::frozen(now)
         } else {
             State::Running {
                 ahead: now - Utc::now(),
@@ -151,6 +157,15 @@ mod tests {
         clock.set(instant("2025-01-01T00:00:00Z")).unwrap();
         assert_eq!(clock.now(), instant("2025-01-01T00:00:00Z"));
         assert!(clock.is_frozen());
+    }
+
+    #[test]
+    fn a_frozen_clock_stands_at_whole_milliseconds() {
+        let odd = instant("2026-01-14T12:00:00.000999Z");
+        let clock = Clock::new(ClockSetting::Frozen(odd)).unwrap();
+        assert_eq!(clock.now(), instant("2026-01-14T12:00:00Z"));
+        clock.advance(TimeDelta::microseconds(1500)).unwrap();
+        assert_eq!(clock.now(), instant("2026-01-14T12:00:00.001Z"));
     }
 
     #[test]
