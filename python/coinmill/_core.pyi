@@ -208,9 +208,7 @@ class Mill:
             As in :meth:`run_snapshot`.
         """
 
-    def quotes(
-        self, at: str | date | datetime | None = None, *, as_of: str | date | datetime | None = None
-    ) -> Frame:
+    def quotes(self, at: str | date | datetime | None = None, *, as_of: str | date | datetime | None = None) -> Frame:
         """The quotes of the newest snapshot, by market cap, with all that is derived from them.
 
         ``frame.missing`` lists the coins that were asked for and are not there, each with the reason.

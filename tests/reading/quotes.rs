@@ -102,9 +102,9 @@ async fn what_was_requeued_is_known_from_then_on(kind: Kind) {
     bench.sim.advance(TimeDelta::hours(2)).unwrap();
     let settings = bench.settings(&[TOP]);
     pipeline::requeue(&settings, &Pick::Open).await.unwrap();
-    let rows = async |as_of| read(&bench, wanted(Some(0), as_of)).await.batch.num_rows();
+    let rows = async |as_of| read(&bench, wanted(Some(0), as_of)).await.batch.num_rows() as u64;
     assert_eq!(rows(None).await, 300);
-    assert_eq!(rows(Some(119)).await, 300 - refused as usize);
+    assert_eq!(rows(Some(119)).await, 300 - refused);
     assert_eq!(rows(Some(120)).await, 300);
 }
 
