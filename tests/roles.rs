@@ -29,7 +29,7 @@ use sqlx::{AssertSqlSafe, Connection as _, Executor as _};
 
 use files::{DATABASES, db_init, password};
 use support::database::{administrator, postgres_url};
-use support::{Bench, Kind, resolve, said};
+use support::{Bench, Kind, noon, resolve, said};
 
 /// A cluster with `db-init/` applied, held until it is dropped.
 struct Cluster {
@@ -207,6 +207,13 @@ async fn the_reader_reads_every_table_and_view_and_writes_nothing() {
     );
     assert_eq!(pipeline::runs(&settings, 5).await.unwrap().len(), 1);
     assert_eq!(pipeline::latest_quotes(&settings).await.unwrap().len(), 50);
+    // the writer may write the instant of its commit, and no more of it
+    let then = pipeline::Quotes {
+        as_of: Some(noon()),
+        ..Default::default()
+    };
+    let known = pipeline::quotes(&settings, &then).await.unwrap();
+    assert_eq!(known.batch.num_rows(), 50);
     let error = cluster.run_as(role).await.unwrap_err();
     assert!(said(&error).contains("a run needs the writer"), "{error}");
 }

@@ -3,11 +3,10 @@
 
 use std::sync::Mutex;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 
 use super::lock::lock;
 use crate::error::{Error, Result};
-use crate::market::to_millisecond;
 
 /// Where the simulator's clock begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -34,6 +33,12 @@ enum State {
 }
 
 impl State {
+    /// Standing still at a whole millisecond, which is as exact as anything is stored: what is committed at that instant is known
+    /// at it.
+    fn frozen(at: DateTime<Utc>) -> Self {
+        Self::Frozen(at.trunc_subsecs(3))
+    }
+
     fn now(self) -> DateTime<Utc> {
         match self {
             Self::Running { ahead } => Utc::now()
@@ -48,14 +53,8 @@ impl State {
             Self::Running { .. } => Self::Running {
                 ahead: instant - Utc::now(),
             },
-            Self::Frozen(_) => Self::standing(instant),
+            Self::Frozen(_) => Self::frozen(instant),
         }
-    }
-
-    /// Standing still at an instant, in whole milliseconds as all instants of the source: what a client stores then is not
-    /// later than what this clock shows.
-    fn standing(instant: DateTime<Utc>) -> Self {
-        Self::Frozen(to_millisecond(instant))
     }
 }
 
@@ -69,7 +68,7 @@ impl Clock {
             ClockSetting::System => State::Running {
                 ahead: TimeDelta::zero(),
             },
-            ClockSetting::Frozen(at) => State::standing(sensible(at)?),
+            ClockSetting::Frozen(at) => State::frozen(sensible(at)?),
             ClockSetting::StartingAt(at) => State::Running {
                 ahead: TimeDelta::zero(),
             }
@@ -119,7 +118,7 @@ impl Clock {
         let mut state = lock(&self.state);
         let now = state.now();
         *state = if frozen {
-            State::standing(now)
+            State::frozen(now)
         } else {
             State::Running {
                 ahead: now - Utc::now(),
@@ -158,6 +157,15 @@ mod tests {
         clock.set(instant("2025-01-01T00:00:00Z")).unwrap();
         assert_eq!(clock.now(), instant("2025-01-01T00:00:00Z"));
         assert!(clock.is_frozen());
+    }
+
+    #[test]
+    fn a_frozen_clock_stands_at_whole_milliseconds() {
+        let odd = instant("2026-01-14T12:00:00.000999Z");
+        let clock = Clock::new(ClockSetting::Frozen(odd)).unwrap();
+        assert_eq!(clock.now(), instant("2026-01-14T12:00:00Z"));
+        clock.advance(TimeDelta::microseconds(1500)).unwrap();
+        assert_eq!(clock.now(), instant("2026-01-14T12:00:00.001Z"));
     }
 
     #[test]
