@@ -108,5 +108,14 @@ stack-test: wheel  ## the stack from nothing, harmed and mended; installs Docker
 	$(BIN)/python tests/stack/images.py >target/stack/env
 	env $$(cat target/stack/env) COINMILL_TEST_STACK=1 $(BIN)/python -m pytest tests/stack
 
+COINMILL_CHAOS_ROUNDS ?= 3
+STACK_CHAOS := $(CURDIR)/target/stack-chaos.jsonl
+stack-chaos: setup dist/test.stamp  ## every crash of the stack, several times, as docs/reliability.md; long
+	@rm -f $(STACK_CHAOS)
+	@$(BIN)/python tests/stack/images.py >target/stack/env
+	env $$(cat target/stack/env) COINMILL_TEST_STACK=1 COINMILL_CHAOS_ROUNDS=$(COINMILL_CHAOS_ROUNDS) COINMILL_CHAOS_LOG=$(STACK_CHAOS) \
+	  $(BIN)/python -m pytest tests/stack/test_faults.py tests/stack/test_celery.py
+	$(BIN)/python bench/reliability.py --stack $(STACK_CHAOS)
+
 clean:
 	rm -rf .venv .venv-airflow target coinmill-demo

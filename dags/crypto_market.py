@@ -40,8 +40,10 @@ with DAG(
     catchup=False,
     max_active_runs=1,
     default_args={
-        "retries": 3,
-        "retry_delay": timedelta(seconds=30),
+        # the first after 10 to 20 s, so that a task whose worker has died runs again within two minutes of that; the
+        # last five minutes or more after the first, for a source that is out
+        "retries": 5,
+        "retry_delay": timedelta(seconds=10),
         "retry_exponential_backoff": 2,
         "max_retry_delay": timedelta(minutes=5),
     },

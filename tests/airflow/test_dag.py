@@ -67,7 +67,7 @@ def test_a_schedule_that_is_none_is_an_import_error_that_says_what_is_right(
 
 def test_tasks_are_retried_with_growing_delays_and_end_within_the_half_hour(dag: Any) -> None:
     for task in dag.tasks:
-        assert (task.retries, task.retry_delay, task.retry_exponential_backoff) == (3, timedelta(seconds=30), 2)
+        assert (task.retries, task.retry_delay, task.retry_exponential_backoff) == (5, timedelta(seconds=10), 2)
     assert sum((task.execution_timeout for task in dag.tasks), timedelta()) < timedelta(minutes=30)
 
 

@@ -18,6 +18,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import datetime, timedelta, timezone
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
@@ -87,9 +88,14 @@ class Deployment:
         options = ["-U", "postgres", "-qtAX", "-v", "ON_ERROR_STOP=1", "-d", database]
         return self.docker_compose("exec", "-T", "postgres", "psql", *options, answer=sql).strip()
 
-    def crash(self, service: str) -> None:
-        """Kills its first process from outside, as the kernel would: `docker kill` would count as wished for."""
-        for container in self.compose.containers(service):
+    def crash(self, service: str, only: str | None = None) -> None:
+        """Kills its first process from outside, as the kernel would: `docker kill` would count as wished for.
+
+        With `only`, of several containers just the one of this host name.
+        """
+        found = [one for one in self.compose.containers(service) if only in (None, one["Config"]["Hostname"])]
+        assert found, f"no container of {service} to crash"
+        for container in found:
             os.kill(container["State"]["Pid"], signal.SIGKILL)
 
     def control(self, path: str, method: str = "GET", body: object = None) -> Any:
@@ -107,6 +113,10 @@ class Deployment:
         self.now += HALF_HOUR
         self.control("/clock", "POST", {"set": self.now.isoformat()})
         return self.airflow.trigger(self.now.isoformat())
+
+    def keep_clock(self) -> None:
+        """Makes a market that is created from now on begin where the clock is now."""
+        rewrite(self.env.path, {"TEST_CLOCK": self.now.isoformat()})
 
     def content(self) -> Content:
         """Each slot's content hash, and every price point."""
@@ -128,10 +138,10 @@ class Deployment:
 class Undisturbed:
     """The same slots, run against the same market on this machine, into SQLite, with nothing in their way."""
 
-    def __init__(self, sim: coinmill.Sim, folder: Path, top: int) -> None:
+    def __init__(self, sim: coinmill.Sim, folder: Path, top: int, **more: Any) -> None:
         self.sim = sim
         self.folder = folder
-        self.mill = coinmill.Mill(**sim.settings, data_dir=folder, top=top)
+        self.mill = coinmill.Mill(**{**sim.settings, "data_dir": folder, "top": top, **more})
 
     def run(self, now: datetime) -> None:
         self.sim.set_clock(now)
@@ -169,7 +179,8 @@ def write_environment(folder: Path, *, workers: int = 0, top: int = 20, **more: 
     env = Environment.write(path, sim=True, workers=workers, port=free_port())
     changed = {
         "STACK_SECRETS": str(folder / "secrets"),
-        "STACK_IMAGE": "coinmill-airflow:test",
+        # two checkouts on one machine need two names
+        "STACK_IMAGE": os.environ.get("COINMILL_TEST_IMAGE", "coinmill-airflow:test"),
         "COMPOSE_FILE": "docker-compose.yml:tests/stack/market.yml",
         "TEST_CLOCK": NEW_YEAR.isoformat(),
         "TEST_SIM_PORT": str(sim),
@@ -178,9 +189,14 @@ def write_environment(folder: Path, *, workers: int = 0, top: int = 20, **more: 
         "COINMILL_TOP": str(top),
         **more,
     }
+    rewrite(path, changed)
+    return Environment.open(env.path), sim
+
+
+def rewrite(path: Path, changed: dict[str, str]) -> None:
+    """Gives variables of an `.env` other values."""
     lines = [line for line in path.read_text().splitlines() if line.partition("=")[0] not in changed]
     path.write_text("\n".join([*lines, *(f"{name}={value}" for name, value in changed.items())]) + "\n")
-    return Environment.open(env.path), sim
 
 
 @contextmanager
@@ -196,9 +212,9 @@ def deployed(folder: Path, *, workers: int = 0, top: int = 20, **more: str) -> I
 
 
 @contextmanager
-def undisturbed(folder: Path, top: int = 20) -> Iterator[Undisturbed]:
+def undisturbed(folder: Path, top: int = 20, **more: Any) -> Iterator[Undisturbed]:
     with coinmill.Sim(clock=NEW_YEAR, frozen=True) as sim:
-        yield Undisturbed(sim, folder, top)
+        yield Undisturbed(sim, folder, top, **more)
 
 
 def healed(deployment: Deployment, run: str, seconds: float = 120) -> float:
@@ -208,7 +224,7 @@ def healed(deployment: Deployment, run: str, seconds: float = 120) -> float:
     def ended() -> bool:
         try:
             state = deployment.airflow.run(run)["state"]
-        except OSError:  # whatever the fault has taken away comes back
+        except (OSError, HTTPException):  # whatever the fault has taken away comes back
             return False
         assert state != "failed", f"{run} failed"
         return bool(state == "success")
