@@ -9,7 +9,7 @@ CARGO_TEST := $(if $(NEXTEST),cargo nextest run --features failpoints --no-fail-
 FUZZ := cargo +nightly fuzz
 FUZZ_SECONDS ?= 900
 
-.PHONY: all setup demo lint test fuzz audit bench chaos stack stack-env stack-down stack-purge stack-backup stack-restore wheel stack-test clean
+.PHONY: all setup demo lint test fuzz audit bench chaos stack stack-env stack-down stack-purge stack-backup stack-restore wheel stack-test stack-chaos clean
 all: lint test
 
 setup: $(BIN)/coinmill  ## the environment, and the package in it
@@ -110,9 +110,10 @@ stack-test: wheel  ## the stack from nothing, harmed and mended; installs Docker
 
 COINMILL_CHAOS_ROUNDS ?= 3
 STACK_CHAOS := $(CURDIR)/target/stack-chaos.jsonl
-stack-chaos: setup dist/test.stamp  ## every crash of the stack, several times, as docs/reliability.md; long
+stack-chaos: wheel  ## every crash of the stack, several times, as docs/reliability.md; long
 	@rm -f $(STACK_CHAOS)
-	@$(BIN)/python tests/stack/images.py >target/stack/env
+	@mkdir -p target/stack
+	$(BIN)/python tests/stack/images.py >target/stack/env
 	env $$(cat target/stack/env) COINMILL_TEST_STACK=1 COINMILL_CHAOS_ROUNDS=$(COINMILL_CHAOS_ROUNDS) COINMILL_CHAOS_LOG=$(STACK_CHAOS) \
 	  $(BIN)/python -m pytest tests/stack/test_faults.py tests/stack/test_celery.py
 	$(BIN)/python bench/reliability.py --stack $(STACK_CHAOS)
