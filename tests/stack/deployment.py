@@ -73,6 +73,7 @@ class Deployment:
 
     def purge(self) -> None:
         self.make("purge", answer=self.env.project + "\n")
+        subprocess.run(["docker", "image", "rm", "-f", self.env["STACK_IMAGE"]], capture_output=True)
 
     def docker_compose(self, *arguments: str, answer: str | None = None) -> str:
         """What `docker compose` prints for these arguments."""
