@@ -181,7 +181,7 @@ def write_environment(folder: Path, *, workers: int = 0, top: int = 20, **more: 
     changed = {
         "STACK_SECRETS": str(folder / "secrets"),
         # two checkouts on one machine need two names
-        "STACK_IMAGE": os.environ.get("COINMILL_TEST_IMAGE", "coinmill-airflow:test"),
+        "STACK_IMAGE": os.environ.get("COINMILL_TEST_IMAGE", f"coinmill-airflow:{env.project}"),
         "COMPOSE_FILE": "docker-compose.yml:tests/stack/market.yml",
         "TEST_CLOCK": NEW_YEAR.isoformat(),
         "TEST_SIM_PORT": str(sim),
