@@ -116,10 +116,10 @@ def test_a_half_hour_that_ended_meanwhile_does_not_end_make_stack(deployment: De
     deployment.control("/clock", "POST", {"set": deployment.now.isoformat()})
     run = deployment.airflow.trigger(late)
     assert deployment.airflow.end_of(run) == "failed"
-    starting = deployment.begin("up")
-    assert starting.stdout is not None
-    for line in starting.stdout:
-        if "run_market_snapshot: failed" in line:
-            # what the schedule does at the next half-hour
-            deployment.next_slot()
-    assert starting.wait() == 0
+    with deployment.begin("up") as starting:
+        assert starting.stdout is not None
+        for line in starting.stdout:
+            if "run_market_snapshot: failed" in line:
+                # what the schedule does at the next half-hour
+                deployment.next_slot()
+    assert starting.returncode == 0
