@@ -7,10 +7,11 @@ import re
 import stat
 from pathlib import Path
 
+import pytest
 from airflow_rest import SNAPSHOT, TIMESERIES
-from backup import DATABASES, ENVIRONMENT, LANDING
+from backup import DATABASES, ENVIRONMENT, LANDING, require_empty
 from deployment import Deployment, Undisturbed
-from environment import fernet
+from environment import Refused, fernet
 
 # every table and schema with its owner and who may do what with it
 RIGHTS = """
@@ -48,7 +49,6 @@ def test_a_restored_stack_replays_its_old_runs_and_goes_on(
     deployment.purge()
     restored = deployment.make("restore", "--from", str(folder))
     assert restored.returncode == 0, restored.stdout + restored.stderr
-    refused(deployment, "is not empty, and nothing is overwritten", "restore", "--from", str(folder))
     deployment.up()
     assert deployment.airflow.runs()[0]["dag_run_id"] == first
     assert deployment.content() == twin.content()
@@ -68,6 +68,11 @@ def test_a_backup_that_is_not_whole_or_of_another_key_is_refused(deployment: Dep
     (tmp_path / ENVIRONMENT).touch(mode=0o600)
     (tmp_path / ENVIRONMENT).write_text(other)
     refused(deployment, "has another AIRFLOW_FERNET_KEY", "restore", "--from", str(tmp_path))
+
+
+def test_databases_that_hold_something_are_not_overwritten(deployment: Deployment) -> None:
+    with pytest.raises(Refused, match="the database airflow is not empty, and nothing is overwritten"):
+        require_empty(deployment.compose)
 
 
 def refused(deployment: Deployment, why: str, what: str, *arguments: str) -> None:
