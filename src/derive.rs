@@ -3,15 +3,13 @@
 
 use serde::Serialize;
 
-use crate::market::{Measure, Quote};
+use crate::market::{CoinId, Measure, Quote};
 
 /// What is derived from one quote.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub struct Derived {
     /// See [`market_cap_category`].
     pub market_cap_category: Option<&'static str>,
-    /// See [`dominance`]. Percent.
-    pub dominance_pct: Option<f64>,
     /// See [`volume_to_cap`]. A ratio.
     pub volume_to_cap: Option<f64>,
     /// See [`ath_distance`]. Percent, 0 at the all-time high and negative below it.
@@ -24,8 +22,8 @@ pub struct Derived {
     pub trend_category: Option<&'static str>,
 }
 
-/// All derived columns of one quote in `vs_currency`. `total_cap` is the sum of the caps that [`dominance`] is measured against.
-pub fn derive(quote: &Quote, total_cap: f64, vs_currency: &str) -> Derived {
+/// All derived columns of one quote in `vs_currency`.
+pub fn derive(quote: &Quote, vs_currency: &str) -> Derived {
     let price = quote.measure(Measure::CurrentPrice);
     let cap = quote.measure(Measure::MarketCap);
     let turnover = cap
@@ -38,7 +36,6 @@ pub fn derive(quote: &Quote, total_cap: f64, vs_currency: &str) -> Derived {
         market_cap_category: cap
             .filter(|_| vs_currency == "usd")
             .map(market_cap_category),
-        dominance_pct: cap.and_then(|cap| dominance(cap, total_cap)),
         volume_to_cap: turnover,
         ath_distance_pct: price
             .zip(quote.measure(Measure::Ath))
@@ -65,12 +62,19 @@ pub fn market_cap_category(cap: f64) -> &'static str {
     }
 }
 
-/// A coin's share of a total market cap, in percent: `100 · cap / total`. The total is the sum over the snapshot's own
-/// accepted quotes, not over all coins that exist. `None` for a total that is not above 0.
+/// The sum of the market caps of a slot's quotes, in the order of their ids, so that it is the same sum wherever they are
+/// stored. A coin's `dominance_pct` is its cap in percent of it, computed on reading: the sum is that of the slot's own
+/// accepted quotes, not of all coins that exist. `None` where no cap counts.
 ///
 /// Source: CoinGecko, "Bitcoin dominance", <https://www.coingecko.com/en/charts/bitcoin-dominance>.
-pub fn dominance(cap: f64, total: f64) -> Option<f64> {
-    finite((total > 0.0 && total.is_finite()).then(|| 100.0 * cap / total))
+pub fn total_market_cap<'a>(quotes: impl IntoIterator<Item = &'a Quote>) -> Option<f64> {
+    let mut caps: Vec<(&CoinId, f64)> = quotes
+        .into_iter()
+        .filter_map(|quote| Some((&quote.id, quote.measure(Measure::MarketCap)?)))
+        .collect();
+    caps.sort_by(|a, b| a.0.cmp(b.0));
+    let total = caps.iter().map(|(_, cap)| cap).sum::<f64>();
+    finite((total > 0.0).then_some(total))
 }
 
 /// Turnover: the volume of 24 hours over the market cap. `None` for a cap that is not above 0.
@@ -134,7 +138,6 @@ mod tests {
 
     #[test]
     fn the_formulas_give_their_textbook_values() {
-        assert_eq!(dominance(50.0, 200.0), Some(25.0));
         assert_eq!(volume_to_cap(5.0, 50.0), Some(0.1));
         assert_eq!(ath_distance(75.0, 100.0), Some(-25.0));
         // ln 2 / (2 sqrt(ln 2)) = sqrt(ln 2) / 2
@@ -144,7 +147,6 @@ mod tests {
 
     #[test]
     fn what_cannot_be_computed_is_null() {
-        assert_eq!(dominance(1.0, 0.0), None);
         assert_eq!(volume_to_cap(1.0, 0.0), None);
         assert_eq!(volume_to_cap(1e308, 1e-308), None);
         assert_eq!(ath_distance(1.0, 0.0), None);

@@ -10,7 +10,7 @@ use chrono::{DateTime, DurationRound, NaiveDate, NaiveDateTime, SubsecRound, Tim
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::error::{Error, Result};
-pub use column::{Column, Kind, Origin, quote_columns, stored_columns};
+pub use column::{Column, Kind, Origin, beside_keys, quote_columns, stored_columns};
 
 /// A coin's id at CoinGecko, such as `bitcoin`. The only key of a coin: symbols and names are shared.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

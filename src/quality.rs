@@ -69,13 +69,15 @@ impl Rules {
         }
     }
 
-    /// Their name, for the ledger: a hash of all names, verdicts and bounds.
+    /// Their name, for the ledger: a hash of all names, versions, verdicts and bounds.
     pub fn name(&self) -> String {
-        let rules: Vec<_> = RECORD_RULES
-            .into_iter()
-            .chain(CHART_RULES)
-            .chain(QUOTE_RULES.iter().map(|(rule, _)| rule))
-            .map(|rule| (rule.name, self.verdict(rule)))
+        let quotes = QUOTE_RULES.iter().map(|(rule, _)| rule);
+        self.name_of(RECORD_RULES.into_iter().chain(CHART_RULES).chain(quotes))
+    }
+
+    fn name_of<'a>(&self, rules: impl Iterator<Item = &'a Rule>) -> String {
+        let rules: Vec<_> = rules
+            .map(|rule| (rule.name, rule.version, self.verdict(rule)))
             .collect();
         let text = serde_json::json!([rules, self.thresholds]).to_string();
         hex::encode(digest(&SHA256, text.as_bytes()))
@@ -99,6 +101,8 @@ pub struct Context<'a> {
 pub struct Rule {
     /// Its name in reports, in quarantine and beside stored quotes.
     pub name: &'static str,
+    /// Which check, with which constants, stands behind the name: the next number where it decides otherwise than before.
+    pub version: u32,
     /// What follows when it is broken.
     pub verdict: Verdict,
     /// Why, for people.

@@ -128,7 +128,7 @@ class Run(TypedDict):
     content_hash: str | None
     version: str
     rule_set: str
-    source: str
+    api_url: str
     error: str | None
 
 

@@ -40,7 +40,7 @@ const CHANGES: &str = "1h,24h,7d,14d,30d,200d,1y";
 static KNOWN: LazyLock<Known> = LazyLock::new(|| {
     let fields = quote_columns().filter_map(|column| match column.origin {
         Origin::Source(field) => field.split('.').next(),
-        Origin::Key | Origin::Derived => None,
+        Origin::Key | Origin::Derived | Origin::Read => None,
     });
     let (mut optional, mut required): (Vec<_>, Vec<_>) =
         fields.partition(|field| field.ends_with("_in_currency"));

@@ -25,6 +25,8 @@ pub enum Origin {
     Source(&'static str),
     /// Computed from the source's fields.
     Derived,
+    /// Computed on reading, from what else is known of the slot by then: the table `quote` has no such column.
+    Read,
 }
 
 /// A column under its one name: in tables, views, frames, files and JSON.
@@ -62,7 +64,7 @@ const AFTER: [Column; 12] = [
     Column::new("atl_date", Kind::Time, Origin::Source("atl_date")),
     Column::new("last_updated", Kind::Time, Origin::Source("last_updated")),
     Column::new("market_cap_category", Kind::Text, Origin::Derived),
-    Column::new("dominance_pct", Kind::Float, Origin::Derived),
+    Column::new("dominance_pct", Kind::Float, Origin::Read),
     Column::new("volume_to_cap", Kind::Float, Origin::Derived),
     Column::new("ath_distance_pct", Kind::Float, Origin::Derived),
     Column::new("range_volatility_24h_pct", Kind::Float, Origin::Derived),
@@ -71,13 +73,18 @@ const AFTER: [Column; 12] = [
     Column::new("warnings", Kind::Text, Origin::Derived),
 ];
 
-/// Every column of a quote, in order: its keys, and what is stored beside them.
+/// Every column of a quote, in order: its keys, and what stands beside them.
 pub fn quote_columns() -> impl Iterator<Item = Column> {
-    KEYS.into_iter().chain(stored_columns())
+    KEYS.into_iter().chain(beside_keys())
 }
 
 /// The columns of a quote that the table `quote` has under these names, in order.
 pub fn stored_columns() -> impl Iterator<Item = Column> {
+    beside_keys().filter(|column| column.origin != Origin::Read)
+}
+
+/// The columns of a quote that are no keys of it, in order.
+pub fn beside_keys() -> impl Iterator<Item = Column> {
     let measures = Measure::ALL
         .iter()
         .map(|measure| Column::new(measure.name(), Kind::Float, Origin::Source(measure.field())));

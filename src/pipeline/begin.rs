@@ -47,7 +47,7 @@ pub(super) fn run_start(
         scope,
         started_at,
         rule_set: rules.name(),
-        source: settings.api_url.to_string(),
+        api_url: settings.api_url.to_string(),
         asked: serde_json::to_string(&asked).unwrap_or_default(),
     }
 }

@@ -236,19 +236,14 @@ impl Gathered {
         }
     }
 
-    /// The rows to store. `stored_cap` is the market cap of what the slot holds already, in `vs_currency`.
-    pub(super) fn rows(
-        self,
-        stored_cap: f64,
-        vs_currency: &str,
-    ) -> (Vec<QuoteRow>, Vec<RefusedRow>) {
-        let total = stored_cap + total_cap(self.accepted.iter().map(|row| &row.quote));
+    /// The rows to store, of quotes in `vs_currency`.
+    pub(super) fn rows(self, vs_currency: &str) -> (Vec<QuoteRow>, Vec<RefusedRow>) {
         let row = |Accepted {
                        quote,
                        warnings,
                        body,
                    }| QuoteRow {
-            derived: derive(&quote, total, vs_currency),
+            derived: derive(&quote, vs_currency),
             quote,
             warnings,
             body,
@@ -279,13 +274,6 @@ pub(super) fn reasons(findings: &[Finding]) -> String {
         .map(Finding::reason)
         .collect::<Vec<_>>()
         .join("; ")
-}
-
-/// The sum of the market caps.
-pub(super) fn total_cap<'a>(quotes: impl Iterator<Item = &'a Quote>) -> f64 {
-    quotes
-        .filter_map(|quote| quote.measure(Measure::MarketCap))
-        .sum()
 }
 
 fn refused(

@@ -112,7 +112,7 @@ impl Scratch {
 /// The settings that a run was made with, as far as they say what its rows are.
 fn settings_of(settings: &Settings, run: &Committed) -> Settings {
     let mut settings = settings.clone();
-    if let Ok(url) = run.source.parse() {
+    if let Ok(url) = run.api_url.parse() {
         settings.api_url = url;
     }
     settings.contract = Contract::Evolve;

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::begin::run_start;
-use super::gather::{Gathered, judged, reasons, total_cap};
+use super::gather::{Gathered, judged, reasons};
 use super::quarantine::{Pick, RefusedId, picked};
 use super::reader::Reader;
 use super::report::{RunState, failed};
@@ -216,7 +216,7 @@ pub(super) async fn rejudged_quotes(
             bodies.push(landed);
         }
     }
-    let (quotes, _) = gathered.rows(total_cap(stored.iter()), &settings.vs_currency);
+    let (quotes, _) = gathered.rows(&settings.vs_currency);
     landing::sync_bodies(&settings.landing_dir, &bodies)?;
     let commit = SnapshotCommit {
         run: start.id.clone(),

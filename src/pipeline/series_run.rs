@@ -56,11 +56,13 @@ impl<'a> SeriesRun<'a> {
         clock: Clock,
         kind: &'static str,
         resolution: Resolution,
+        snapshot: &mut SnapshotStore,
     ) -> Result<Self> {
         let rules = Rules::new(settings.thresholds, &settings.refuse)?;
         let began = Instant::now();
         let mut store =
             TimeseriesStore::open(&settings.timeseries_url, &settings.vs_currency).await?;
+        store.call_coins(snapshot.names().await?);
         store.hold(resolution).await?;
         let scope = Scope::Series(resolution);
         let start = run_start(settings, &rules, kind, scope, clock.now());

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::Observer;
 use super::begin::{run_header, run_start};
-use super::gather::{Accepted, total_cap};
+use super::gather::Accepted;
 use super::holding::Stored;
 use super::intake::Intake;
 use super::report::{Report, RunState, Timings, Unknown, failed};
@@ -323,8 +323,7 @@ impl Run<'_> {
                 RunState::Partial
             })
         };
-        let (quotes, refused) =
-            gathered.rows(total_cap(stored.quotes.iter()), &self.settings.vs_currency);
+        let (quotes, refused) = gathered.rows(&self.settings.vs_currency);
         let commit = SnapshotCommit {
             run: self.start.id.clone(),
             slot: self.slot,

@@ -29,7 +29,7 @@ pub async fn run_timeseries(
     let clock = http::clock(settings).await?;
     let mut snapshot = SnapshotStore::open(&settings.snapshot_url, &settings.vs_currency).await?;
     let Followed { coins, missing } = Followed::newest(&mut snapshot, settings).await?;
-    let mut run = SeriesRun::open(settings, clock, "timeseries", resolution).await?;
+    let mut run = SeriesRun::open(settings, clock, "timeseries", resolution, &mut snapshot).await?;
     let now = run.started_at();
     let (visits, spent) = match (run.visits().await, snapshot.credits(now).await) {
         (Ok(visits), Ok(spent)) => (visits, spent),
@@ -94,7 +94,14 @@ pub async fn backfill(
             missing: Vec::new(),
         },
     };
-    let run = SeriesRun::open(settings, clock, "backfill", wanted.resolution).await?;
+    let run = SeriesRun::open(
+        settings,
+        clock,
+        "backfill",
+        wanted.resolution,
+        &mut snapshot,
+    )
+    .await?;
     let Due { gaps, mut waiting } = run.due(&coins, span, wanted.refetch);
     waiting.extend(missing);
     let planned = Planned {

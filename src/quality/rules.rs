@@ -23,6 +23,7 @@ pub mod record {
     const fn reject(name: &'static str, reason: &'static str) -> Rule {
         Rule {
             name,
+            version: 1,
             verdict: Verdict::Reject,
             reason,
             source: FORMAT,
@@ -63,6 +64,7 @@ pub mod chart {
     const fn reject(name: &'static str, reason: &'static str, source: &'static str) -> Rule {
         Rule {
             name,
+            version: 1,
             verdict: Verdict::Reject,
             reason,
             source,
@@ -122,6 +124,7 @@ type Check = fn(&Quote, &Context<'_>) -> Option<(&'static str, String)>;
 const fn reject(name: &'static str, reason: &'static str) -> Rule {
     Rule {
         name,
+        version: 1,
         verdict: Verdict::Reject,
         reason,
         source: MEASURED,
@@ -131,6 +134,7 @@ const fn reject(name: &'static str, reason: &'static str) -> Rule {
 const fn warn(name: &'static str, reason: &'static str) -> Rule {
     Rule {
         name,
+        version: 1,
         verdict: Verdict::Warn,
         reason,
         source: SEEN,

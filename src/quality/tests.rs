@@ -184,3 +184,117 @@ fn a_warning_can_be_made_a_refusal() {
     quality.count(&findings);
     assert_eq!(quality.rejections, BTreeMap::from([("zero_price", 1)]));
 }
+
+/// Quotes on either side of every bound that a check has, one field at a time.
+fn probes() -> Vec<Quote> {
+    let mut probes = Vec::new();
+    let mut probe = |change: &dyn Fn(&mut Quote)| {
+        let mut quote = plain();
+        change(&mut quote);
+        probes.push(quote);
+    };
+    let values = [
+        None,
+        Some(-50.5),
+        Some(-1e-9),
+        Some(0.0),
+        Some(1e-7),
+        Some(1e-6),
+        Some(0.5),
+        Some(8.9),
+        Some(9.0),
+        Some(11.1),
+        Some(20.5),
+        Some(50.0),
+        Some(50.5),
+        Some(9e4),
+        Some(1e5),
+        Some(9e5),
+        Some(1e6),
+        Some(1.1e6),
+        Some(9e7),
+        Some(2e8),
+        Some(9e8),
+        Some(2e9),
+    ];
+    for field in Measure::ALL {
+        for value in values {
+            probe(&|quote| quote.measures[*field as usize] = value);
+        }
+    }
+    probe(&|quote| quote.last_updated = None);
+    for seconds in [-3_601, -3_600, 0, 600, 601] {
+        probe(&|quote| quote.last_updated = Some(now() + TimeDelta::seconds(seconds)));
+    }
+    for second in ["2008-12-31T23:59:59Z", "2009-01-01T00:00:00Z"] {
+        probe(&|quote| quote.last_updated = Some(second.parse().unwrap()));
+    }
+    probes
+}
+
+/// The rule set's name must change when a check does. What each check says of the probes is written down here beside its
+/// version: another saying needs the next version.
+#[test]
+fn a_check_that_decides_otherwise_has_another_version() {
+    let rules = Rules::default();
+    let context = Context {
+        answered_at: now(),
+        rules: &rules,
+    };
+    let probes = probes();
+    let said: Vec<String> = QUOTE_RULES
+        .iter()
+        .map(|(rule, check)| {
+            let broken: String = probes
+                .iter()
+                .map(|quote| {
+                    if check(quote, &context).is_some() {
+                        '1'
+                    } else {
+                        '0'
+                    }
+                })
+                .collect();
+            let print = hex::encode(digest(&SHA256, broken.as_bytes()));
+            format!("{} {} {}", rule.name, rule.version, &print[..8])
+        })
+        .collect();
+    let written = [
+        "negative_price 1 b7017da8",
+        "negative_market_cap 1 caf6a1d6",
+        "negative_volume 1 d929bdc3",
+        "future_stamp 1 7ae9554c",
+        "ancient_stamp 1 b3c726cd",
+        "null_price 1 0ead0b5b",
+        "zero_price 1 1c9f409f",
+        "price_out_of_bounds 1 273f6119",
+        "low_market_cap 1 da76bd1d",
+        "low_volume 1 4b6bcefa",
+        "large_change_24h 1 ce7b6554",
+        "outside_24h_range 1 7d70c6eb",
+        "stale_quote 1 4b2f78c3",
+        "missing_stamp 1 b46861bd",
+        "circulating_above_total 1 ada1494e",
+        "supply_above_max 1 901aadba",
+        "valuation_below_cap 1 22bfc583",
+        "above_ath 1 16983848",
+        "negative_measure 1 8ecac08e",
+    ];
+    assert_eq!(
+        said, written,
+        "give a check that has changed the next version"
+    );
+}
+
+#[test]
+fn the_name_of_a_rule_set_tells_versions_apart() {
+    let name = |version| {
+        let rule = Rule {
+            version,
+            ..QUOTE_RULES[0].0
+        };
+        Rules::default().name_of([&rule].into_iter())
+    };
+    assert_ne!(name(1), name(2));
+    assert_eq!(name(1), name(1));
+}

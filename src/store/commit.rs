@@ -5,16 +5,17 @@ use std::collections::{HashMap, HashSet};
 
 use super::account::Account;
 use super::coins;
-use super::connection::{Connection, Sql};
+use super::connection::Connection;
 use super::desk::Desk;
 use super::landings;
 use super::ledger::{self, RunEnd, needed};
+use super::names::{self, Name};
 use super::quarantine::{self, Requeued};
 use super::quotes::{self, SlotState, stored_values};
 use super::value::Value;
 use crate::clock::Clock;
 use crate::content::snapshot_hash;
-use crate::derive::Derived;
+use crate::derive::{Derived, total_market_cap};
 use crate::error::Result;
 use crate::failpoint;
 use crate::landing::Landed;
@@ -108,77 +109,47 @@ pub(crate) async fn commit_snapshot(
         failpoint::pass(failpoint::COMMIT_HALF_DONE);
         insert_refused(connection, commit, &landings).await?;
         quarantine::note(connection, &commit.run, &commit.requeued).await?;
-        let hash = snapshot_hash(
-            commit.slot,
-            &quotes::quotes_of(connection, commit.slot).await?,
-        );
-        insert_account(connection, commit, id, &hash).await?;
+        let held = quotes::quotes_of(connection, commit.slot).await?;
+        let hash = snapshot_hash(commit.slot, &held);
+        insert_account(connection, commit, id, &hash, total_market_cap(&held)).await?;
         ledger::end(connection, &commit.run, &end(&hash)).await?;
         Ok(hash)
     };
     desk.commit(&commit.run, clock, binds, load, work).await
 }
 
-const NAMES: Sql = Sql {
-    postgres: "select n.coin, n.symbol, n.name from coin_name n where n.coin in \
-               (select json_array_elements_text($1::json)::bigint) \
-               and n.\"commit\" = (select max(m.\"commit\") from coin_name m where m.coin = n.coin)",
-    sqlite: "select n.coin, n.symbol, n.name from coin_name n where n.coin in (select value from json_each($1)) \
-             and n.\"commit\" = (select max(m.\"commit\") from coin_name m where m.coin = n.coin)",
-};
-
 async fn insert_names(
     connection: &mut Connection,
-    SnapshotCommit {
-        quotes: rows,
-        bodies,
-        ..
-    }: &SnapshotCommit,
+    SnapshotCommit { quotes, bodies, .. }: &SnapshotCommit,
     commit: i64,
     keys: &HashMap<CoinId, i64>,
     landings: &[i64],
 ) -> Result<()> {
-    let coins: Vec<i64> = rows
-        .iter()
-        .filter_map(|row| keys.get(&row.quote.id).copied())
-        .collect();
-    let mut known = HashMap::new();
-    for row in connection
-        .fetch(NAMES, vec![serde_json::json!(coins).to_string().into()])
-        .await?
-    {
-        let names = (needed(row.text(1)?, "coin_name.symbol")?, row.text(2)?);
-        known.insert(needed(row.int(0)?, "coin_name.coin")?, names);
-    }
-    let mut new = Vec::new();
-    for row in rows {
-        let (Some(&coin), Some(&landing)) = (keys.get(&row.quote.id), landings.get(row.body))
-        else {
-            continue;
+    let named = quotes.iter().filter_map(|row| {
+        let name = Name {
+            coin: *keys.get(&row.quote.id)?,
+            symbol: &row.quote.symbol,
+            name: row.quote.name.as_deref(),
         };
-        let (symbol, name) = (&row.quote.symbol, &row.quote.name);
-        if known
-            .get(&coin)
-            .is_none_or(|(s, n)| s != symbol || n != name)
-        {
-            let seen_at = bodies.get(row.body).map(|body| body.received_at).into();
-            new.push(vec![
-                coin.into(),
+        let seen_at = bodies.get(row.body)?.received_at;
+        Some((name, (*landings.get(row.body)?, seen_at)))
+    });
+    let new = names::changed(connection, named.collect()).await?;
+    let rows: Vec<Vec<Value>> = new
+        .into_iter()
+        .map(|(new, (landing, seen_at))| {
+            vec![
+                new.coin.into(),
                 commit.into(),
                 landing.into(),
-                seen_at,
-                symbol.as_str().into(),
-                name.clone().into(),
-            ]);
-        }
-    }
-    connection
-        .insert(
-            "coin_name",
-            &["coin", "\"commit\"", "landing", "seen_at", "symbol", "name"],
-            &new,
-        )
-        .await
+                seen_at.into(),
+                new.symbol.into(),
+                new.name.map(str::to_owned).into(),
+            ]
+        })
+        .collect();
+    let columns = ["coin", "\"commit\"", "landing", "seen_at", "symbol", "name"];
+    connection.insert("coin_name", &columns, &rows).await
 }
 
 async fn insert_quotes(
@@ -245,10 +216,11 @@ async fn insert_account(
     commit: &SnapshotCommit,
     id: i64,
     hash: &str,
+    total_market_cap: Option<f64>,
 ) -> Result<()> {
     let sql = "insert into snapshot (snapshot_time, \"commit\", top, expected, received, state, content_hash, \
-               named, missing, unknown, refused, asked_again) \
-               values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
+               total_market_cap, named, missing, unknown, refused, asked_again) \
+               values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
     let state = if commit.account.missing.is_empty() {
         "complete"
     } else {
@@ -262,6 +234,7 @@ async fn insert_account(
         commit.received.into(),
         state.into(),
         hash.into(),
+        total_market_cap.into(),
     ];
     values.extend(commit.account.values());
     connection.execute(sql, values).await.map(drop)

@@ -60,7 +60,7 @@ pub struct RunStart {
     /// The rules in force.
     pub rule_set: String,
     /// The API that it asks.
-    pub source: String,
+    pub api_url: String,
     /// What it is asked for and by which bounds, as JSON.
     pub asked: String,
 }
@@ -166,14 +166,14 @@ pub struct RunRow {
     /// The rules in force.
     pub rule_set: String,
     /// The API that it asked.
-    pub source: String,
+    pub api_url: String,
     /// What went wrong.
     pub error: Option<String>,
 }
 
 /// Writes that a run has begun.
 pub(crate) async fn begin(connection: &mut Connection, run: &RunStart) -> Result<()> {
-    let sql = "insert into run (id, kind, slot, resolution, state, started_at, version, rule_set, source, asked) \
+    let sql = "insert into run (id, kind, slot, resolution, state, started_at, version, rule_set, api_url, asked) \
                values ($1, $2, $3, $4, 'running', $5, $6, $7, $8, $9)";
     let values = vec![
         run.id.as_str().into(),
@@ -183,7 +183,7 @@ pub(crate) async fn begin(connection: &mut Connection, run: &RunStart) -> Result
         run.started_at.into(),
         env!("CARGO_PKG_VERSION").into(),
         run.rule_set.as_str().into(),
-        run.source.as_str().into(),
+        run.api_url.as_str().into(),
         run.asked.as_str().into(),
     ];
     connection.execute(sql, values).await.map(drop)
@@ -306,11 +306,11 @@ pub(crate) async fn abandon(
 }
 
 const NEWEST: &str = "select id, kind, slot, state, started_at, finished_at, expected, received, accepted, rejected, stored, calls, \
-    score, content_hash, version, rule_set, source, error, cast(resolution as bigint) from run \
+    score, content_hash, version, rule_set, api_url, error, cast(resolution as bigint) from run \
     order by started_at desc, id desc limit $1";
 
 const ONE: &str = "select id, kind, slot, state, started_at, finished_at, expected, received, accepted, rejected, stored, calls, \
-    score, content_hash, version, rule_set, source, error, cast(resolution as bigint) from run where id = $1";
+    score, content_hash, version, rule_set, api_url, error, cast(resolution as bigint) from run where id = $1";
 
 /// The newest runs, newest first.
 pub(crate) async fn runs(connection: &mut Connection, limit: u32) -> Result<Vec<RunRow>> {
@@ -342,7 +342,7 @@ fn run_row(row: &Row) -> Result<RunRow> {
         content_hash: row.text(13)?,
         version: needed(row.text(14)?, "run.version")?,
         rule_set: needed(row.text(15)?, "run.rule_set")?,
-        source: needed(row.text(16)?, "run.source")?,
+        api_url: needed(row.text(16)?, "run.api_url")?,
         error: row.text(17)?,
         resolution: row.int(18)?.and_then(Resolution::of_minutes),
     })

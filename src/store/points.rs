@@ -1,7 +1,7 @@
 //! The commit of price points: rows, revisions, coverage, quarantine and landing of some charts in one transaction.
 //! What the charts answer for is decided before; here it becomes durable, or nothing of it does.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use sqlx::postgres::PgConnection;
@@ -14,7 +14,9 @@ use super::desk::Desk;
 use super::fault::fault;
 use super::landings;
 use super::ledger::{self, RunProgress, needed};
+use super::names::{self, Name, Names};
 use super::quarantine::{self, Requeued};
+use super::value::Value;
 use crate::clock::Clock;
 use crate::error::Result;
 use crate::failpoint;
@@ -73,6 +75,7 @@ pub struct Stored {
 /// Stores the charts of a run.
 pub(crate) async fn commit_charts(
     desk: &mut Desk,
+    names: &Names,
     run: &str,
     commit: &SeriesCommit,
     clock: Clock,
@@ -100,6 +103,7 @@ pub(crate) async fn commit_charts(
         async |connection: &mut Connection, (rows, points): (Vec<Keyed<'_>>, u64), id: i64| {
             let bodies = rows.iter().map(|row| (row.landing, &row.chart.landed));
             landings::insert(connection, run, id, bodies).await?;
+            insert_names(connection, &rows, names, id).await?;
             let mut stored = insert_known(connection, &rows).await?;
             stored.points += points;
             failpoint::pass(failpoint::COMMIT_HALF_DONE);
@@ -128,6 +132,40 @@ struct Keyed<'a> {
     chart: &'a AnsweredChart,
     coin: i32,
     landing: i64,
+}
+
+/// Names that differ from the newest that are stored.
+async fn insert_names(
+    connection: &mut Connection,
+    rows: &[Keyed<'_>],
+    names: &Names,
+    commit: i64,
+) -> Result<()> {
+    let mut seen = HashSet::new();
+    let named = rows.iter().filter(|row| seen.insert(row.coin));
+    let named = named.filter_map(|row| {
+        let (symbol, name) = names.get(&row.chart.coin)?;
+        let name = Name {
+            coin: row.coin.into(),
+            symbol,
+            name: name.as_deref(),
+        };
+        Some((name, ()))
+    });
+    let new = names::changed(connection, named.collect()).await?;
+    let rows: Vec<Vec<Value>> = new
+        .into_iter()
+        .map(|(new, ())| {
+            vec![
+                new.coin.into(),
+                commit.into(),
+                new.symbol.into(),
+                new.name.map(str::to_owned).into(),
+            ]
+        })
+        .collect();
+    let columns = ["coin", "\"commit\"", "symbol", "name"];
+    connection.insert("coin_name", &columns, &rows).await
 }
 
 /// Fresh charts go straight into the table, which needs no look at anything: other writers can be at the same.

@@ -12,7 +12,7 @@ use super::ledger::needed;
 use super::value::{Row, Value};
 use crate::derive::Derived;
 use crate::error::Result;
-use crate::market::{CoinId, MEASURES, Quote, Slot, stored_columns};
+use crate::market::{CoinId, MEASURES, Origin, Quote, Slot, beside_keys};
 
 /// A slot's own account.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -134,7 +134,7 @@ pub(crate) async fn quotes_until(
     slot: Slot,
     pin: i64,
 ) -> Result<Vec<Quote>> {
-    let values = vec![slot.start().into(), pin.into()];
+    let values = vec![pin.into(), slot.start().into()];
     let rows = connection.fetch(OF_SLOT.as_str(), values).await?;
     rows.iter().map(quote).collect()
 }
@@ -148,24 +148,34 @@ pub(crate) async fn warnings_of(connection: &mut Connection, slot: Slot) -> Resu
         .collect()
 }
 
+/// A quote's part of the slot's market cap, as the view has it. Beyond these bounds the quotient may be no number, which
+/// PostgreSQL raises.
+const DOMINANCE_PCT: &str = "case when s.total_market_cap between 1e-12 and 1e200 and (q.market_cap = 0 or q.market_cap >= 1e-100) \
+    then 100.0 * q.market_cap / s.total_market_cap end";
+
 /// Reads every column of quotes, in the order of [`quote_columns`], each with the coin's symbol and name as they were known
-/// then; which quotes, and in which order, is the caller's to say.
+/// then, at the pin `$1`; which quotes, and in which order, is the caller's to say.
 pub(super) static SELECT_QUOTES: LazyLock<String> = LazyLock::new(|| {
-    let stored: Vec<String> = stored_columns()
-        .map(|column| format!("q.{}", column.name))
+    let columns: Vec<String> = beside_keys()
+        .map(|column| match column.origin {
+            Origin::Read => DOMINANCE_PCT.to_owned(),
+            _ => format!("q.{}", column.name),
+        })
         .collect();
     format!(
         "select q.snapshot_time, c.id, \
          (select n.symbol from coin_name n where n.coin = q.coin and n.\"commit\" <= l.\"commit\" order by n.\"commit\" desc limit 1), \
          (select n.name from coin_name n where n.coin = q.coin and n.\"commit\" <= l.\"commit\" order by n.\"commit\" desc limit 1), \
-         {} from quote q join coin c on c.key = q.coin join landing l on l.id = q.landing",
-        stored.join(", ")
+         {} from quote q join coin c on c.key = q.coin join landing l on l.id = q.landing and l.\"commit\" <= $1 \
+         left join snapshot s on s.snapshot_time = q.snapshot_time and s.\"commit\" = (\
+         select max(n.\"commit\") from snapshot n where n.snapshot_time = q.snapshot_time and n.\"commit\" <= $1)",
+        columns.join(", ")
     )
 });
 
 static OF_SLOT: LazyLock<String> = LazyLock::new(|| {
     format!(
-        "{} where q.snapshot_time = $1 and l.\"commit\" <= $2 order by q.market_cap desc nulls last, c.id",
+        "{} where q.snapshot_time = $2 order by q.market_cap desc nulls last, c.id",
         *SELECT_QUOTES
     )
 });
@@ -206,7 +216,6 @@ pub(super) fn stored_values(quote: &Quote, derived: &Derived, warnings: &[&str])
         quote.atl_date.into(),
         quote.last_updated.into(),
         derived.market_cap_category.into(),
-        derived.dominance_pct.into(),
         derived.volume_to_cap.into(),
         derived.ath_distance_pct.into(),
         derived.range_volatility_24h_pct.into(),
@@ -217,25 +226,6 @@ pub(super) fn stored_values(quote: &Quote, derived: &Derived, warnings: &[&str])
             .into(),
     ]);
     row
-}
-
-/// A coin's id with its newest symbol and name.
-pub type Named = (CoinId, String, Option<String>);
-
-/// Every coin with its newest symbol and name, in the order in which they were first seen, which begins with the largest.
-pub(crate) async fn names(connection: &mut Connection) -> Result<Vec<Named>> {
-    let sql = "select c.id, n.symbol, n.name from coin_name n join coin c on c.key = n.coin \
-               where n.\"commit\" = (select max(m.\"commit\") from coin_name m where m.coin = n.coin) order by c.key";
-    let rows = connection.fetch(sql, vec![]).await?;
-    let read = |row: &Row| {
-        let coin = CoinId::from_source(needed(row.text(0)?, "coin.id")?);
-        Ok((
-            coin,
-            needed(row.text(1)?, "coin_name.symbol")?,
-            row.text(2)?,
-        ))
-    };
-    rows.iter().map(read).collect()
 }
 
 /// What a snapshot database holds, in short.

@@ -11,8 +11,9 @@ use super::connection::Connection;
 use super::desk::{Desk, month};
 use super::ledger::{self, RunEnd, RunRow, RunStart, Scope};
 use super::migrate::SNAPSHOT;
+use super::names::{self, Named};
 use super::quarantine::{self, Refused};
-use super::quotes::{self, Holdings, Named, SlotState};
+use super::quotes::{self, Holdings, SlotState};
 use super::table::{self, Table};
 use super::trace::{self, Committed};
 use crate::clock::Clock;
@@ -284,7 +285,7 @@ impl SnapshotStore {
     /// # Errors
     /// [`Error::Store`].
     pub async fn names(&mut self) -> Result<Vec<Named>> {
-        quotes::names(&mut self.0.connection).await
+        names::all(&mut self.0.connection).await
     }
 
     /// The newest runs, newest first.

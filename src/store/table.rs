@@ -22,8 +22,7 @@ static COLUMNS: LazyLock<Vec<Column>> = LazyLock::new(|| quote_columns().collect
 
 static QUOTES: LazyLock<String> = LazyLock::new(|| {
     format!(
-        "{} where q.snapshot_time >= $1 and q.snapshot_time < $2 and l.\"commit\" <= $3 \
-         order by q.snapshot_time, q.market_cap desc nulls last, c.id",
+        "{} where q.snapshot_time >= $2 and q.snapshot_time < $3 order by q.snapshot_time, q.market_cap desc nulls last, c.id",
         *SELECT_QUOTES
     )
 });
@@ -39,9 +38,9 @@ pub(crate) async fn quotes(
         .fetch(
             QUOTES.as_str(),
             vec![
+                pin.unwrap_or(i64::MAX).into(),
                 from.start().into(),
                 to.start().into(),
-                pin.unwrap_or(i64::MAX).into(),
             ],
         )
         .await?;

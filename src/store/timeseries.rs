@@ -11,6 +11,7 @@ use super::coverage::{self, Silence};
 use super::desk::Desk;
 use super::ledger::{self, RunEnd, RunRow, RunStart, Scope, needed};
 use super::migrate::TIMESERIES;
+use super::names::{Named, Names};
 use super::points::{self, SeriesCommit, Stored};
 use super::quarantine::{self, Refused};
 use super::trace::{self, Committed};
@@ -54,7 +55,11 @@ pub struct SeriesHoldings {
 
 /// The time series database.
 #[derive(Debug)]
-pub struct TimeseriesStore(Desk);
+pub struct TimeseriesStore {
+    desk: Desk,
+    /// What coins are called by now.
+    names: Names,
+}
 
 impl TimeseriesStore {
     /// Makes or migrates the tables, and writes the currency of a PostgreSQL database; a SQLite file takes that of its first
@@ -77,7 +82,7 @@ impl TimeseriesStore {
     pub async fn open(url: &DatabaseUrl, vs_currency: &str) -> Result<Self> {
         Desk::open(&TIMESERIES, url, vs_currency, true)
             .await
-            .map(Self)
+            .map(Self::over)
     }
 
     /// Opens the database for reading what is there.
@@ -87,7 +92,21 @@ impl TimeseriesStore {
     pub async fn open_existing(url: &DatabaseUrl, vs_currency: &str) -> Result<Self> {
         Desk::open(&TIMESERIES, url, vs_currency, false)
             .await
-            .map(Self)
+            .map(Self::over)
+    }
+
+    fn over(desk: Desk) -> Self {
+        Self {
+            desk,
+            names: Names::new(),
+        }
+    }
+
+    /// Takes note of what coins are called by now, which is written with their charts where it has changed.
+    pub fn call_coins(&mut self, names: impl IntoIterator<Item = Named>) {
+        let names = names.into_iter();
+        self.names
+            .extend(names.map(|(coin, symbol, name)| (coin, (symbol, name))));
     }
 
     /// Takes the lock of a resolution's series for as long as this store lives.
@@ -95,7 +114,7 @@ impl TimeseriesStore {
     /// # Errors
     /// [`crate::error::Error::Held`] where another run has it; [`crate::error::Error::Store`] for a role that may only read.
     pub async fn hold(&mut self, resolution: Resolution) -> Result<()> {
-        self.0.hold(Scope::Series(resolution)).await
+        self.desk.hold(Scope::Series(resolution)).await
     }
 
     /// Writes that a run has begun, and that earlier ones have died: those whose lock nobody holds. Needs [`Self::hold`].
@@ -103,7 +122,7 @@ impl TimeseriesStore {
     /// # Errors
     /// [`crate::error::Error::Store`].
     pub async fn begin_run(&mut self, run: &RunStart, clock: Clock) -> Result<()> {
-        self.0.begin_run(run, clock).await
+        self.desk.begin_run(run, clock).await
     }
 
     /// Writes how a run ended.
@@ -111,12 +130,12 @@ impl TimeseriesStore {
     /// # Errors
     /// [`crate::error::Error::Store`].
     pub async fn end_run(&mut self, id: &str, end: &RunEnd) -> Result<()> {
-        self.0.end_run(id, end).await
+        self.desk.end_run(id, end).await
     }
 
     /// Writes that a run failed; where that cannot be written, it is logged.
     pub async fn fail_run(&mut self, id: &str, end: &RunEnd) {
-        self.0.fail_run(id, end).await;
+        self.desk.fail_run(id, end).await;
     }
 
     /// One run of the ledger.
@@ -124,7 +143,7 @@ impl TimeseriesStore {
     /// # Errors
     /// [`crate::error::Error::Store`].
     pub async fn run(&mut self, id: &str) -> Result<Option<RunRow>> {
-        ledger::run(&mut self.0.connection, id).await
+        ledger::run(&mut self.desk.connection, id).await
     }
 
     /// Fields of the source's bodies that are not as they are known to be, over all runs.
@@ -132,7 +151,7 @@ impl TimeseriesStore {
     /// # Errors
     /// [`crate::error::Error::Store`].
     pub async fn drift(&mut self) -> Result<Vec<Drift>> {
-        ledger::drift(&mut self.0.connection).await
+        ledger::drift(&mut self.desk.connection).await
     }
 
     /// The refused records with these numbers, or all of them, the newest first.
@@ -140,7 +159,7 @@ impl TimeseriesStore {
     /// # Errors
     /// [`crate::error::Error::Store`].
     pub async fn refused(&mut self, ids: Option<&[i64]>) -> Result<Vec<Refused>> {
-        quarantine::refused(&mut self.0.connection, ids).await
+        quarantine::refused(&mut self.desk.connection, ids).await
     }
 
     /// The newest runs, newest first.
@@ -148,7 +167,7 @@ impl TimeseriesStore {
     /// # Errors
     /// [`crate::error::Error::Store`].
     pub async fn runs(&mut self, limit: u32) -> Result<Vec<RunRow>> {
-        self.0.runs(limit).await
+        self.desk.runs(limit).await
     }
 
     /// Stores some charts of a run whole.
@@ -162,7 +181,7 @@ impl TimeseriesStore {
         commit: &SeriesCommit,
         clock: Clock,
     ) -> Result<Stored> {
-        points::commit_charts(&mut self.0, run, commit, clock).await
+        points::commit_charts(&mut self.desk, &self.names, run, commit, clock).await
     }
 
     /// Runs of a resolution that died or failed with bodies nobody has taken up: id and beginning, oldest first.
@@ -176,7 +195,7 @@ impl TimeseriesStore {
         let sql = "select id, started_at from run where state in ('abandoned', 'failed') and adopted_by is null \
                    and resolution = $1 order by started_at";
         let rows = self
-            .0
+            .desk
             .connection
             .fetch(sql, vec![i64::from(resolution.minutes()).into()])
             .await?;
@@ -196,7 +215,7 @@ impl TimeseriesStore {
     /// [`crate::error::Error::Store`].
     pub async fn used_bodies(&mut self, folder: &str) -> Result<Vec<String>> {
         let sql = "select path from landing where substr(path, 1, length($1)) = $1";
-        let rows = self.0.connection.fetch(sql, vec![folder.into()]).await?;
+        let rows = self.desk.connection.fetch(sql, vec![folder.into()]).await?;
         rows.iter()
             .map(|row| needed(row.text(0)?, "landing.path"))
             .collect()
@@ -207,7 +226,7 @@ impl TimeseriesStore {
     /// # Errors
     /// [`crate::error::Error::Store`].
     pub async fn coverage(&mut self, resolution: Resolution) -> Result<HashMap<CoinId, Spans>> {
-        coverage::all(&mut self.0.connection, resolution).await
+        coverage::all(&mut self.desk.connection, resolution).await
     }
 
     /// The spans that charts of a resolution left empty though they should have points there, by coin, as they were known at
@@ -220,7 +239,7 @@ impl TimeseriesStore {
         resolution: Resolution,
         pin: i64,
     ) -> Result<HashMap<CoinId, Vec<Silence>>> {
-        coverage::silences(&mut self.0.connection, resolution, pin).await
+        coverage::silences(&mut self.desk.connection, resolution, pin).await
     }
 
     /// Those of some coins that reach into a span, as they were known at a pin.
@@ -234,7 +253,7 @@ impl TimeseriesStore {
         span: Span,
         pin: i64,
     ) -> Result<HashMap<CoinId, Spans>> {
-        coverage::of_coins(&mut self.0.connection, resolution, coins, span, pin).await
+        coverage::of_coins(&mut self.desk.connection, resolution, coins, span, pin).await
     }
 
     /// Where the coverage of coins (without any, of all coins) begins and ends, as it was known at a pin; a coin that has none
@@ -248,7 +267,7 @@ impl TimeseriesStore {
         coins: &[CoinId],
         pin: i64,
     ) -> Result<BTreeMap<CoinId, Span>> {
-        coverage::ends(&mut self.0.connection, resolution, coins, pin).await
+        coverage::ends(&mut self.desk.connection, resolution, coins, pin).await
     }
 
     /// When each coin was last asked for at a resolution.
@@ -261,7 +280,7 @@ impl TimeseriesStore {
     ) -> Result<HashMap<CoinId, DateTime<Utc>>> {
         let sql = "select coin, asked_at from visit where resolution = $1";
         let rows = self
-            .0
+            .desk
             .connection
             .fetch(sql, vec![i64::from(resolution.minutes()).into()])
             .await?;
@@ -291,7 +310,7 @@ impl TimeseriesStore {
             i64::from(coins.is_empty()).into(),
             query.pin.unwrap_or(i64::MAX).into(),
         ];
-        let rows = self.0.connection.fetch(PRICES, values).await?;
+        let rows = self.desk.connection.fetch(PRICES, values).await?;
         rows.iter().map(price).collect()
     }
 
@@ -301,7 +320,7 @@ impl TimeseriesStore {
     /// # Errors
     /// [`crate::error::Error::Store`].
     pub async fn committed(&mut self, run: &str) -> Result<Vec<Committed>> {
-        trace::of_spans(&mut self.0.connection, run).await
+        trace::of_spans(&mut self.desk.connection, run).await
     }
 
     /// The spans that a run covered.
@@ -309,7 +328,7 @@ impl TimeseriesStore {
     /// # Errors
     /// [`crate::error::Error::Store`].
     pub async fn spans_of(&mut self, run: &str) -> Result<Vec<(CoinId, Span)>> {
-        trace::spans(&mut self.0.connection, run).await
+        trace::spans(&mut self.desk.connection, run).await
     }
 
     /// The pin of an instant: the newest commit that was known then. `None` where nothing was.
@@ -317,7 +336,7 @@ impl TimeseriesStore {
     /// # Errors
     /// [`crate::error::Error::Store`].
     pub async fn pin(&mut self, at: DateTime<Utc>) -> Result<Option<i64>> {
-        self.0.pin(at).await
+        self.desk.pin(at).await
     }
 
     /// The pin of now: the newest commit. `None` where nothing was ever committed.
@@ -325,7 +344,7 @@ impl TimeseriesStore {
     /// # Errors
     /// [`crate::error::Error::Store`].
     pub async fn newest_commit(&mut self) -> Result<Option<i64>> {
-        self.0.newest_commit().await
+        self.desk.newest_commit().await
     }
 
     /// Counts what the database holds, by resolution.
@@ -335,7 +354,7 @@ impl TimeseriesStore {
     pub async fn holdings(&mut self) -> Result<Vec<SeriesHoldings>> {
         let sql = "select cast(resolution as bigint), count(distinct coin), count(*), min(ts), max(ts) from price_point \
                    group by resolution order by resolution";
-        let rows = self.0.connection.fetch(sql, vec![]).await?;
+        let rows = self.desk.connection.fetch(sql, vec![]).await?;
         let read = |row: &Row| {
             Ok(SeriesHoldings {
                 resolution: needed(
@@ -356,7 +375,7 @@ impl TimeseriesStore {
     /// # Errors
     /// [`crate::error::Error::Store`].
     pub async fn close(self) -> Result<()> {
-        self.0.connection.close().await
+        self.desk.connection.close().await
     }
 }
 

@@ -47,7 +47,7 @@ fn start(writer: usize, scope: Scope) -> RunStart {
         scope,
         started_at: Utc::now(),
         rule_set: String::new(),
-        source: String::new(),
+        api_url: String::new(),
         asked: "{}".to_owned(),
     }
 }

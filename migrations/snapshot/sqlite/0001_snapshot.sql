@@ -26,7 +26,7 @@ create table run (
   content_hash text,
   version text not null,
   rule_set text not null,
-  source text not null,
+  api_url text not null,
   -- what it was asked for and by which bounds, as JSON
   asked text,
   error text,
@@ -61,9 +61,12 @@ create table landing (
 ) strict;
 create index landing_by_commit on landing ("commit");
 
+-- A coin is known by its source and its id there. Facts refer to the key alone, so another source's coins are more rows here.
 create table coin (
   key integer constraint coin_key primary key,
-  id text not null constraint coin_id unique
+  id text not null,
+  source text not null default 'coingecko',
+  constraint coin_id unique (id, source)
 ) strict;
 
 -- Symbols and names change and are shared, so they are no keys: a row whenever they differ from the row before.
@@ -88,6 +91,8 @@ create table snapshot (
   received integer not null,
   state text not null constraint snapshot_state check (state in ('complete', 'partial')),
   content_hash text not null,
+  -- the sum of its quotes' market caps, which `dominance_pct` is a part of; null where none of them counts
+  total_market_cap real,
   -- JSON arrays: coins asked for by name by any run; what is missing and why; coins that the source does not know; coins
   -- that the user's own rules refuse; and what of the missing has been asked for a second time
   named text not null,
@@ -108,6 +113,7 @@ select
   s.received,
   s.state,
   s.content_hash,
+  s.total_market_cap,
   s.named,
   s.missing,
   s.unknown,
@@ -151,7 +157,6 @@ create table quote (
   atl_date integer,
   last_updated integer,
   market_cap_category text,
-  dominance_pct real,
   volume_to_cap real,
   ath_distance_pct real,
   range_volatility_24h_pct real,
@@ -211,7 +216,7 @@ create table budget (
   credits integer not null
 ) strict;
 
--- Every stored quote, with the coin's symbol and name as they were then. SQLite's
+-- Every stored quote, with the coin's symbol and name as they were then, and its part of the slot's market cap as it is now known. SQLite's
 -- instants are texts there, as people read them; filter by `snapshot_ms`, which uses the key.
 create view v_price_history as
 select
@@ -250,57 +255,11 @@ select
   strftime('%Y-%m-%dT%H:%M:%fZ', q.atl_date / 1000.0, 'unixepoch') as atl_date,
   strftime('%Y-%m-%dT%H:%M:%fZ', q.last_updated / 1000.0, 'unixepoch') as last_updated,
   q.market_cap_category,
-  q.dominance_pct,
-  q.volume_to_cap,
-  q.ath_distance_pct,
-  q.range_volatility_24h_pct,
-  q.liquidity_category,
-  q.trend_category,
-  q.warnings,
-  q.snapshot_time as snapshot_ms
-from quote q
-join landing l on l.id = q.landing
-join coin c on c.key = q.coin;
-
--- The newest snapshot, the largest coin first.
-create view v_current_snapshot as
-select
-  strftime('%Y-%m-%dT%H:%M:%fZ', q.snapshot_time / 1000.0, 'unixepoch') as snapshot_time,
-  c.id as coin_id,
-  (select n.symbol from coin_name n where n.coin = q.coin and n."commit" <= l."commit" order by n."commit" desc limit 1) as symbol,
-  (select n.name from coin_name n where n.coin = q.coin and n."commit" <= l."commit" order by n."commit" desc limit 1) as name,
-  q.market_cap_rank,
-  q.current_price,
-  q.market_cap,
-  q.fully_diluted_valuation,
-  q.total_volume,
-  q.high_24h,
-  q.low_24h,
-  q.price_change_24h,
-  q.price_change_pct_1h,
-  q.price_change_pct_24h,
-  q.price_change_pct_7d,
-  q.price_change_pct_14d,
-  q.price_change_pct_30d,
-  q.price_change_pct_200d,
-  q.price_change_pct_1y,
-  q.market_cap_change_24h,
-  q.market_cap_change_pct_24h,
-  q.circulating_supply,
-  q.total_supply,
-  q.max_supply,
-  q.ath,
-  q.ath_change_pct,
-  q.atl,
-  q.atl_change_pct,
-  q.roi_times,
-  q.roi_pct,
-  q.roi_currency,
-  strftime('%Y-%m-%dT%H:%M:%fZ', q.ath_date / 1000.0, 'unixepoch') as ath_date,
-  strftime('%Y-%m-%dT%H:%M:%fZ', q.atl_date / 1000.0, 'unixepoch') as atl_date,
-  strftime('%Y-%m-%dT%H:%M:%fZ', q.last_updated / 1000.0, 'unixepoch') as last_updated,
-  q.market_cap_category,
-  q.dominance_pct,
+  -- within 1e-100 and 1e200, where the quotient is a number on either database
+  case
+    when s.total_market_cap between 1e-12 and 1e200 and (q.market_cap = 0 or q.market_cap >= 1e-100)
+    then 100.0 * q.market_cap / s.total_market_cap
+  end as dominance_pct,
   q.volume_to_cap,
   q.ath_distance_pct,
   q.range_volatility_24h_pct,
@@ -311,55 +270,20 @@ select
 from quote q
 join landing l on l.id = q.landing
 join coin c on c.key = q.coin
-where q.snapshot_time = (select max(s.snapshot_time) from snapshot s)
-order by q.market_cap desc nulls last, c.id;
+left join snapshot s on s.snapshot_time = q.snapshot_time
+  and s."commit" = (select max(n."commit") from snapshot n where n.snapshot_time = q.snapshot_time);
 
--- The newest quote of each coin, which may be years older than the newest snapshot: `snapshot_time` says.
+-- The newest snapshot, the largest coin first.
+create view v_current_snapshot as
+select h.*
+from v_price_history h
+where h.snapshot_ms = (select max(s.snapshot_time) from snapshot s)
+order by h.market_cap desc nulls last, h.coin_id;
+
+-- The newest quote of each coin, which may be years older than the newest snapshot: `snapshot_time` says. The cross join keeps
+-- the coins outermost: a look into the index for each, instead of all quotes.
 create view v_latest_prices as
-select
-  strftime('%Y-%m-%dT%H:%M:%fZ', q.snapshot_time / 1000.0, 'unixepoch') as snapshot_time,
-  c.id as coin_id,
-  (select n.symbol from coin_name n where n.coin = q.coin and n."commit" <= l."commit" order by n."commit" desc limit 1) as symbol,
-  (select n.name from coin_name n where n.coin = q.coin and n."commit" <= l."commit" order by n."commit" desc limit 1) as name,
-  q.market_cap_rank,
-  q.current_price,
-  q.market_cap,
-  q.fully_diluted_valuation,
-  q.total_volume,
-  q.high_24h,
-  q.low_24h,
-  q.price_change_24h,
-  q.price_change_pct_1h,
-  q.price_change_pct_24h,
-  q.price_change_pct_7d,
-  q.price_change_pct_14d,
-  q.price_change_pct_30d,
-  q.price_change_pct_200d,
-  q.price_change_pct_1y,
-  q.market_cap_change_24h,
-  q.market_cap_change_pct_24h,
-  q.circulating_supply,
-  q.total_supply,
-  q.max_supply,
-  q.ath,
-  q.ath_change_pct,
-  q.atl,
-  q.atl_change_pct,
-  q.roi_times,
-  q.roi_pct,
-  q.roi_currency,
-  strftime('%Y-%m-%dT%H:%M:%fZ', q.ath_date / 1000.0, 'unixepoch') as ath_date,
-  strftime('%Y-%m-%dT%H:%M:%fZ', q.atl_date / 1000.0, 'unixepoch') as atl_date,
-  strftime('%Y-%m-%dT%H:%M:%fZ', q.last_updated / 1000.0, 'unixepoch') as last_updated,
-  q.market_cap_category,
-  q.dominance_pct,
-  q.volume_to_cap,
-  q.ath_distance_pct,
-  q.range_volatility_24h_pct,
-  q.liquidity_category,
-  q.trend_category,
-  q.warnings,
-  q.snapshot_time as snapshot_ms
+select h.*
 from coin c
-join quote q on q.coin = c.key and q.snapshot_time = (select max(o.snapshot_time) from quote o where o.coin = c.key)
-join landing l on l.id = q.landing;
+cross join v_price_history h
+where h.coin_id = c.id and h.snapshot_ms = (select max(o.snapshot_time) from quote o where o.coin = c.key);

@@ -26,7 +26,7 @@ create table run (
   content_hash text,
   version text not null,
   rule_set text not null,
-  source text not null,
+  api_url text not null,
   -- what it was asked for and by which bounds, as JSON
   asked text,
   error text,
@@ -64,9 +64,22 @@ create table landing (
 );
 create index landing_by_commit on landing ("commit");
 
+-- A coin is known by its source and its id there. Facts refer to the key alone, so another source's coins are more rows here.
 create table coin (
   key integer constraint coin_key primary key,
-  id text not null constraint coin_id unique
+  id text collate "C" not null,
+  source text not null default 'coingecko',
+  constraint coin_id unique (id, source)
+);
+
+-- Symbols and names as the snapshot database knew them when a chart was stored: a row whenever they differ from the row before.
+-- The body that they came from is named there.
+create table coin_name (
+  coin bigint not null constraint coin_name_coin references coin (key),
+  "commit" bigint not null constraint coin_name_commit references "commit" (id),
+  symbol text not null,
+  name text,
+  constraint coin_name_key primary key (coin, "commit")
 );
 
 -- One point of a coin's chart under the source's own millisecond, as it was first known. No foreign keys: two of them cost
@@ -189,14 +202,27 @@ left join (
   join landing l on l.id = v.landing
 ) r on r.coin = p.coin and r.resolution = p.resolution and r.ts = p.ts and r.place = 1;
 
--- The same for people.
+-- The names of the resolutions, so that a view can be asked for one by its name and use the key.
+create table resolution (
+  minutes smallint constraint resolution_key primary key,
+  name text not null constraint resolution_name unique
+);
+insert into resolution (minutes, name) values (5, '5m'), (60, '1h'), (1440, '1d');
+
+-- The same for people, with each coin's newest symbol and name.
 create view v_price_series as
 select
   c.id as coin_id,
-  case n.resolution when 5 then '5m' when 60 then '1h' else '1d' end as resolution,
-  n.ts as ts,
-  n.price,
-  n.market_cap,
-  n.volume
-from price_now n
-join coin c on c.key = n.coin;
+  n.symbol,
+  n.name,
+  r.name as resolution,
+  p.ts,
+  p.price,
+  p.market_cap,
+  p.volume,
+  (extract(epoch from p.ts) * 1000)::bigint as ts_ms
+from price_now p
+join coin c on c.key = p.coin
+join resolution r on r.minutes = p.resolution
+left join coin_name n on n.coin = p.coin
+  and n."commit" = (select max(m."commit") from coin_name m where m.coin = p.coin);

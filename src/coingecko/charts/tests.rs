@@ -1,6 +1,9 @@
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
 
 use super::*;
+use crate::quality::CHART_RULES;
 
 fn coin() -> CoinId {
     "boringdao-[old]".parse().unwrap()
@@ -222,4 +225,66 @@ proptest! {
         let points = read(text.as_bytes(), Resolution::Hour).unwrap().points;
         prop_assert_eq!(points[0].volume, Some(number));
     }
+}
+
+/// As `quality` holds it for the rules of quotes: what is refused of these charts is written down beside its rule's version.
+#[test]
+fn a_reading_that_decides_otherwise_has_another_version() {
+    let minute = HOUR / 60;
+    let mut bodies = vec![
+        "[]".to_owned(),
+        r#"{"prices":7}"#.to_owned(),
+        r#"{"prices":[[0,1]],"market_caps":[],"total_volumes":[[0,1]]}"#.to_owned(),
+        r#"{"prices":[[0,1]],"market_caps":[[1,1]],"total_volumes":[[0,1]]}"#.to_owned(),
+    ];
+    let steps = [
+        1, 2, 5, 6, 10, 30, 59, 60, 61, 90, 149, 150, 151, 720, 1_440, 1_441,
+    ];
+    for step in steps.map(|minutes| minutes * minute) {
+        bodies.push(body(&[
+            (0, "1"),
+            (step, "2"),
+            (2 * step, "3"),
+            (3 * step, "4"),
+        ]));
+        bodies.push(body(&[
+            (0, "1"),
+            (step, "2"),
+            (step, "2.5"),
+            (3 * step, "4"),
+        ]));
+        for value in ["null", "-1.5", "-0.0", "\"x\"", "1e999", "true"] {
+            bodies.push(body(&[(0, "1"), (step, value), (2 * step + minute, "3")]));
+        }
+    }
+    let mut refused = BTreeMap::new();
+    for resolution in Resolution::ALL {
+        for (place, body) in bodies.iter().enumerate() {
+            for rule in rules_of(body, resolution) {
+                let at = (resolution, place);
+                refused.entry(rule).or_insert_with(Vec::new).push(at);
+            }
+        }
+    }
+    let said: Vec<String> = CHART_RULES
+        .iter()
+        .filter_map(|rule| Some((rule, refused.get(rule.name)?)))
+        .map(|(rule, refused)| {
+            let hash =
+                ring::digest::digest(&ring::digest::SHA256, format!("{refused:?}").as_bytes());
+            format!("{} {} {}", rule.name, rule.version, &hex::encode(hash)[..8])
+        })
+        .collect();
+    let written = [
+        "not_a_chart 1 e7b2b8aa",
+        "uneven_arrays 1 c0d0c53f",
+        "wrong_granularity 1 588b7b13",
+        "contradictory_stamp 1 bdb3eb47",
+        "off_midnight 1 072fe7b7",
+        "negative_price 1 2e66c9a2",
+    ];
+    assert_eq!(
+        said, written,
+        "give a rule that has changed the next version"
+    );
 }

@@ -1,7 +1,10 @@
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::quality::RECORD_RULES;
 
 fn whole() -> Value {
     json!({
@@ -203,4 +206,55 @@ proptest! {
         let quote = parse(&body).unwrap().remove(0).quote.unwrap();
         prop_assert_eq!(quote.measure(Measure::Ath), Some(number));
     }
+}
+
+/// As `quality` holds it for the rules of quotes: what makes a record no quote is written down beside its rule's version.
+#[test]
+fn a_reading_that_decides_otherwise_has_another_version() {
+    let mut records = vec![json!(null), json!([]), json!("x"), json!(1)];
+    for field in whole().as_object().unwrap().keys() {
+        let long = "x".repeat(1_001);
+        for value in [
+            json!(null),
+            json!("x"),
+            json!(1.5),
+            json!("a\0b"),
+            json!(long),
+            json!({}),
+            json!(true),
+        ] {
+            let mut record = whole();
+            record[field] = value;
+            records.push(record);
+        }
+    }
+    let mut said = BTreeMap::new();
+    for (place, record) in records.iter().enumerate() {
+        for (rule, field) in broken_rules(record) {
+            said.entry(rule)
+                .or_insert_with(Vec::new)
+                .push((place, field));
+        }
+    }
+    let said: Vec<String> = RECORD_RULES
+        .iter()
+        .filter_map(|rule| Some((rule, said.get(rule.name)?)))
+        .map(|(rule, broken)| format!("{} {} {}", rule.name, rule.version, print(broken)))
+        .collect();
+    let written = [
+        "not_an_object 1 e4a72019",
+        "missing_id 1 3fb557f1",
+        "missing_symbol 1 30aa0ceb",
+        "wrong_type 1 94eb61ae",
+        "unstorable_text 1 1f681fed",
+    ];
+    assert_eq!(
+        said, written,
+        "give a rule that has changed the next version"
+    );
+}
+
+fn print(said: &impl std::fmt::Debug) -> String {
+    let hash = ring::digest::digest(&ring::digest::SHA256, format!("{said:?}").as_bytes());
+    hex::encode(hash)[..8].to_owned()
 }
