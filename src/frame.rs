@@ -16,7 +16,7 @@ use parquet::file::properties::WriterProperties;
 
 use crate::error::{Error, Result};
 use crate::market::{CoinId, Column, Kind};
-use crate::series::PricePoint;
+use crate::series::{POINT_COLUMNS, PointColumn, PricePoint};
 use crate::store::{Table, Value};
 
 const UTC: &str = "UTC";
@@ -93,13 +93,12 @@ pub fn table_batch(table: &Table) -> Result<RecordBatch> {
 /// The columns of [`prices_batch`].
 pub fn prices_schema() -> SchemaRef {
     let coin = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
-    Arc::new(Schema::new(vec![
+    let mut fields = vec![
         Field::new("coin_id", coin, false),
         Field::new("ts", instant_type(), false),
-        Field::new("price", DataType::Float64, true),
-        Field::new("market_cap", DataType::Float64, true),
-        Field::new("volume", DataType::Float64, true),
-    ]))
+    ];
+    fields.extend(POINT_COLUMNS.map(|column| Field::new(column.name, DataType::Float64, true)));
+    Arc::new(Schema::new(fields))
 }
 
 /// Price points as one batch: `coin_id` (a dictionary), `ts` (`timestamp[ms, UTC]`), `price`, `market_cap`, `volume`.
@@ -111,20 +110,15 @@ pub fn prices_batch(rows: &[(CoinId, PricePoint)]) -> Result<RecordBatch> {
     for (coin, _) in rows {
         coins.append(coin.as_str()).map_err(misshapen)?;
     }
-    let numbers = |number: fn(&PricePoint) -> Option<f64>| -> ArrayRef {
-        Arc::new(
-            rows.iter()
-                .map(|(_, point)| number(point))
-                .collect::<Float64Array>(),
-        )
+    let numbers = |column: PointColumn| -> ArrayRef {
+        let numbers = rows.iter().map(|(_, point)| (column.of)(point));
+        Arc::new(numbers.collect::<Float64Array>())
     };
-    let arrays: Vec<ArrayRef> = vec![
+    let mut arrays: Vec<ArrayRef> = vec![
         Arc::new(coins.finish()),
         instants(rows.iter().map(|(_, point)| Some(point.ts))),
-        numbers(|point| point.price),
-        numbers(|point| point.market_cap),
-        numbers(|point| point.volume),
     ];
+    arrays.extend(POINT_COLUMNS.map(numbers));
     RecordBatch::try_new(prices_schema(), arrays).map_err(misshapen)
 }
 

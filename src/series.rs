@@ -130,6 +130,32 @@ pub struct PricePoint {
     pub volume: Option<f64>,
 }
 
+/// A number of a point.
+#[derive(Debug, Clone, Copy)]
+pub struct PointColumn {
+    /// The one name of its column: in tables, views, frames and files.
+    pub name: &'static str,
+    /// Where it stands in a point.
+    pub of: fn(&PricePoint) -> Option<f64>,
+}
+
+/// The numbers of a point, in order: the list that loading, frames and comparisons follow. The migrations are written by hand; a
+/// test holds them against it.
+pub const POINT_COLUMNS: [PointColumn; 3] = [
+    PointColumn {
+        name: "price",
+        of: |point| point.price,
+    },
+    PointColumn {
+        name: "market_cap",
+        of: |point| point.market_cap,
+    },
+    PointColumn {
+        name: "volume",
+        of: |point| point.volume,
+    },
+];
+
 /// A half-open span of time in milliseconds since 1970: `start` belongs to it, `end` does not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Span {

@@ -23,6 +23,8 @@ mod adoption;
 mod due;
 #[path = "timeseries/faults.rs"]
 mod faults;
+#[path = "timeseries/names.rs"]
+mod names;
 #[path = "timeseries/quarantine.rs"]
 mod quarantine;
 #[path = "timeseries/refused.rs"]

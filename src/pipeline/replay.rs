@@ -23,7 +23,7 @@ use crate::error::{Error, Result};
 use crate::landing::{self, Landed};
 use crate::market::{CoinId, Slot};
 use crate::quality::Rules;
-use crate::series::{PricePoint, Resolution, Span};
+use crate::series::{POINT_COLUMNS, PricePoint, Resolution, Span};
 use crate::store::{
     Committed, PricesQuery, RunRow, RunStart, Scope, SnapshotStore, Table, TimeseriesStore, Value,
 };
@@ -298,7 +298,7 @@ async fn replay_points(
         series_hash(resolution, rebuilt_points.iter().map(hashed)),
     );
     let differences = compare(
-        &["price", "market_cap", "volume"],
+        &POINT_COLUMNS.map(|column| column.name),
         &as_rows(&stored_points),
         &as_rows(&rebuilt_points),
     );
@@ -352,12 +352,8 @@ fn as_rows(points: &Points) -> BTreeMap<String, Vec<Value>> {
                 .unwrap_or_default()
                 .into(),
         );
-        let values = vec![
-            point.price.into(),
-            point.market_cap.into(),
-            point.volume.into(),
-        ];
-        (format!("{coin} {stamp}"), values)
+        let values = POINT_COLUMNS.map(|column| (column.of)(point).into());
+        (format!("{coin} {stamp}"), values.to_vec())
     };
     points.iter().map(row).collect()
 }

@@ -2,6 +2,7 @@
 //! What the charts answer for is decided before; here it becomes durable, or nothing of it does.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::LazyLock;
 
 use chrono::{DateTime, Utc};
 use sqlx::postgres::PgConnection;
@@ -22,7 +23,7 @@ use crate::error::Result;
 use crate::failpoint;
 use crate::landing::Landed;
 use crate::market::CoinId;
-use crate::series::{Answer, PricePoint, Resolution, Span};
+use crate::series::{Answer, POINT_COLUMNS, PricePoint, Resolution, Span};
 use crate::store::RefusedRow;
 
 /// A chart that was answered, parsed and judged.
@@ -116,7 +117,7 @@ pub(crate) async fn commit_charts(
             insert_visits(connection, commit, clock.now()).await?;
             quarantine::note(connection, run, &commit.requeued).await?;
             for earlier in &commit.adopted {
-                let sql = "update run set adopted_by = $2 where id = $1";
+                let sql = "update run set recovered_by = $2 where id = $1";
                 connection
                     .execute(sql, vec![earlier.as_str().into(), run.into()])
                     .await?;
@@ -245,10 +246,28 @@ async fn load(connection: &mut Connection, table: Table, rows: &[&Keyed<'_>]) ->
         .map(|()| count)
 }
 
-const COPY: [&str; 2] = [
-    "copy price_point (coin, resolution, ts, price, market_cap, volume, landing) from stdin (format binary)",
-    "copy incoming (coin, resolution, ts, price, market_cap, volume, landing) from stdin (format binary)",
-];
+impl Table {
+    fn name(self) -> &'static str {
+        match self {
+            Self::PricePoint => "price_point",
+            Self::Incoming => "incoming",
+        }
+    }
+}
+
+/// The columns of a point, in the order of its values.
+static COLUMNS: LazyLock<String> = LazyLock::new(|| {
+    let numbers = POINT_COLUMNS.map(|column| column.name).join(", ");
+    format!("coin, resolution, ts, {numbers}, landing")
+});
+
+/// How many these are: the numbers, and four keys.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    reason = "there are seven"
+)]
+const FIELDS: i16 = (4 + POINT_COLUMNS.len()) as i16;
 
 /// How much is encoded before it is sent: the server inserts one piece while the next is encoded.
 const PIECE: usize = 1 << 18;
@@ -259,23 +278,23 @@ async fn copy_in(
     rows: &[&Keyed<'_>],
 ) -> sqlx::Result<()> {
     use super::copy::{self, field, null};
-    let [price_point, incoming] = COPY;
-    let statement = match table {
-        Table::PricePoint => price_point,
-        Table::Incoming => incoming,
-    };
-    let mut copy = connection.copy_in_raw(statement).await?;
+    let statement = format!(
+        "copy {} ({}) from stdin (format binary)",
+        table.name(),
+        *COLUMNS
+    );
+    let mut copy = connection.copy_in_raw(&statement).await?;
     let mut out = Vec::with_capacity(PIECE + 128);
     out.extend_from_slice(copy::HEADER);
     for row in rows {
         let resolution = row.chart.resolution.minutes().to_be_bytes();
         for point in &row.chart.points {
-            out.extend_from_slice(&7_i16.to_be_bytes());
+            out.extend_from_slice(&FIELDS.to_be_bytes());
             field(&mut out, &row.coin.to_be_bytes());
             field(&mut out, &resolution);
             field(&mut out, &copy::microseconds_of(point.ts).to_be_bytes());
-            for number in [point.price, point.market_cap, point.volume] {
-                match number {
+            for column in POINT_COLUMNS {
+                match (column.of)(point) {
                     Some(number) => field(&mut out, &number.to_bits().to_be_bytes()),
                     None => null(&mut out),
                 }
@@ -300,10 +319,6 @@ async fn insert_many(
     table: Table,
     rows: &[&Keyed<'_>],
 ) -> sqlx::Result<()> {
-    let name = match table {
-        Table::PricePoint => "price_point",
-        Table::Incoming => "incoming",
-    };
     let all: Vec<(&Keyed<'_>, &PricePoint)> = rows
         .iter()
         .flat_map(|row| row.chart.points.iter().map(move |point| (*row, point)))
@@ -311,18 +326,20 @@ async fn insert_many(
     for chunk in all.chunks(ROWS) {
         let places = vec!["(?, ?, ?, ?, ?, ?, ?)"; chunk.len()].join(", ");
         let sql = format!(
-            "insert into {name} (coin, resolution, ts, price, market_cap, volume, landing) values {places}"
+            "insert into {} ({}) values {places}",
+            table.name(),
+            *COLUMNS
         );
         let mut query = sqlx::query(sqlx::AssertSqlSafe(sql)).persistent(chunk.len() == ROWS);
         for (row, point) in chunk {
             query = query
                 .bind(row.coin)
                 .bind(row.chart.resolution.minutes())
-                .bind(point.ts)
-                .bind(point.price)
-                .bind(point.market_cap)
-                .bind(point.volume)
-                .bind(row.landing);
+                .bind(point.ts);
+            for column in POINT_COLUMNS {
+                query = query.bind((column.of)(point));
+            }
+            query = query.bind(row.landing);
         }
         query.execute(&mut *connection).await?;
     }

@@ -192,7 +192,7 @@ impl TimeseriesStore {
         &mut self,
         resolution: Resolution,
     ) -> Result<Vec<(String, DateTime<Utc>)>> {
-        let sql = "select id, started_at from run where state in ('abandoned', 'failed') and adopted_by is null \
+        let sql = "select id, started_at from run where state in ('abandoned', 'failed') and recovered_by is null \
                    and resolution = $1 order by started_at";
         let rows = self
             .desk

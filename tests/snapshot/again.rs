@@ -231,7 +231,7 @@ async fn a_run_that_died_is_abandoned_by_the_next(kind: Kind) {
     ] {
         let (slot, began) = (bench.database.instant(slot), bench.database.instant(noon()));
         let sql = format!(
-            "insert into run (id, kind, slot, state, started_at, version, rule_set, source) \
+            "insert into run (id, kind, slot, state, started_at, version, rule_set, api_url) \
              values ('{id}', 'snapshot', {slot}, 'running', {began}, '0', '-', '-')"
         );
         bench.database.rows(&sql).await;
@@ -264,7 +264,7 @@ async fn a_run_of_another_slot_that_is_alive_is_not_abandoned(kind: Kind) {
         bench.database.instant(noon()),
     );
     let sql = format!(
-        "insert into run (id, kind, slot, state, started_at, version, rule_set, source) \
+        "insert into run (id, kind, slot, state, started_at, version, rule_set, api_url) \
          values ('alive', 'snapshot', {slot}, 'running', {began}, '0', '-', '-')"
     );
     bench.database.rows(&sql).await;

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use coinmill::derive;
 use coinmill::market::{quote_columns, stored_columns};
 use coinmill::pipeline;
+use coinmill::store::{SnapshotStore, Value};
 
 use crate::support::bodies::{Row, body, quoted};
 use crate::support::{Bench, Cell, Kind, noon, noon_slot, on_both_databases};
@@ -19,6 +20,10 @@ on_both_databases!(
     derived_columns_are_stored_with_the_quote,
     derived_columns_are_null_where_an_input_is,
     warnings_stand_beside_the_quote_that_breaks_them,
+    dominance_is_a_part_of_the_slot_as_it_was_known,
+    dominance_beyond_all_bounds_is_null,
+    a_view_over_one_coin_uses_its_index,
+    ids_sort_by_their_bytes,
 );
 
 const VIEW: &str = "coin_id, symbol, name, snapshot_time, market_cap_rank, current_price, market_cap, total_volume, high_24h, \
@@ -185,7 +190,7 @@ async fn derived_columns_are_stored_with_the_quote(kind: Kind) {
     bench.body(&body(&[Row::plain("a"), small]));
     bench.run(&[("top", "2")]).await.unwrap();
     let sql = "select market_cap_category, liquidity_category, trend_category, dominance_pct, volume_to_cap, ath_distance_pct, \
-               range_volatility_24h_pct from quote q join coin c on c.key = q.coin order by c.id";
+               range_volatility_24h_pct from v_price_history order by coin_id";
     let rows = bench.database.rows(sql).await;
     let texts = |row: &[Cell]| {
         row[..3]
@@ -244,4 +249,136 @@ async fn warnings_stand_beside_the_quote_that_breaks_them(kind: Kind) {
     let score = bench.database.row("select score from run").await[0].float();
     assert_eq!(report.score, Some(score));
     assert!(score > 0.9 && score < 1.0);
+}
+
+/// A coin's part of the market is its part of the slot as it was known at the pin, not of what happened to be stored first.
+async fn dominance_is_a_part_of_the_slot_as_it_was_known(kind: Kind) {
+    let bench = Bench::new(kind, 20).await;
+    let rest = Row::plain("b").with("market_cap", "1e9");
+    bench.body(&body(&[Row::plain("a")]));
+    bench.run(&[("top", "1")]).await.unwrap();
+    bench.body(&body(&[Row::plain("a"), rest]));
+    bench.run(&[("top", "2")]).await.unwrap();
+    let pins = bench
+        .database
+        .rows(r#"select id from "commit" order by id"#)
+        .await;
+    let pins: Vec<i64> = pins.iter().map(|row| row[0].int()).collect();
+    let mut store = SnapshotStore::open_existing(&bench.database.database_url(), "usd")
+        .await
+        .unwrap();
+    let mut known = Vec::new();
+    for pin in [Some(pins[0]), Some(pins[1]), None] {
+        let slot = noon_slot();
+        let table = store.quote_table(slot, slot.next(), pin).await.unwrap();
+        let place = table
+            .columns
+            .iter()
+            .position(|column| column.name == "dominance_pct");
+        let parts = table.rows.iter().map(|row| row[place.unwrap()].clone());
+        known.push(parts.collect::<Vec<_>>());
+    }
+    let whole = vec![
+        Value::Float(Some(100.0 * 5e9 / 6e9)),
+        Value::Float(Some(100.0 * 1e9 / 6e9)),
+    ];
+    assert_eq!(
+        known,
+        [vec![Value::Float(Some(100.0))], whole.clone(), whole]
+    );
+    for view in VIEWS {
+        let sql = format!("select dominance_pct from {view} order by market_cap desc");
+        let rows = bench.database.rows(&sql).await;
+        assert_eq!(
+            rows,
+            [
+                [Cell::Float(100.0 * 5e9 / 6e9)],
+                [Cell::Float(100.0 * 1e9 / 6e9)]
+            ]
+        );
+    }
+}
+
+/// Where the quotient is no number on one of the databases, it is null on both, and the view can still be read.
+async fn dominance_beyond_all_bounds_is_null(kind: Kind) {
+    for (caps, parts) in [
+        (["1e308", "1e308"], [Cell::Null, Cell::Null]),
+        (["1e250", "1"], [Cell::Null, Cell::Null]),
+        (["0", "0"], [Cell::Null, Cell::Null]),
+        (["1e10", "1e-310"], [Cell::Float(100.0), Cell::Null]),
+        (["1e10", "0"], [Cell::Float(100.0), Cell::Float(0.0)]),
+        (["1e10", "null"], [Cell::Float(100.0), Cell::Null]),
+    ] {
+        let bench = Bench::new(kind, 20).await;
+        let row = |coin: &str, cap: &str| Row::plain(coin).with("market_cap", cap);
+        bench.body(&body(&[row("a", caps[0]), row("b", caps[1])]));
+        bench.run(&[("top", "2")]).await.unwrap();
+        let sql = "select dominance_pct from v_price_history order by coin_id";
+        let rows = bench.database.rows(sql).await;
+        assert_eq!([rows[0][0].clone(), rows[1][0].clone()], parts, "{caps:?}");
+    }
+}
+
+/// How a statement is planned, where it may use any index.
+async fn plan(bench: &Bench, sql: &str) -> String {
+    match bench.database.kind() {
+        Kind::Sqlite => {
+            let rows = bench
+                .database
+                .rows(&format!("explain query plan {sql}"))
+                .await;
+            let lines: Vec<&str> = rows.iter().map(|row| row[3].text()).collect();
+            lines.join("\n")
+        }
+        Kind::Postgres => {
+            // a table of some rows is read whole unless that is forbidden
+            bench
+                .database
+                .number("select count(set_config('enable_seqscan', 'off', false))")
+                .await;
+            bench
+                .database
+                .texts(&format!("explain {sql}"))
+                .await
+                .join("\n")
+        }
+    }
+}
+
+async fn a_view_over_one_coin_uses_its_index(kind: Kind) {
+    let bench = Bench::new(kind, 20).await;
+    bench.run(&[("top", "5")]).await.unwrap();
+    let plan = |sql: &'static str| plan(&bench, sql);
+    let history =
+        plan("select snapshot_time, dominance_pct from v_price_history where coin_id = 'bitcoin'")
+            .await;
+    assert!(history.contains("quote_coin_slot"), "{history}");
+    let current = plan("select coin_id, dominance_pct from v_current_snapshot").await;
+    assert!(
+        current.contains("quote_key") || current.contains("sqlite_autoindex_quote"),
+        "{current}"
+    );
+    let latest = plan("select coin_id, dominance_pct from v_latest_prices").await;
+    assert!(
+        !latest.contains("SCAN q") && !latest.contains("Seq Scan on quote"),
+        "{latest}"
+    );
+}
+
+/// The same order on both databases, whatever the collation that PostgreSQL was set up with.
+async fn ids_sort_by_their_bytes(kind: Kind) {
+    let bench = Bench::new(kind, 20).await;
+    let ids = ["B", "Z-1", "_x", "a", "boringdao-[old]", "é"];
+    bench.body(&body(&ids.map(Row::plain)));
+    bench.run(&[("top", "6")]).await.unwrap();
+    let rows = bench
+        .database
+        .texts("select coin_id from v_price_history order by coin_id")
+        .await;
+    assert_eq!(rows, ids);
+    let rows = bench
+        .database
+        .texts("select coin_id from v_current_snapshot")
+        .await;
+    assert_eq!(rows, ids);
 }

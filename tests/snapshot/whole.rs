@@ -219,7 +219,7 @@ async fn every_row_leads_to_its_body_and_its_request(kind: Kind) {
     assert_eq!(cells[3], coinmill::landing::sha256(&body));
     let version = bench
         .database
-        .row("select version, rule_set, source from run")
+        .row("select version, rule_set, api_url from run")
         .await;
     assert_eq!(
         (version[0].text(), version[2].text()),

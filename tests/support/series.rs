@@ -241,7 +241,7 @@ impl Mill {
     pub async fn bury(&self, run: &str, kind: &str, resolution: Resolution, began: DateTime<Utc>) {
         let (began, minutes) = (self.timeseries.instant(began), resolution.minutes());
         let sql = format!(
-            "insert into run (id, kind, resolution, state, started_at, version, rule_set, source) \
+            "insert into run (id, kind, resolution, state, started_at, version, rule_set, api_url) \
              values ('{run}', '{kind}', {minutes}, 'abandoned', {began}, '0', '-', '-')"
         );
         self.rows(&sql).await;

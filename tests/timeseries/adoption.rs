@@ -72,7 +72,7 @@ async fn what_a_killed_run_landed_is_taken_up_without_paying(kind: Kind) {
     assert_eq!(mill.view().await, calm(FIVE).await);
     assert_eq!(report.stored as i64, mill.count("price_point").await);
     let rows = mill
-        .rows("select state, adopted_by from run order by id")
+        .rows("select state, recovered_by from run order by id")
         .await;
     assert_eq!(
         (rows[0][0].text(), rows[0][1].text()),

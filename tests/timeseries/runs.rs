@@ -66,7 +66,7 @@ async fn the_ledger_says_what_a_run_did(kind: Kind) {
     let row = mill
         .row(
             "select id, kind, state, slot, cast(resolution as bigint), expected, received, rejected, stored, calls, \
-             started_at, finished_at, error, source, report from run",
+             started_at, finished_at, error, api_url, report from run",
         )
         .await;
     assert_eq!(row[0].text(), report.run);
@@ -289,7 +289,7 @@ async fn store(database: &Database) -> TimeseriesStore {
 async fn running(mill: &Mill, id: &str, minutes: &str) {
     let began = mill.timeseries.instant(noon());
     let sql = format!(
-        "insert into run (id, kind, resolution, state, started_at, version, rule_set, source) \
+        "insert into run (id, kind, resolution, state, started_at, version, rule_set, api_url) \
          values ('{id}', 'timeseries', {minutes}, 'running', {began}, '0', '-', '-')"
     );
     mill.rows(&sql).await;

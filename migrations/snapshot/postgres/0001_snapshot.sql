@@ -189,7 +189,7 @@ create table quarantine (
 );
 create index quarantine_by_landing on quarantine (landing);
 
--- What became of refused records that were judged again, by the run that did it.
+-- What became of refused records that were validated again, by the run that did it.
 create table requeue (
   quarantine bigint not null constraint requeue_quarantine references quarantine (id),
   run text not null constraint requeue_run references run (id),

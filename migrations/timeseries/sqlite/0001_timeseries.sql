@@ -8,7 +8,7 @@ create table setting (
 ) strict;
 
 -- The ledger: one row an execution. A run is written before its first call, so that one that dies leaves its trace.
--- `resolution` is in minutes, here and below. The bodies of a run that died are taken up by a later one, once.
+-- `resolution` is in minutes, here and below. The bodies of a run that died are recovered by a later one, once.
 create table run (
   id text not null constraint run_key primary key,
   kind text not null,
@@ -32,7 +32,7 @@ create table run (
   asked text,
   error text,
   report text,
-  adopted_by text constraint run_adopted_by references run (id)
+  recovered_by text constraint run_adopted_by references run (id)
 ) strict;
 create index run_started on run (started_at);
 create index run_unfinished on run (state) where state in ('running', 'abandoned', 'failed');
@@ -160,7 +160,7 @@ create table quarantine (
 ) strict;
 create index quarantine_by_landing on quarantine (landing);
 
--- What became of refused records that were judged again, by the run that did it.
+-- What became of refused records that were validated again, by the run that did it.
 create table requeue (
   quarantine integer not null constraint requeue_quarantine references quarantine (id),
   run text not null constraint requeue_run references run (id),
@@ -209,7 +209,8 @@ create table resolution (
 ) strict;
 insert into resolution (minutes, name) values (5, '5m'), (60, '1h'), (1440, '1d');
 
--- The same for people, with each coin's newest symbol and name.
+-- The same for people, with each coin's newest symbol and name. The cross joins keep the points innermost, where they are found by
+-- their key.
 create view v_price_series as
 select
   c.id as coin_id,
@@ -221,8 +222,9 @@ select
   p.market_cap,
   p.volume,
   p.ts as ts_ms
-from price_now p
-join coin c on c.key = p.coin
-join resolution r on r.minutes = p.resolution
-left join coin_name n on n.coin = p.coin
-  and n."commit" = (select max(m."commit") from coin_name m where m.coin = p.coin);
+from coin c
+cross join resolution r
+cross join price_now p
+left join coin_name n on n.coin = c.key
+  and n."commit" = (select max(m."commit") from coin_name m where m.coin = c.key)
+where p.coin = c.key and p.resolution = r.minutes;
