@@ -161,7 +161,7 @@ impl<'a> SeriesRun<'a> {
             reader,
             taken_up,
         } = self;
-        let mut writer = Writer::new(Arc::clone(&asking), &start.id, store);
+        let mut writer = Writer::new(Arc::clone(&asking.folder), clock, &start.id, store);
         let mut credits = Credits::new(snapshot, settings.plan.credits_per_month);
         let asked = ask_all(
             &asking,
@@ -218,11 +218,11 @@ impl<'a> SeriesRun<'a> {
     fn asking(&self, stop: Stop) -> Result<Asking> {
         Ok(Asking {
             client: Client::new(self.settings, self.clock, stop)?,
-            folder: RunFolder::create(
+            folder: Arc::new(RunFolder::create(
                 &self.settings.landing_dir,
                 self.start.started_at.date_naive(),
                 &run_header(self.settings, &self.start),
-            )?,
+            )?),
             reader: Arc::clone(&self.reader),
             clock: self.clock,
             plan: self.settings.plan.clone(),
