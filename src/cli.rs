@@ -8,6 +8,7 @@ mod interrupt;
 mod progress;
 mod quarantine;
 mod replay;
+mod settings;
 mod show;
 mod simulate;
 

@@ -3,7 +3,6 @@
 
 mod database_url;
 mod layers;
-mod plan;
 mod portable;
 
 use std::fmt;
@@ -16,12 +15,12 @@ use url::Url;
 
 pub use database_url::DatabaseUrl;
 pub use layers::{Layers, SETTINGS, Setting};
-pub use plan::{Plan, PlanKind};
 pub use portable::{Portable, resolve_with};
 
 use crate::contract::Contract;
 use crate::error::{Error, Result};
 use crate::market::CoinId;
+use crate::provider::{PUBLIC_URL, Plan, PlanKind};
 
 /// How to know the present instant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -263,8 +262,7 @@ impl Settings {
 }
 
 fn base_url(text: &str) -> Result<Url> {
-    let shape =
-        || Error::argument("write the API's base URL like https://api.coingecko.com/api/v3");
+    let shape = || Error::argument(format!("write the API's base URL like {PUBLIC_URL}"));
     let url = Url::parse(text.trim_end_matches('/')).map_err(|_| shape())?;
     let usable =
         matches!(url.scheme(), "http" | "https") && url.has_host() && url.query().is_none();

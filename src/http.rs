@@ -1,7 +1,7 @@
 //! One client for the market API: timeouts, the plan's pace, backoff, `Retry-After`, and one error for every refusal.
-//! It knows nothing of what a body means; endpoints and their parsing are `coingecko`'s.
+//! It knows nothing of whom it asks nor of what a body means: the plan and the meaning of a refusal are `provider`'s, endpoints
+//! and their parsing `coingecko`'s.
 
-mod error_body;
 mod limiter;
 mod refusal;
 
@@ -17,7 +17,6 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde::Deserialize;
 use url::Url;
 
-pub use error_body::{Words, words};
 pub use refusal::{Refusal, refusal};
 
 use crate::clock::Clock;
@@ -25,31 +24,16 @@ use crate::config::{ClockSetting, Settings};
 use crate::error::{Error, Result};
 use crate::failpoint;
 use crate::landing::BODY_LIMIT;
+use crate::provider::USEFUL_HEADERS;
 use crate::stop::Stop;
 use limiter::Limiter;
 
-/// How coinmill introduces itself: without a descriptive User-Agent the source answers 403.
+/// How coinmill introduces itself.
 pub const USER_AGENT: &str = concat!(
     "coinmill/",
     env!("CARGO_PKG_VERSION"),
     " (market data pipeline)"
 );
-
-/// The reply headers worth keeping: they say how old a body is and what it is a part of.
-const USEFUL_HEADERS: [&str; 12] = [
-    "age",
-    "cache-control",
-    "cf-cache-status",
-    "content-type",
-    "date",
-    "etag",
-    "expires",
-    "per-page",
-    "retry-after",
-    "server",
-    "total",
-    "x-request-id",
-];
 
 /// What to ask: a path below the base URL, and its query.
 #[derive(Debug, Clone, PartialEq, Eq)]

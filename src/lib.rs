@@ -17,6 +17,7 @@ pub mod http;
 pub mod landing;
 pub mod market;
 pub mod pipeline;
+pub mod provider;
 pub mod quality;
 pub mod series;
 pub mod sim;

@@ -1,5 +1,5 @@
 //! The layers of `docs/architecture.md`, held against the code: imports point down, never sideways or up.
-//! A child may use its neighbours below the same module, and never its parent's private half.
+//! A child may use its neighbours below the same module, without going round in a circle, and never its parent's private half.
 
 #![allow(
     clippy::unwrap_used,
@@ -7,10 +7,11 @@
     reason = "a test that cannot go on should say where"
 )]
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const LAYERS: [(&str, u8); 23] = [
+const LAYERS: [(&str, u8); 24] = [
     ("error", 0),
     ("failpoint", 0),
     ("stamp", 0),
@@ -19,6 +20,7 @@ const LAYERS: [(&str, u8); 23] = [
     ("clock", 1),
     ("stop", 1),
     ("contract", 1),
+    ("provider", 1),
     ("config", 2),
     ("content", 2),
     ("landing", 2),
@@ -35,6 +37,10 @@ const LAYERS: [(&str, u8); 23] = [
     ("python", 9),
     ("lib", 10),
 ];
+
+fn is_of_a_name(c: char) -> bool {
+    c.is_alphanumeric() || c == '_'
+}
 
 fn layer(module: &str) -> Option<u8> {
     LAYERS
@@ -63,11 +69,7 @@ fn imports(source: &Path, root: &Path) -> (String, Vec<String>) {
     let named = text
         .split("crate::")
         .skip(1)
-        .map(|rest| {
-            rest.chars()
-                .take_while(|c| c.is_alphanumeric() || *c == '_')
-                .collect()
-        })
+        .map(|rest| rest.chars().take_while(|c| is_of_a_name(*c)).collect())
         .collect();
     (own, named)
 }
@@ -94,4 +96,77 @@ fn imports_point_down_the_layers() {
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// The neighbours of one folder, each with those that it names; what only its tests use does not count.
+fn neighbours(folder: &Path, root: &Path) -> BTreeMap<String, BTreeSet<String>> {
+    let sources = fs::read_dir(folder).unwrap();
+    let sources: BTreeMap<String, PathBuf> = sources
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_file())
+        .map(|path| (path.file_stem().unwrap().to_str().unwrap().to_owned(), path))
+        .collect();
+    let inside = folder.strip_prefix(root).unwrap().to_str().unwrap();
+    let parent = format!("crate::{}::", inside.replace('/', "::"));
+    let named = |path: &PathBuf| -> BTreeSet<String> {
+        let text = fs::read_to_string(path)
+            .unwrap()
+            .replace(&parent, "super::");
+        let text = text.split("#[cfg(test)]").next().unwrap();
+        text.split("super::")
+            .skip(1)
+            .flat_map(|rest| {
+                let list = rest
+                    .strip_prefix('{')
+                    .and_then(|list| list.split(';').next());
+                let first = rest.split(|c: char| !is_of_a_name(c)).next();
+                let names = list.map(|list| list.split(|c: char| !is_of_a_name(c)).collect());
+                names.unwrap_or_else(|| Vec::from_iter(first))
+            })
+            .filter(|name| sources.contains_key(*name))
+            .map(str::to_owned)
+            .collect()
+    };
+    let named = sources
+        .iter()
+        .map(|(name, path)| (name.clone(), named(path)));
+    named.collect()
+}
+
+#[test]
+fn neighbours_of_a_folder_import_each_other_one_way() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut sources = Vec::new();
+    files(&root, &mut sources);
+    let folders: BTreeSet<&Path> = sources
+        .iter()
+        .filter_map(|source| source.parent())
+        .collect();
+    let mut imports = 0;
+    for folder in folders.into_iter().filter(|folder| *folder != root) {
+        let mut left = neighbours(folder, &root);
+        imports += left.values().map(BTreeSet::len).sum::<usize>();
+        // whoever names none of those that are left is below them; in a circle everybody names another
+        loop {
+            let above: BTreeMap<_, _> = left
+                .iter()
+                .filter(|(own, named)| {
+                    named
+                        .iter()
+                        .any(|name| name != *own && left.contains_key(name))
+                })
+                .map(|(own, named)| (own.clone(), named.clone()))
+                .collect();
+            if above.len() == left.len() {
+                break;
+            }
+            left = above;
+        }
+        assert!(
+            left.is_empty(),
+            "a circle in {}: {left:#?}",
+            folder.display()
+        );
+    }
+    assert!(imports > 100, "the imports were not found: {imports}");
 }

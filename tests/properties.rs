@@ -130,7 +130,7 @@ fn a_reason_is_short_however_long_the_text_where_an_array_belongs() {
 fn a_refusal_is_read_no_further_than_its_words_can_lie() {
     let body = format!(r#"{{"a":[{}0],"error":"far"}}"#, "0,".repeat(100_000));
     assert_ne!(
-        coinmill::http::words(body.as_bytes()).map(|words| words.message),
+        coinmill::provider::words(body.as_bytes()).map(|words| words.message),
         Some("far".to_owned())
     );
 }

@@ -5,7 +5,7 @@ use clap::Subcommand;
 use comfy_table::Table;
 use comfy_table::presets::NOTHING;
 
-use super::args::SettingArguments;
+use super::settings::SettingArguments;
 use super::{COMPLETE, PARTIAL, print};
 use crate::error::{Error, Result};
 use crate::pipeline::{self, Pick, Quarantined, RefusedId, RequeueReport};

@@ -1,7 +1,7 @@
 //! `coinmill replay`: a run rebuilt from its landing, and how it compares.
 //! Rebuilding is the pipeline's work.
 
-use super::args::SettingArguments;
+use super::settings::SettingArguments;
 use super::{COMPLETE, PARTIAL, print};
 use crate::error::Result;
 use crate::pipeline::{self, Change, Difference, Replay};

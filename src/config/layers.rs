@@ -10,6 +10,7 @@ use std::path::Path;
 use std::str::FromStr;
 
 use crate::error::{Error, Result};
+use crate::provider::KEY_VARIABLE;
 
 /// A thing that can be set.
 #[derive(Debug, Clone, Copy)]
@@ -163,10 +164,7 @@ impl Layers {
                 environment.insert(setting.name.to_owned(), value);
             }
         }
-        if let Some(key) = env::var("COINGECKO_API_KEY")
-            .ok()
-            .filter(|key| !key.is_empty())
-        {
+        if let Some(key) = env::var(KEY_VARIABLE).ok().filter(|key| !key.is_empty()) {
             environment.entry("api_key".to_owned()).or_insert(key);
         }
         for name in env::vars_os().filter_map(|(name, _)| name.into_string().ok()) {

@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, HashSet};
 
 use super::gather::Gathered;
-use super::holding::Wanted;
 use super::sweep::Sweep;
+use super::terms::Wanted;
 use crate::market::CoinId;
 use crate::store::{Absent, Account, REFUSED, RefusedCoin};
 

@@ -1,7 +1,7 @@
 //! The coins whose charts are followed: those of a snapshot, those that the snapshot should have held, and those by name.
 //! Which of their charts are due is decided by the runs.
 
-use crate::config::Settings;
+use super::terms::Wanted;
 use crate::error::{Error, Result};
 use crate::market::{CoinId, Slot};
 use crate::store::SnapshotStore;
@@ -18,37 +18,41 @@ impl Followed {
     ///
     /// # Errors
     /// [`Error::Config`] where there is no coin to follow.
-    pub(super) async fn newest(store: &mut SnapshotStore, settings: &Settings) -> Result<Self> {
+    pub(super) async fn newest(
+        store: &mut SnapshotStore,
+        wanted: &Wanted,
+        has_only_these: bool,
+    ) -> Result<Self> {
         let slot = store.newest_slot(None, None).await?;
         let mut followed = Self::default();
         let mut unknown = Vec::new();
         if let Some(slot) = slot {
-            let top = settings.has_only_these.then_some(0);
+            let top = has_only_these.then_some(0);
             unknown = followed.add_slot(store, slot, top).await?;
-        } else if settings.top > 0 {
+        } else if wanted.top > 0 {
             followed.missing.push(format!(
                 "the top {} coins (there is no snapshot yet: run `coinmill run snapshot`)",
-                settings.top
+                wanted.top
             ));
         }
-        followed.with_named(slot, &unknown, settings)
+        followed.with_named(slot, &unknown, wanted)
     }
 
-    /// The largest coins of a snapshot, as many as the settings ask for.
+    /// The largest coins of a snapshot, as many as are wanted.
     ///
     /// # Errors
     /// As [`Self::newest`].
     pub(super) async fn largest(
         store: &mut SnapshotStore,
         slot: Option<Slot>,
-        settings: &Settings,
+        wanted: &Wanted,
     ) -> Result<Self> {
         let mut followed = Self::default();
         let mut unknown = Vec::new();
         if let Some(slot) = slot {
-            unknown = followed.add_slot(store, slot, Some(settings.top)).await?;
+            unknown = followed.add_slot(store, slot, Some(wanted.top)).await?;
         }
-        followed.with_named(slot, &unknown, settings)
+        followed.with_named(slot, &unknown, wanted)
     }
 
     /// Adds the coins of a snapshot, and returns those by name that CoinGecko is known not to know.
@@ -79,14 +83,14 @@ impl Followed {
         Ok(state.account.unknown)
     }
 
-    /// Adds those that the settings name, but those that CoinGecko is known not to know.
+    /// Adds those that are wanted by name, but those that CoinGecko is known not to know.
     fn with_named(
         mut self,
         slot: Option<Slot>,
         unknown: &[String],
-        settings: &Settings,
+        wanted: &Wanted,
     ) -> Result<Self> {
-        for coin in &settings.coins {
+        for coin in &wanted.coins {
             if !unknown.iter().any(|id| id == coin.as_str()) {
                 self.add(coin.clone());
             }

@@ -1,10 +1,13 @@
-//! A slot as a run finds it: what it is to hold, and what it holds already.
+//! A slot as a run finds it: what it holds already, and what is landed for it.
 //! What comes of the run is taken in by `intake`.
 
 use std::collections::HashSet;
 
-use crate::config::Settings;
+use super::in_time::is_in_time;
+use super::terms::{Terms, Wanted};
+use crate::coingecko;
 use crate::error::Result;
+use crate::landing::{self, Landed};
 use crate::market::{CoinId, Quote, Slot};
 use crate::store::{SlotState, SnapshotStore};
 
@@ -20,13 +23,9 @@ pub(super) struct Stored {
 
 impl Stored {
     /// Reads it.
-    pub(super) async fn of(
-        store: &mut SnapshotStore,
-        slot: Slot,
-        settings: &Settings,
-    ) -> Result<Self> {
+    pub(super) async fn of(store: &mut SnapshotStore, slot: Slot, wanted: &Wanted) -> Result<Self> {
         let state = store.slot_state(slot, None).await?;
-        let named = Wanted::of(settings, state.as_ref()).coins;
+        let named = wanted.with_earlier(state.as_ref()).coins;
         let seen_before = store.coins_before(slot, &named).await?;
         let (quotes, quarantined) = if state.is_some() {
             (store.quotes(slot).await?, store.refused_of(slot).await?)
@@ -42,32 +41,26 @@ impl Stored {
     }
 }
 
-/// What a slot is to hold.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Wanted {
-    /// How many coins by market cap.
-    pub(super) top: u32,
-    /// Coins by name as well.
-    pub(super) coins: Vec<CoinId>,
-}
-
-impl Wanted {
-    /// What these settings ask for, and what earlier runs of the slot have asked for: a slot never becomes less than it was.
-    pub(super) fn of(settings: &Settings, state: Option<&SlotState>) -> Self {
-        let mut wanted = Self {
-            top: settings.top,
-            coins: settings.coins.clone(),
-        };
-        if let Some(state) = state {
-            let top = u32::try_from(state.top).unwrap_or(u32::MAX);
-            wanted.top = wanted.top.max(top);
-            let named = state.account.named.iter().cloned();
-            for coin in named.map(CoinId::from_source) {
-                if !wanted.coins.contains(&coin) {
-                    wanted.coins.push(coin);
-                }
-            }
-        }
-        wanted
-    }
+/// The bodies that earlier runs of a kind have landed for a slot, stored or not.
+///
+/// # Errors
+/// [`crate::error::Error::Store`] when the landing cannot be read.
+pub(super) fn landed(slot: Slot, kind: &str, terms: &Terms) -> Result<Vec<Landed>> {
+    let page = String::from(coingecko::markets(vec![]).url(&terms.api_url));
+    let (endpoint, _) = page.split_once('?').unwrap_or((page.as_str(), ""));
+    let ours = format!("GET {endpoint}?");
+    let runs = landing::runs_of(&terms.landing_dir, slot.start().date_naive())?.into_iter();
+    let name = Some(slot.to_string());
+    Ok(runs
+        .filter(|(header, _)| {
+            header.kind == kind && header.slot == name && header.vs_currency == terms.vs_currency
+        })
+        .flat_map(|(_, bodies)| bodies)
+        .filter(|landed| {
+            landed.status == 200
+                && landed.request.starts_with(&ours)
+                && is_in_time(slot, landed.sent_at())
+                && is_in_time(slot, landed.made_at())
+        })
+        .collect())
 }

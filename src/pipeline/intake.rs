@@ -1,46 +1,26 @@
-//! What a snapshot run takes in: bodies that an earlier run of the slot has landed, then calls for the rest.
-//! It ends with everything received and judged; storing it is the run's work.
+//! What a snapshot run takes in: the bodies that earlier runs of the slot have landed, and those that its calls bring.
+//! It says what is received and what is missing; asking for it is `fetch`'s work, storing it the run's.
 
 use std::collections::HashSet;
 
-use chrono::{DateTime, TimeDelta, Utc};
-
+use super::Progress;
 use super::account::{Nameless, Received, SecondLook, Tally};
-use super::arrival::land;
-use super::credits::Credits;
 use super::gather::{Body, Gathered};
-use super::holding::{Stored, Wanted};
+use super::holding::Stored;
 use super::sweep::Sweep;
-use super::{Observer, Progress};
-use crate::clock::Clock;
+use super::terms::{Terms, Wanted};
 use crate::coingecko::{self, Page};
-use crate::config::Settings;
-use crate::error::{Error, Result};
-use crate::http::{Client, Reply, Request};
-use crate::landing::{self, Landed, RunFolder, RunHeader};
-use crate::market::{CoinId, Quote, Slot};
-use crate::quality::{Quality, Rules};
-use crate::stop::Stop;
-use crate::store::{SlotState, SnapshotStore};
-
-/// How long after its end a slot may still be answered for, by a run that began in time.
-const GRACE: TimeDelta = TimeDelta::minutes(5);
-
-/// How far the source's clock may be behind the slot's start: clocks differ by seconds.
-const SKEW: TimeDelta = TimeDelta::minutes(1);
+use crate::error::Result;
+use crate::landing::{self, Landed};
+use crate::market::{CoinId, Quote};
+use crate::quality::Quality;
+use crate::store::SlotState;
 
 /// What a run takes in.
 pub(super) struct Intake<'a> {
-    settings: &'a Settings,
-    clock: Clock,
-    slot: Slot,
-    header: RunHeader,
-    rules: Rules,
-    client: Client,
+    pub(super) terms: &'a Terms,
     wanted: Wanted,
     pages: Vec<Page>,
-    /// Where this run lands; made before its first call.
-    folder: Option<RunFolder>,
     /// Bodies taken from the landing.
     pub(super) reused: u64,
     /// The bodies that the rows came from.
@@ -62,27 +42,13 @@ pub(super) struct Intake<'a> {
 
 impl<'a> Intake<'a> {
     /// Begins empty.
-    pub(super) fn new(
-        settings: &'a Settings,
-        clock: Clock,
-        slot: Slot,
-        header: RunHeader,
-        rules: Rules,
-        stop: Stop,
-    ) -> Result<Self> {
-        let wanted = Wanted::of(settings, None);
+    pub(super) fn new(terms: &'a Terms, wanted: Wanted) -> Self {
         let pages = coingecko::pages(wanted.top);
-        Ok(Self {
-            settings,
-            clock,
-            slot,
-            header,
-            rules,
-            client: Client::new(settings, clock, stop)?,
+        Self {
+            terms,
             sweep: Sweep::new(wanted.top, pages.clone()),
             wanted,
             pages,
-            folder: None,
             reused: 0,
             bodies: Vec::new(),
             gathered: Gathered::default(),
@@ -92,7 +58,7 @@ impl<'a> Intake<'a> {
             nameless: Nameless::new(),
             asked_again: Vec::new(),
             held_back: Vec::new(),
-        })
+        }
     }
 
     /// How many coins by market cap the slot is to hold, or as many as there are.
@@ -105,7 +71,8 @@ impl<'a> Intake<'a> {
         self.received().tally()
     }
 
-    fn received(&self) -> Received<'_> {
+    /// All that was received of the slot.
+    pub(super) fn received(&self) -> Received<'_> {
         Received {
             wanted: &self.wanted,
             sweep: &self.sweep,
@@ -134,25 +101,30 @@ impl<'a> Intake<'a> {
         self.gathered.keep_largest(top.saturating_sub(held), &named);
     }
 
-    /// Calls sent so far.
-    pub(super) fn calls(&self) -> u64 {
-        self.client.spent().calls
+    /// Coins asked for by name of which nothing is known yet.
+    pub(super) fn waiting(&self) -> Vec<CoinId> {
+        let waiting = |coin: &&CoinId| {
+            !self.named.contains(*coin)
+                && !self.asked.contains(*coin)
+                && !self.gathered.refusals.contains_key(*coin)
+        };
+        self.wanted.coins.iter().filter(waiting).cloned().collect()
     }
 
-    /// The folder of this run, once it has landed anything.
-    pub(super) fn folder(&self) -> Option<&RunFolder> {
-        self.folder.as_ref()
+    /// Takes note of what is not asked for a second time: all that could be, less what is.
+    pub(super) fn hold_back(&mut self, all: &SecondLook, look: &SecondLook) {
+        let looked_at = self.received().names(look);
+        self.held_back = self.received().names(all);
+        self.held_back.retain(|name| !looked_at.contains(name));
     }
 
-    /// Forces to the disk what the rows came from: what this run landed, and what it took up.
-    ///
-    /// # Errors
-    /// [`Error::Store`].
-    pub(super) fn sync(&self, bodies: &[Landed]) -> Result<()> {
-        if self.reused > 0 {
-            landing::sync_bodies(&self.settings.landing_dir, bodies)?;
+    /// How far the slot is.
+    pub(super) fn progress(&self) -> Progress {
+        Progress {
+            received: self.sweep.received().max(self.named.len() as u64),
+            expected: self.sweep.expected().max(self.wanted.coins.len() as u64),
+            unit: "coins",
         }
-        self.folder.as_ref().map_or(Ok(()), RunFolder::sync)
     }
 
     /// Takes note of what the slot holds already, then takes up bodies that were landed for it: nothing is paid for twice.
@@ -165,7 +137,7 @@ impl<'a> Intake<'a> {
         quality: Quality,
         landed: Vec<Landed>,
     ) -> Result<()> {
-        self.wanted = Wanted::of(self.settings, slot.state.as_ref());
+        self.wanted = self.wanted.with_earlier(slot.state.as_ref());
         self.pages = coingecko::pages(self.wanted.top);
         self.sweep = Sweep::new(self.wanted.top, self.pages.clone());
         if let Some(SlotState { account, .. }) = &slot.state {
@@ -178,7 +150,7 @@ impl<'a> Intake<'a> {
         self.gathered = Gathered::holding(held, quality, slot.quarantined.clone());
         for landed in landed {
             let path = landed.path.clone();
-            let taken = landing::read(&self.settings.landing_dir, &landed)
+            let taken = landing::read(&self.terms.landing_dir, &landed)
                 .and_then(|bytes| self.take(landed, bytes, false));
             match taken {
                 Ok(()) => self.reused += 1,
@@ -198,42 +170,25 @@ impl<'a> Intake<'a> {
     /// True where a body broke a frozen contract.
     pub(super) fn is_breached(&self) -> bool {
         let drifts = &self.gathered.drifts;
-        drifts.breach(self.settings.contract).is_some()
-    }
-
-    /// The bodies that earlier runs of this slot have landed, stored or not.
-    ///
-    /// # Errors
-    /// [`Error::Store`] when the landing cannot be read.
-    pub(super) fn landed(&self) -> Result<Vec<Landed>> {
-        let page = self.client.url(&coingecko::markets(vec![]));
-        let (endpoint, _) = page.split_once('?').unwrap_or((page.as_str(), ""));
-        let ours = format!("GET {endpoint}?");
-        let day = self.slot.start().date_naive();
-        let runs = landing::runs_of(&self.settings.landing_dir, day)?.into_iter();
-        let slot = Some(self.slot.to_string());
-        Ok(runs
-            .filter(|(header, _)| {
-                header.kind == self.header.kind
-                    && header.slot == slot
-                    && header.vs_currency == self.settings.vs_currency
-            })
-            .flat_map(|(_, bodies)| bodies)
-            .filter(|landed| {
-                landed.status == 200
-                    && landed.request.starts_with(&ours)
-                    && self.in_time(landed.sent_at())
-                    && self.in_time(landed.made_at())
-            })
-            .collect())
+        drifts.breach(self.terms.contract).is_some()
     }
 
     /// Reads one body into what has been received. A page of which every record is refused is an answer only to the run
     /// that asked for it: to any later one it must not stand in the way of a good one.
-    fn take(&mut self, landed: Landed, bytes: Vec<u8>, is_fresh: bool) -> Result<()> {
+    ///
+    /// # Errors
+    /// As [`Gathered::add`]: then nothing of it is taken.
+    pub(super) fn take(&mut self, landed: Landed, bytes: Vec<u8>, is_fresh: bool) -> Result<()> {
         let url = landed.url().to_owned();
-        let vs_currency = &self.settings.vs_currency;
-        let asked_for = |page: &Page| self.client.url(&coingecko::page(vs_currency, *page)) == url;
+        let Terms {
+            api_url,
+            vs_currency,
+            rules,
+            contract,
+            ..
+        } = self.terms;
+        let asked_for =
+            |page: &Page| coingecko::page(vs_currency, *page).url(api_url).as_str() == url;
         let page = self.pages.iter().copied().find(asked_for);
         let total = landed
             .headers
@@ -253,8 +208,7 @@ impl<'a> Intake<'a> {
             surplus_from,
             is_page: page.is_some() || asked.is_none(),
         };
-        let contract = self.settings.contract;
-        let taken = self.gathered.add(&body, &named, &self.rules, contract)?;
+        let taken = self.gathered.add(&body, &named, rules, *contract)?;
         self.bodies.push(body.landed);
         if taken.is_refused_whole && !is_fresh {
             let refusals = &mut self.gathered.refusals;
@@ -281,142 +235,6 @@ impl<'a> Intake<'a> {
             if taken.is_refused_whole {
                 self.sweep.note_refused(page.number);
             }
-        }
-        Ok(())
-    }
-
-    /// Asks for what is missing, as long as the slot lasts.
-    ///
-    /// # Errors
-    /// What stopped it; all that came before is taken in.
-    pub(super) async fn fetch(
-        &mut self,
-        store: &mut SnapshotStore,
-        observer: &Observer<'_>,
-    ) -> Result<()> {
-        let vs_currency = self.settings.vs_currency.clone();
-        self.observe(observer);
-        while let Some(page) = self.sweep.next() {
-            self.ask(store, &coingecko::page(&vs_currency, page))
-                .await?;
-            self.observe(observer);
-        }
-        let waiting = |coin: &&CoinId| {
-            !self.named.contains(*coin)
-                && !self.asked.contains(*coin)
-                && !self.gathered.refusals.contains_key(*coin)
-        };
-        let absent: Vec<CoinId> = self.wanted.coins.iter().filter(waiting).cloned().collect();
-        for (request, _) in coingecko::by_ids(&vs_currency, &absent) {
-            self.ask(store, &request).await?;
-            self.observe(observer);
-        }
-        self.look_again(store).await
-    }
-
-    /// Asks once more for what was refused: what is wrong in one reply may be right in the next.
-    async fn look_again(&mut self, store: &mut SnapshotStore) -> Result<()> {
-        let all = self.received().second_look(&[]);
-        if all == SecondLook::default() {
-            return Ok(());
-        }
-        let before = store.accounts_before(self.slot).await?;
-        let look = self.received().second_look(&before);
-        let looked_at = self.received().names(&look);
-        self.held_back = self.received().names(&all);
-        self.held_back.retain(|name| !looked_at.contains(name));
-        let vs_currency = &self.settings.vs_currency;
-        let pages = look.pages.iter();
-        let pages = pages.filter_map(|number| self.sweep.page(*number));
-        let requests: Vec<Request> = pages
-            .map(|page| coingecko::page(vs_currency, page))
-            .chain(
-                coingecko::by_ids(vs_currency, &look.coins)
-                    .into_iter()
-                    .map(|(request, _)| request),
-            )
-            .collect();
-        for request in requests {
-            self.ask(store, &request).await?;
-        }
-        Ok(())
-    }
-
-    fn observe(&self, observer: &Observer<'_>) {
-        observer.show(Progress {
-            received: self.sweep.received().max(self.named.len() as u64),
-            expected: self.sweep.expected().max(self.wanted.coins.len() as u64),
-            unit: "coins",
-        });
-    }
-
-    /// One call: taken off the account, made, landed, taken in.
-    async fn ask(&mut self, store: &mut SnapshotStore, request: &Request) -> Result<()> {
-        let now = self.clock.now();
-        if !self.in_time(now) {
-            return Err(Error::Past {
-                message: format!("slot {} ended before all of it was received", self.slot),
-            });
-        }
-        if self.folder.is_none() {
-            let day = self.slot.start().date_naive();
-            self.folder = Some(RunFolder::create(
-                &self.settings.landing_dir,
-                day,
-                &self.header,
-            )?);
-        }
-        let mut credits = Credits::new(store, self.settings.plan.credits_per_month);
-        credits.take(now, 1).await?;
-        let before = self.client.spent().credits;
-        let outcome = self.call(request).await;
-        credits.settle(self.client.spent().credits - before).await?;
-        outcome
-    }
-
-    async fn call(&mut self, request: &Request) -> Result<()> {
-        let folder = self
-            .folder
-            .as_ref()
-            .ok_or_else(|| Error::data("the landing folder was not made"))?;
-        let land = |reply: &Reply| land(folder, request, reply);
-        let read = |landed: Landed, reply: &Reply| {
-            coingecko::parse(&reply.body)?;
-            self.believe(&landed)?;
-            Ok((landed, reply.body.clone()))
-        };
-        let (landed, body): (Landed, _) = self.client.get(request, land, read).await?;
-        self.take(landed, body.to_vec(), true)
-    }
-
-    /// True for an instant whose answers belong to the slot.
-    fn in_time(&self, instant: DateTime<Utc>) -> bool {
-        (self.slot.start() - SKEW..self.slot.end() + GRACE).contains(&instant)
-    }
-
-    /// Refuses an answer of another time: the source's clock is not ours, or a cache still has what it was before the slot.
-    fn believe(&self, landed: &Landed) -> Result<()> {
-        let (sent, made) = (landed.sent_at(), landed.made_at());
-        if !self.in_time(sent) {
-            return Err(Error::config(format!(
-                "the source's clock says {}, which is not in slot {} of this machine's clock: correct the clock (or set \
-                 COINMILL_CLOCK=sim for a simulated market)",
-                sent.format("%Y-%m-%dT%H:%M:%SZ"),
-                self.slot
-            )));
-        }
-        if !self.in_time(made) {
-            return Err(Error::Source {
-                message: format!(
-                    "a cache answered with a page of {}, before slot {}",
-                    made.format("%Y-%m-%dT%H:%M:%SZ"),
-                    self.slot
-                ),
-                status: Some(landed.status),
-                code: None,
-                retryable: true,
-                cause: None,
-            });
         }
         Ok(())
     }

@@ -88,7 +88,10 @@ async fn read(
         .filter(|coin| !ends.contains_key(coin))
         .collect();
     if ends.is_empty() || !absent.is_empty() {
-        return Err(unknown::not_stored(settings, store, wanted, &absent).await);
+        let Prices {
+            resolution, as_of, ..
+        } = *wanted;
+        return Err(unknown::not_stored(settings, store, resolution, as_of, &absent).await);
     }
     let edge = |instant: Option<DateTime<Utc>>| instant.map(|at| at.timestamp_millis());
     let known_at = wanted.as_of.map_or(now, |at| at.min(now));

@@ -5,9 +5,9 @@ use chrono::{DateTime, Datelike, TimeDelta, TimeZone, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::coingecko::charts::{Chart, Window, first_midnight};
-use crate::config::Plan;
 use crate::error::{Error, Result};
 use crate::market::{CoinId, Slot};
+use crate::provider::Plan;
 use crate::series::{Resolution, Span, days};
 
 /// How long one run may keep the source busy, in minutes: a third of the half-hour between two runs.
@@ -181,7 +181,7 @@ mod tests {
 
     use super::*;
     use crate::coingecko::charts::{Window, charts};
-    use crate::config::PlanKind;
+    use crate::provider::PlanKind;
 
     fn now() -> DateTime<Utc> {
         "2026-01-02T14:42:25Z".parse().unwrap()

@@ -2,18 +2,20 @@
 //! and by other rules the rows that differ. Nothing here asks the source or changes a database.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::answered::Answered;
-use super::begin::{Asked, run_start};
+use super::begin::run_start;
 use super::compare::{Change, Difference, compare, shown};
 use super::reader::Reader;
 use super::requeue::rejudged_quotes;
 use super::series::batches;
 use super::snapshot;
 use super::status::timeseries;
+use super::terms::{Asked, Terms};
 use crate::clock::Clock;
 use crate::coingecko::charts::Chart;
 use crate::config::{DatabaseUrl, Settings};
@@ -22,7 +24,6 @@ use crate::contract::Contract;
 use crate::error::{Error, Result};
 use crate::landing::{self, Landed};
 use crate::market::{CoinId, Slot};
-use crate::quality::Rules;
 use crate::series::{POINT_COLUMNS, PricePoint, Resolution, Span};
 use crate::store::{
     Committed, PricesQuery, RunRow, RunStart, Scope, SnapshotStore, Table, TimeseriesStore, Value,
@@ -65,18 +66,23 @@ pub struct Replay {
 /// [`Error::Argument`] for a run that is not in the ledger or stored nothing; [`Error::Data`] when a landed body is gone or
 /// damaged; otherwise as the databases give them.
 pub async fn replay(settings: &Settings, run: &str) -> Result<Replay> {
-    let rules = Rules::new(settings.thresholds, &settings.refuse)?;
+    // what a body has more or less than is known is no reason not to rebuild from it
+    let terms = Terms {
+        contract: Contract::Evolve,
+        ..Terms::of(settings)?
+    };
+    let asked = Asked::of(settings);
     let mut store =
         SnapshotStore::open_existing(&settings.snapshot_url, &settings.vs_currency).await?;
     if let Some(row) = store.run(run).await? {
-        let replayed = replay_quotes(settings, &rules, &mut store, &row).await?;
+        let replayed = replay_quotes(&terms, &asked, &mut store, &row).await?;
         store.close().await?;
         return Ok(replayed);
     }
     store.close().await?;
     if let Some(mut store) = timeseries(settings).await? {
         if let Some(row) = store.run(run).await? {
-            let replayed = replay_points(settings, &rules, &mut store, &row).await?;
+            let replayed = replay_points(&terms, &asked, &mut store, &row).await?;
             store.close().await?;
             return Ok(replayed);
         }
@@ -109,22 +115,6 @@ impl Scratch {
     }
 }
 
-/// The settings that a run was made with, as far as they say what its rows are.
-fn settings_of(settings: &Settings, run: &Committed) -> Settings {
-    let mut settings = settings.clone();
-    if let Ok(url) = run.api_url.parse() {
-        settings.api_url = url;
-    }
-    settings.contract = Contract::Evolve;
-    if let Some(asked) = Asked::of(run.asked.as_deref()) {
-        settings.top = asked.top;
-        settings.coins = asked.coins.into_iter().map(CoinId::from_source).collect();
-        settings.thresholds = asked.thresholds;
-        settings.refuse = asked.refuse;
-    }
-    settings
-}
-
 fn nothing(run: &str) -> Error {
     Error::argument(format!(
         "run {run} stored nothing, so there is nothing to rebuild: `coinmill runs` shows which did"
@@ -132,22 +122,16 @@ fn nothing(run: &str) -> Error {
 }
 
 /// The ledger's row of a scratch database for a run.
-fn start_of(
-    settings: &Settings,
-    rules: &Rules,
-    scope: Scope,
-    id: &str,
-    at: DateTime<Utc>,
-) -> RunStart {
+fn start_of(terms: &Terms, asked: &Asked, scope: Scope, id: &str, at: DateTime<Utc>) -> RunStart {
     RunStart {
         id: id.to_owned(),
-        ..run_start(settings, rules, "replay", scope, at)
+        ..run_start(terms, asked, "replay", scope, at)
     }
 }
 
 async fn replay_quotes(
-    settings: &Settings,
-    rules: &Rules,
+    terms: &Terms,
+    asked: &Asked,
     store: &mut SnapshotStore,
     row: &RunRow,
 ) -> Result<Replay> {
@@ -161,35 +145,35 @@ async fn replay_quotes(
         .map(|last| last.commit)
         .ok_or_else(|| nothing(&row.id))?;
     let scratch = Scratch::new()?;
-    let mut rebuilt = SnapshotStore::open(&scratch.url(), &settings.vs_currency).await?;
+    let mut rebuilt = SnapshotStore::open(&scratch.url(), &terms.vs_currency).await?;
     // a slot can be the work of several runs, each of which began with what the ones before had stored, by rules of its own
-    let as_then = rules.name() == row.rule_set;
+    let as_then = terms.rules.name() == row.rule_set;
     for bodies in committed.chunk_by(|a, b| a.run == b.run) {
         let Some(first) = bodies.first() else {
             continue;
         };
-        let settings = settings_of(settings, first);
-        let then;
-        let rules = if as_then {
-            then = Rules::new(settings.thresholds, &settings.refuse)?;
-            &then
-        } else {
-            rules
-        };
+        let asked = Asked::from_ledger(first.asked.as_deref()).unwrap_or_else(|| asked.clone());
+        let mut terms = terms.clone();
+        if let Ok(url) = first.api_url.parse() {
+            terms.api_url = url;
+        }
+        if as_then {
+            terms.rules = asked.rules()?;
+        }
         let clock = Clock::Frozen(row.started_at);
         let scope = Scope::Slot(slot);
-        let start = start_of(&settings, rules, scope, &first.run, row.started_at);
+        let start = start_of(&terms, &asked, scope, &first.run, row.started_at);
         if first.kind == "requeue" {
             let refused = store.requeued_by(&first.run).await?;
             rebuilt.begin_run(&start, clock).await?;
             let (commit, _) =
-                rejudged_quotes(&settings, rules, &mut rebuilt, &start, slot, refused).await?;
+                rejudged_quotes(&terms, &mut rebuilt, &start.id, slot, refused).await?;
             let end = |hash: &str| snapshot::rebuilt_end(hash, row.started_at);
             rebuilt.commit_snapshot(&commit, clock, end).await?;
             continue;
         }
-        let bodies = bodies_of(&settings, bodies)?;
-        snapshot::rebuild(&settings, rules, clock, &mut rebuilt, start, slot, bodies).await?;
+        let bodies = bodies_of(&terms.landing_dir, bodies)?;
+        snapshot::rebuild(&terms, &asked, clock, &mut rebuilt, start, slot, bodies).await?;
     }
     let rebuilt_hash = snapshot_hash(slot, &rebuilt.quotes(slot).await?);
     let stored_table = store.quote_table(slot, slot.next(), Some(pin)).await?;
@@ -217,7 +201,7 @@ async fn replay_quotes(
         resolution: None,
         is_same: stored_hash == rebuilt_hash && differences.is_empty(),
         rule_set: row.rule_set.clone(),
-        rule_set_now: rules.name(),
+        rule_set_now: terms.rules.name(),
         bodies: committed.len() as u64,
         stored_hash,
         rebuilt_hash,
@@ -228,8 +212,7 @@ async fn replay_quotes(
 }
 
 /// The landed bodies of commits. Each is read here once, so that one that is gone or damaged is an error with its name.
-fn bodies_of(settings: &Settings, committed: &[Committed]) -> Result<Vec<Landed>> {
-    let root = &settings.landing_dir;
+fn bodies_of(root: &Path, committed: &[Committed]) -> Result<Vec<Landed>> {
     committed
         .iter()
         .map(|committed| {
@@ -255,8 +238,8 @@ fn quote_differences(stored: &Table, rebuilt: &Table) -> Vec<Difference> {
 type Points = BTreeMap<(CoinId, i64), PricePoint>;
 
 async fn replay_points(
-    settings: &Settings,
-    rules: &Rules,
+    terms: &Terms,
+    asked: &Asked,
     store: &mut TimeseriesStore,
     row: &RunRow,
 ) -> Result<Replay> {
@@ -269,22 +252,22 @@ async fn replay_points(
         .map(|last| last.commit)
         .ok_or_else(|| nothing(&row.id))?;
     let scratch = Scratch::new()?;
-    let mut rebuilt = TimeseriesStore::open(&scratch.url(), &settings.vs_currency).await?;
+    let mut rebuilt = TimeseriesStore::open(&scratch.url(), &terms.vs_currency).await?;
     let scope = Scope::Series(resolution);
-    let start = start_of(settings, rules, scope, &row.id, row.started_at);
+    let start = start_of(terms, asked, scope, &row.id, row.started_at);
     let clock = Clock::Frozen(row.started_at);
     rebuilt.begin_run(&start, clock).await?;
-    let reader = Reader::new(&settings.vs_currency, Contract::Evolve);
+    let reader = Reader::new(&terms.vs_currency, terms.contract);
     let mut known = Answered::default();
     let mut charts = Vec::new();
-    for landed in bodies_of(settings, &committed)? {
-        let chart = Chart::of_url(landed.url(), &settings.vs_currency).ok_or_else(|| {
+    for landed in bodies_of(&terms.landing_dir, &committed)? {
+        let chart = Chart::of_url(landed.url(), &terms.vs_currency).ok_or_else(|| {
             Error::data(format!(
                 "the landed body {} does not say which chart it is: restore the landing folder",
                 landed.path
             ))
         })?;
-        let answered = reader.read_landed(&settings.landing_dir, &chart, &landed)?;
+        let answered = reader.read_landed(&terms.landing_dir, &chart, &landed)?;
         charts.push(known.mark(answered));
     }
     for batch in batches(charts) {
@@ -309,7 +292,7 @@ async fn replay_points(
         resolution: Some(resolution),
         is_same: stored_hash == rebuilt_hash && differences.is_empty(),
         rule_set: row.rule_set.clone(),
-        rule_set_now: rules.name(),
+        rule_set_now: terms.rules.name(),
         bodies: committed.len() as u64,
         stored_hash,
         rebuilt_hash,

@@ -11,6 +11,7 @@ use super::gather::{Gathered, judged, reasons};
 use super::quarantine::{Pick, RefusedId, picked};
 use super::reader::Reader;
 use super::report::{RunState, failed};
+use super::terms::{Asked, Terms};
 use crate::clock::Clock;
 use crate::coingecko;
 use crate::coingecko::charts::Chart;
@@ -20,7 +21,7 @@ use crate::error::{Error, Result};
 use crate::http;
 use crate::landing::{self, Landed};
 use crate::market::{Quote, Slot};
-use crate::quality::{Context, Quality, Rules};
+use crate::quality::{Context, Quality};
 use crate::series::Resolution;
 use crate::store::{
     AnsweredChart, Outcome, Refused, Requeued, RunEnd, RunStart, Scope, SeriesCommit,
@@ -93,7 +94,7 @@ impl RequeueReport {
 /// [`Error::Argument`] for a number that is not there; [`Error::Held`] while another run is at work on the slot or series;
 /// [`Error::Data`] when a landed body is gone or damaged; otherwise as the databases give them.
 pub async fn requeue(settings: &Settings, pick: &Pick) -> Result<Vec<RequeueReport>> {
-    let rules = Rules::new(settings.thresholds, &settings.refuse)?;
+    let (terms, asked) = (Terms::of(settings)?, Asked::of(settings));
     let clock = http::clock(settings).await?;
     let (quotes, points) = picked(settings, pick).await?;
     let mut slots: BTreeMap<Slot, Vec<Refused>> = BTreeMap::new();
@@ -107,29 +108,32 @@ pub async fn requeue(settings: &Settings, pick: &Pick) -> Result<Vec<RequeueRepo
     }
     let mut reports = Vec::new();
     for (slot, refused) in slots {
-        reports.push(requeue_quotes(settings, &rules, clock, slot, refused).await?);
+        let (url, vs_currency) = (&settings.snapshot_url, &settings.vs_currency);
+        let store = SnapshotStore::open_existing(url, vs_currency).await?;
+        reports.push(requeue_quotes(store, &terms, &asked, clock, slot, refused).await?);
     }
     for (resolution, refused) in series {
-        reports.push(requeue_points(settings, &rules, clock, resolution, refused).await?);
+        let (url, vs_currency) = (&settings.timeseries_url, &settings.vs_currency);
+        let store = TimeseriesStore::open_existing(url, vs_currency).await?;
+        reports.push(requeue_points(store, &terms, &asked, clock, resolution, refused).await?);
     }
     Ok(reports)
 }
 
 async fn requeue_quotes(
-    settings: &Settings,
-    rules: &Rules,
+    mut store: SnapshotStore,
+    terms: &Terms,
+    asked: &Asked,
     clock: Clock,
     slot: Slot,
     refused: Vec<Refused>,
 ) -> Result<RequeueReport> {
-    let (url, vs_currency) = (&settings.snapshot_url, &settings.vs_currency);
-    let mut store = SnapshotStore::open_existing(url, vs_currency).await?;
     store.hold(slot).await?;
-    let start = run_start(settings, rules, "requeue", Scope::Slot(slot), clock.now());
+    let start = run_start(terms, asked, "requeue", Scope::Slot(slot), clock.now());
     store.begin_run(&start, clock).await?;
     let done = async {
         let (mut commit, requeued) =
-            rejudged_quotes(settings, rules, &mut store, &start, slot, refused).await?;
+            rejudged_quotes(terms, &mut store, &start.id, slot, refused).await?;
         commit.requeued.clone_from(&requeued);
         let mut report = report(&start, &requeued, false, clock.now());
         let hash = store
@@ -154,10 +158,9 @@ async fn requeue_quotes(
 
 /// What the commit of a requeue of quotes stores, and what becomes of each record.
 pub(super) async fn rejudged_quotes(
-    settings: &Settings,
-    rules: &Rules,
+    terms: &Terms,
     store: &mut SnapshotStore,
-    start: &RunStart,
+    run: &str,
     slot: Slot,
     mut refused: Vec<Refused>,
 ) -> Result<(SnapshotCommit, Vec<Requeued>)> {
@@ -174,11 +177,11 @@ pub(super) async fn rejudged_quotes(
     refused.sort_by(|a, b| (&a.body, a.record).cmp(&(&b.body, b.record)));
     for group in refused.chunk_by(|a, b| a.body == b.body) {
         let Some(first) = group.first() else { continue };
-        let landed = landing::find(&settings.landing_dir, &first.body, &first.sha256)?;
-        let bytes = landing::read(&settings.landing_dir, &landed)?;
+        let landed = landing::find(&terms.landing_dir, &first.body, &first.sha256)?;
+        let bytes = landing::read(&terms.landing_dir, &landed)?;
         let context = Context {
             answered_at: landed.sent_at(),
-            rules,
+            rules: &terms.rules,
         };
         let mut wanted: Vec<&Refused> = group.iter().collect();
         let before = gathered.accepted.len();
@@ -216,10 +219,10 @@ pub(super) async fn rejudged_quotes(
             bodies.push(landed);
         }
     }
-    let (quotes, _) = gathered.rows(&settings.vs_currency);
-    landing::sync_bodies(&settings.landing_dir, &bodies)?;
+    let (quotes, _) = gathered.rows(&terms.vs_currency);
+    landing::sync_bodies(&terms.landing_dir, &bodies)?;
     let commit = SnapshotCommit {
-        run: start.id.clone(),
+        run: run.to_owned(),
         slot,
         top: u32::try_from(state.top).unwrap_or(u32::MAX),
         expected: state.expected,
@@ -236,22 +239,21 @@ pub(super) async fn rejudged_quotes(
 }
 
 async fn requeue_points(
-    settings: &Settings,
-    rules: &Rules,
+    mut store: TimeseriesStore,
+    terms: &Terms,
+    asked: &Asked,
     clock: Clock,
     resolution: Resolution,
     refused: Vec<Refused>,
 ) -> Result<RequeueReport> {
-    let (url, vs_currency) = (&settings.timeseries_url, &settings.vs_currency);
-    let mut store = TimeseriesStore::open_existing(url, vs_currency).await?;
     store.hold(resolution).await?;
     let scope = Scope::Series(resolution);
-    let start = run_start(settings, rules, "requeue", scope, clock.now());
+    let start = run_start(terms, asked, "requeue", scope, clock.now());
     store.begin_run(&start, clock).await?;
     let done = async {
-        let commit = rejudged_points(settings, refused)?;
+        let commit = rejudged_points(terms, refused)?;
         let bodies = commit.charts.iter().map(|chart| &chart.landed);
-        landing::sync_bodies(&settings.landing_dir, bodies)?;
+        landing::sync_bodies(&terms.landing_dir, bodies)?;
         store.commit(&start.id, &commit, clock).await?;
         let report = report(&start, &commit.requeued, true, clock.now());
         store.end_run(&start.id, &report.to_run_end()).await?;
@@ -269,15 +271,15 @@ async fn requeue_points(
 }
 
 /// The charts of which something is accepted now, read again whole: points that are there already stay as they are.
-fn rejudged_points(settings: &Settings, mut refused: Vec<Refused>) -> Result<SeriesCommit> {
-    let reader = Reader::new(&settings.vs_currency, Contract::Evolve);
+fn rejudged_points(terms: &Terms, mut refused: Vec<Refused>) -> Result<SeriesCommit> {
+    let reader = Reader::new(&terms.vs_currency, Contract::Evolve);
     let mut commit = SeriesCommit::default();
     refused.sort_by(|a, b| (&a.body, a.record).cmp(&(&b.body, b.record)));
     for group in refused.chunk_by(|a, b| a.body == b.body) {
         let Some(first) = group.first() else { continue };
-        let root = &settings.landing_dir;
+        let root = &terms.landing_dir;
         let landed = landing::find(root, &first.body, &first.sha256)?;
-        let chart = Chart::of_url(landed.url(), &settings.vs_currency).ok_or_else(|| {
+        let chart = Chart::of_url(landed.url(), &terms.vs_currency).ok_or_else(|| {
             Error::data(format!(
                 "the landed body {} does not say which chart it is: restore the landing folder",
                 first.body

@@ -16,11 +16,11 @@ use super::writer::Writer;
 use super::{Observer, Progress};
 use crate::clock::Clock;
 use crate::coingecko::charts::Chart;
-use crate::config::Plan;
 use crate::error::{Error, Result};
 use crate::http::{Client, Reply};
 use crate::landing::{self, RunFolder};
 use crate::market::CoinId;
+use crate::provider::Plan;
 use crate::series::Resolution;
 use crate::store::{AnsweredChart, RunProgress, SeriesCommit, TimeseriesStore};
 
@@ -34,7 +34,7 @@ const BATCH_CHARTS: usize = 100;
 /// What the calls of a run need, shared between them.
 pub(super) struct Asking {
     pub(super) client: Client,
-    pub(super) folder: RunFolder,
+    pub(super) folder: Arc<RunFolder>,
     pub(super) reader: Arc<Reader>,
     pub(super) clock: Clock,
     pub(super) plan: Plan,

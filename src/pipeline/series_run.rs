@@ -15,22 +15,22 @@ use super::reader::Reader;
 use super::report::{RunState, Timings};
 use super::series::{Asking, Outcome, adopt, ask_all};
 use super::series_report::SeriesReport;
+use super::terms::{Asked, Terms};
 use super::writer::Writer;
 use crate::clock::Clock;
 use crate::coingecko::charts::Chart;
-use crate::config::Settings;
+use crate::config::DatabaseUrl;
 use crate::error::{Error, Result};
 use crate::http::Client;
 use crate::landing::{self, RunFolder};
 use crate::market::CoinId;
-use crate::quality::Rules;
+use crate::provider::Plan;
 use crate::series::{Resolution, Span};
-use crate::stop::Stop;
 use crate::store::{RunEnd, RunStart, Scope, SnapshotStore, Stored, TimeseriesStore};
 
 /// A run that holds its series.
-pub(super) struct SeriesRun<'a> {
-    settings: &'a Settings,
+pub(super) struct SeriesRun {
+    terms: Terms,
     clock: Clock,
     start: RunStart,
     resolution: Resolution,
@@ -49,33 +49,33 @@ struct TakenUp {
     rejected: u64,
 }
 
-impl<'a> SeriesRun<'a> {
+impl SeriesRun {
     /// Takes the lock, writes the ledger's row, and takes up what dead runs have landed.
     pub(super) async fn open(
-        settings: &'a Settings,
+        url: &DatabaseUrl,
+        terms: Terms,
+        asked: &Asked,
         clock: Clock,
         kind: &'static str,
         resolution: Resolution,
         snapshot: &mut SnapshotStore,
     ) -> Result<Self> {
-        let rules = Rules::new(settings.thresholds, &settings.refuse)?;
         let began = Instant::now();
-        let mut store =
-            TimeseriesStore::open(&settings.timeseries_url, &settings.vs_currency).await?;
+        let mut store = TimeseriesStore::open(url, &terms.vs_currency).await?;
         store.call_coins(snapshot.names().await?);
         store.hold(resolution).await?;
         let scope = Scope::Series(resolution);
-        let start = run_start(settings, &rules, kind, scope, clock.now());
+        let start = run_start(&terms, asked, kind, scope, clock.now());
         store.begin_run(&start, clock).await?;
         let mut run = Self {
-            settings,
+            reader: Arc::new(Reader::new(&terms.vs_currency, terms.contract)),
+            terms,
             clock,
             start,
             resolution,
             began,
             store,
             known: Answered::default(),
-            reader: Arc::new(Reader::new(&settings.vs_currency, settings.contract)),
             taken_up: TakenUp::default(),
         };
         match run.take_up().await {
@@ -89,7 +89,7 @@ impl<'a> SeriesRun<'a> {
             coverage: self.store.coverage(self.resolution).await?,
             silences: self.store.silences(self.resolution, i64::MAX).await?,
         };
-        let root = &self.settings.landing_dir;
+        let root = &self.terms.landing_dir;
         let (commit, bodies) = adopt(
             root,
             &self.reader,
@@ -135,6 +135,8 @@ impl<'a> SeriesRun<'a> {
     pub(super) async fn go(
         self,
         snapshot: &mut SnapshotStore,
+        client: Client,
+        plan: &Plan,
         planned: Planned,
         observer: &Observer<'_>,
     ) -> Result<SeriesReport> {
@@ -148,12 +150,12 @@ impl<'a> SeriesRun<'a> {
             let report = self.report(postponed, outcome, None);
             return self.end(report).await;
         }
-        let asking = match self.asking(observer.stop.clone()) {
+        let asking = match self.asking(client, plan) {
             Ok(asking) => Arc::new(asking),
             Err(error) => return self.fail(error).await,
         };
         let Self {
-            settings,
+            terms,
             clock,
             start,
             resolution,
@@ -163,8 +165,8 @@ impl<'a> SeriesRun<'a> {
             reader,
             taken_up,
         } = self;
-        let mut writer = Writer::new(Arc::clone(&asking), &start.id, store);
-        let mut credits = Credits::new(snapshot, settings.plan.credits_per_month);
+        let mut writer = Writer::new(Arc::clone(&asking.folder), clock, &start.id, store);
+        let mut credits = Credits::new(snapshot, plan.credits_per_month);
         let asked = ask_all(
             &asking,
             &mut writer,
@@ -183,7 +185,7 @@ impl<'a> SeriesRun<'a> {
             Err(error) => (writer.idle().await?, Some(error)),
         };
         let run = Self {
-            settings,
+            terms,
             clock,
             start,
             resolution,
@@ -217,17 +219,17 @@ impl<'a> SeriesRun<'a> {
         }
     }
 
-    fn asking(&self, stop: Stop) -> Result<Asking> {
+    fn asking(&self, client: Client, plan: &Plan) -> Result<Asking> {
         Ok(Asking {
-            client: Client::new(self.settings, self.clock, stop)?,
-            folder: RunFolder::create(
-                &self.settings.landing_dir,
+            client,
+            folder: Arc::new(RunFolder::create(
+                &self.terms.landing_dir,
                 self.start.started_at.date_naive(),
-                &run_header(self.settings, &self.start),
-            )?,
+                &run_header(&self.terms.vs_currency, &self.start),
+            )?),
             reader: Arc::clone(&self.reader),
             clock: self.clock,
-            plan: self.settings.plan.clone(),
+            plan: plan.clone(),
         })
     }
 
@@ -281,7 +283,7 @@ impl<'a> SeriesRun<'a> {
             report.stored,
             report.calls
         );
-        report.or_incomplete(self.settings.completeness)
+        Ok(report)
     }
 
     /// Writes that the run failed, and returns why.

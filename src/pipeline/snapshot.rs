@@ -1,26 +1,28 @@
 //! One snapshot run: the top coins and those asked for by name, for the current slot, into the snapshot database.
-//! It orders the steps: what is there, what is taken in (`intake`), what is stored, and what to say of it.
+//! It orders the steps: what is there (`holding`), what is asked for (`fetch`), what is stored, and what to say of it.
 
 use std::time::Instant;
 
-use super::Observer;
-use super::begin::{run_header, run_start};
-use super::gather::Accepted;
-use super::holding::Stored;
-use super::intake::Intake;
-use super::report::{Report, RunState, Timings, Unknown, failed};
 use chrono::{DateTime, Utc};
 
+use super::Observer;
+use super::begin::{run_header, run_start};
+use super::calls::Calls;
+use super::fetch::fetch;
+use super::gather::Accepted;
+use super::holding::{Stored, landed};
+use super::intake::Intake;
+use super::report::{Report, RunState, Timings, Unknown, failed};
 use super::suggest::{Known, suggest};
+use super::terms::{Asked, Terms};
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::error::{Error, Result};
 use crate::failpoint;
-use crate::http;
-use crate::landing::Landed;
+use crate::http::{self, Client};
+use crate::landing::{self, Landed, RunFolder};
 use crate::market::{CoinId, Quote, Slot};
-use crate::quality::{Quality, Rules};
-use crate::stop::Stop;
+use crate::quality::Quality;
 use crate::store::{Account, RunEnd, RunStart, Scope, SlotState, SnapshotCommit, SnapshotStore};
 
 /// Fetches, lands, judges and stores a snapshot. `slot` is the current one unless named. A complete slot costs no call; a
@@ -36,7 +38,7 @@ pub async fn run_snapshot(
     slot: Option<Slot>,
     observer: &Observer<'_>,
 ) -> Result<Report> {
-    let rules = Rules::new(settings.thresholds, &settings.refuse)?;
+    let (terms, asked) = (Terms::of(settings)?, Asked::of(settings));
     let clock = http::clock(settings).await?;
     let started_at = clock.now();
     let current = Slot::containing(started_at);
@@ -46,21 +48,30 @@ pub async fn run_snapshot(
             "slot {slot} is still to come: the source serves only the present, which is slot {current}"
         )));
     }
+    let client = Client::new(settings, clock, observer.stop.clone())?;
     let mut store = SnapshotStore::open(&settings.snapshot_url, &settings.vs_currency).await?;
     store.hold(slot).await?;
-    let start = run_start(settings, &rules, "snapshot", Scope::Slot(slot), started_at);
+    let start = run_start(&terms, &asked, "snapshot", Scope::Slot(slot), started_at);
     store.begin_run(&start, clock).await?;
-    let header = run_header(settings, &start);
-    let intake = Intake::new(settings, clock, slot, header, rules, observer.stop.clone())?;
+    let mut calls = Calls {
+        client,
+        clock,
+        slot,
+        credits_per_month: settings.plan.credits_per_month,
+        landing_dir: terms.landing_dir.clone(),
+        header: run_header(&terms.vs_currency, &start),
+        folder: None,
+    };
     let mut run = Run {
-        settings,
+        terms: &terms,
+        asked: &asked,
         clock,
         slot,
         current,
         start,
-        intake,
+        intake: Intake::new(&terms, asked.wanted.clone()),
     };
-    match run.go(&mut store, observer).await {
+    match run.go(&mut store, &mut calls, observer).await {
         Ok(report) => {
             store.close().await?;
             tracing::info!(
@@ -79,7 +90,7 @@ pub async fn run_snapshot(
             let end = RunEnd {
                 expected: Some(tally.expected),
                 received: Some(tally.received),
-                ..failed(&error, run.intake.calls(), drift, run.clock.now())
+                ..failed(&error, calls.sent(), drift, run.clock.now())
             };
             store.fail_run(&run.start.id, &end).await;
             Err(error)
@@ -92,8 +103,8 @@ pub async fn run_snapshot(
 /// # Errors
 /// As the database gives them.
 pub(super) async fn rebuild(
-    settings: &Settings,
-    rules: &Rules,
+    terms: &Terms,
+    asked: &Asked,
     clock: Clock,
     store: &mut SnapshotStore,
     start: RunStart,
@@ -101,18 +112,19 @@ pub(super) async fn rebuild(
     bodies: Vec<Landed>,
 ) -> Result<()> {
     store.begin_run(&start, clock).await?;
-    let header = run_header(settings, &start);
     let mut run = Run {
-        settings,
+        terms,
+        asked,
         clock,
         slot,
         current: slot,
         start,
-        intake: Intake::new(settings, clock, slot, header, rules.clone(), Stop::never())?,
+        intake: Intake::new(terms, asked.wanted.clone()),
     };
-    let stored = Stored::of(store, slot, settings).await?;
+    let stored = Stored::of(store, slot, &asked.wanted).await?;
     run.intake.begin_with(&stored, Quality::default(), bodies)?;
-    run.commit(store, &stored, None, 0.0).await.map(drop)
+    let fetched = Fetched::default();
+    run.commit(store, &stored, fetched).await.map(drop)
 }
 
 /// The ledger's row of a run that was done again.
@@ -144,8 +156,19 @@ async fn unknown_coins(
     Ok(unknown.collect())
 }
 
+/// What the calls of a run came to.
+#[derive(Default)]
+struct Fetched<'a> {
+    calls: u64,
+    folder: Option<&'a RunFolder>,
+    /// What stopped them before nothing was missing.
+    error: Option<Error>,
+    seconds: f64,
+}
+
 struct Run<'a> {
-    settings: &'a Settings,
+    terms: &'a Terms,
+    asked: &'a Asked,
     clock: Clock,
     slot: Slot,
     current: Slot,
@@ -154,9 +177,14 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    async fn go(&mut self, store: &mut SnapshotStore, observer: &Observer<'_>) -> Result<Report> {
+    async fn go(
+        &mut self,
+        store: &mut SnapshotStore,
+        calls: &mut Calls,
+        observer: &Observer<'_>,
+    ) -> Result<Report> {
         let began = Instant::now();
-        let stored = Stored::of(store, self.slot, self.settings).await?;
+        let stored = Stored::of(store, self.slot, &self.asked.wanted).await?;
         let mut quality = Quality::default();
         for names in store.warnings(self.slot).await? {
             quality.count_stored(&names);
@@ -170,7 +198,7 @@ impl Run<'_> {
             store.end_run(&self.start.id, &report.to_run_end()).await?;
             return Ok(report);
         }
-        let landed = self.intake.landed()?;
+        let landed = landed(self.slot, self.start.kind, self.terms)?;
         self.intake.begin_with(&stored, quality, landed)?;
         let fetched = if self.slot < self.current {
             Err(Error::Past {
@@ -180,21 +208,29 @@ impl Run<'_> {
                 ),
             })
         } else {
-            self.intake.fetch(store, observer).await
+            fetch(&mut self.intake, calls, store, observer).await
         };
-        let fetch_s = began.elapsed().as_secs_f64();
+        let seconds = began.elapsed().as_secs_f64();
         let gathered = &self.intake.gathered;
         let new = !gathered.accepted.is_empty() || !gathered.refused.is_empty();
         match fetched {
             Err(error @ Error::Stopped { .. }) => Err(error),
             Err(error) if !new || self.intake.is_breached() => Err(error),
             Ok(()) if stored.state.is_none() && self.intake.is_empty() => Err(self.nothing_came()),
-            fetched => self.commit(store, &stored, fetched.err(), fetch_s).await,
+            fetched => {
+                let fetched = Fetched {
+                    calls: calls.sent(),
+                    folder: calls.folder.as_ref(),
+                    error: fetched.err(),
+                    seconds,
+                };
+                self.commit(store, &stored, fetched).await
+            }
         }
     }
 
     fn nothing_came(&self) -> Error {
-        let named: Vec<&str> = self.settings.coins.iter().map(CoinId::as_str).collect();
+        let named: Vec<&str> = self.asked.wanted.coins.iter().map(CoinId::as_str).collect();
         if named.is_empty() {
             return Error::data(
                 "the source answered without a single coin: nothing is stored; try again later",
@@ -214,7 +250,7 @@ impl Run<'_> {
         // what was left out by other settings may be taken by these
         let still_refused = refused.iter().all(|refused| {
             let mut rules = refused.rule.split(", ");
-            rules.any(|rule| self.settings.refuse.iter().any(|name| name == rule))
+            rules.any(|rule| self.asked.refuse.iter().any(|name| name == rule))
         });
         let is_settled = |coin: &CoinId| {
             stored.iter().any(|quote| quote.id == *coin)
@@ -223,8 +259,8 @@ impl Run<'_> {
         };
         state.is_complete()
             && still_refused
-            && u64::from(self.settings.top) <= state.top
-            && self.settings.coins.iter().all(is_settled)
+            && u64::from(self.asked.wanted.top) <= state.top
+            && self.asked.wanted.coins.iter().all(is_settled)
     }
 
     async fn already_complete(
@@ -263,17 +299,14 @@ impl Run<'_> {
             refused: Vec::new(),
             unknown: Vec::new(),
             can_grow: false,
-            calls: self.intake.calls(),
+            calls: 0,
             reused: self.intake.reused,
             score: None,
             warnings: Default::default(),
             rejections: Default::default(),
             content_hash: None,
             drift: Vec::new(),
-            landing: self
-                .intake
-                .folder()
-                .map(|folder| folder.path().display().to_string()),
+            landing: None,
             started_at: self.start.started_at,
             finished_at: self.clock.now(),
             timings: Timings::default(),
@@ -285,8 +318,7 @@ impl Run<'_> {
         &mut self,
         store: &mut SnapshotStore,
         stored: &Stored,
-        error: Option<Error>,
-        fetch_s: f64,
+        fetched: Fetched<'_>,
     ) -> Result<Report> {
         let judging = Instant::now();
         self.intake.keep_top(&stored.quotes);
@@ -316,14 +348,21 @@ impl Run<'_> {
             warnings: gathered.quality.warnings.clone(),
             rejections: gathered.quality.rejections.clone(),
             drift: gathered.drifts.list(),
-            error: error.filter(|_| !is_complete).map(|error| error.chain()),
+            calls: fetched.calls,
+            landing: fetched
+                .folder
+                .map(|folder| folder.path().display().to_string()),
+            error: fetched
+                .error
+                .filter(|_| !is_complete)
+                .map(|error| error.chain()),
             ..self.report(if is_complete {
                 RunState::Complete
             } else {
                 RunState::Partial
             })
         };
-        let (quotes, refused) = gathered.rows(&self.settings.vs_currency);
+        let (quotes, refused) = gathered.rows(&self.terms.vs_currency);
         let commit = SnapshotCommit {
             run: self.start.id.clone(),
             slot: self.slot,
@@ -343,10 +382,13 @@ impl Run<'_> {
         }
         let judge_s = judging.elapsed().as_secs_f64();
         let committing = Instant::now();
-        self.intake.sync(&commit.bodies)?;
+        if self.intake.reused > 0 {
+            landing::sync_bodies(&self.terms.landing_dir, &commit.bodies)?;
+        }
+        fetched.folder.map_or(Ok(()), RunFolder::sync)?;
         failpoint::pass(failpoint::BEFORE_COMMIT);
         report.timings = Timings {
-            fetch_s,
+            fetch_s: fetched.seconds,
             judge_s,
             commit_s: 0.0,
         };

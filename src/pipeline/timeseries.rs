@@ -7,10 +7,11 @@ use super::followed::Followed;
 use super::reach::{Backfill, recent, share, span};
 use super::series_report::SeriesReport;
 use super::series_run::{Planned, SeriesRun};
+use super::terms::{Asked, Terms};
 use crate::coingecko::charts::charts;
 use crate::config::Settings;
 use crate::error::Result;
-use crate::http;
+use crate::http::{self, Client};
 use crate::market::Slot;
 use crate::series::Resolution;
 use crate::store::SnapshotStore;
@@ -26,10 +27,22 @@ pub async fn run_timeseries(
     resolution: Resolution,
     observer: &Observer<'_>,
 ) -> Result<SeriesReport> {
+    let (terms, asked) = (Terms::of(settings)?, Asked::of(settings));
     let clock = http::clock(settings).await?;
+    let client = Client::new(settings, clock, observer.stop.clone())?;
     let mut snapshot = SnapshotStore::open(&settings.snapshot_url, &settings.vs_currency).await?;
-    let Followed { coins, missing } = Followed::newest(&mut snapshot, settings).await?;
-    let mut run = SeriesRun::open(settings, clock, "timeseries", resolution, &mut snapshot).await?;
+    let Followed { coins, missing } =
+        Followed::newest(&mut snapshot, &asked.wanted, settings.has_only_these).await?;
+    let mut run = SeriesRun::open(
+        &settings.timeseries_url,
+        terms,
+        &asked,
+        clock,
+        "timeseries",
+        resolution,
+        &mut snapshot,
+    )
+    .await?;
     let now = run.started_at();
     let (visits, spent) = match (run.visits().await, snapshot.credits(now).await) {
         (Ok(visits), Ok(spent)) => (visits, spent),
@@ -54,7 +67,9 @@ pub async fn run_timeseries(
         postponed,
         waiting,
     };
-    run.go(&mut snapshot, planned, observer).await
+    run.go(&mut snapshot, client, &settings.plan, planned, observer)
+        .await?
+        .or_incomplete(settings.completeness)
 }
 
 /// Fetches the history of a span: what the database does not cover yet, in windows that the source serves. It can be
@@ -68,7 +83,9 @@ pub async fn backfill(
     wanted: &Backfill,
     observer: &Observer<'_>,
 ) -> Result<SeriesReport> {
+    let (terms, asked) = (Terms::of(settings)?, Asked::of(settings));
     let clock = http::clock(settings).await?;
+    let client = Client::new(settings, clock, observer.stop.clone())?;
     let now = clock.now();
     let span = span(wanted, &settings.plan, now)?;
     let mut snapshot = SnapshotStore::open(&settings.snapshot_url, &settings.vs_currency).await?;
@@ -87,7 +104,7 @@ pub async fn backfill(
                     SnapshotStore::open(&settings.snapshot_url, &settings.vs_currency).await?;
             }
             let slot = snapshot_holds(&mut snapshot, settings.top).await?;
-            Followed::largest(&mut snapshot, slot, settings).await?
+            Followed::largest(&mut snapshot, slot, &asked.wanted).await?
         }
         named => Followed {
             coins: named.to_vec(),
@@ -95,7 +112,9 @@ pub async fn backfill(
         },
     };
     let run = SeriesRun::open(
-        settings,
+        &settings.timeseries_url,
+        terms,
+        &asked,
         clock,
         "backfill",
         wanted.resolution,
@@ -112,7 +131,9 @@ pub async fn backfill(
         postponed: 0,
         waiting,
     };
-    run.go(&mut snapshot, planned, observer).await
+    run.go(&mut snapshot, client, &settings.plan, planned, observer)
+        .await?
+        .or_incomplete(settings.completeness)
 }
 
 /// The newest slot, if it was asked for so many coins.

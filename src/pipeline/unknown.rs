@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, HashSet};
 
 use chrono::{DateTime, Utc};
 
-use super::prices::Prices;
 use super::suggest::{Known, Meant, suggest};
 use crate::config::Settings;
 use crate::error::Error;
@@ -23,7 +22,8 @@ type Stored = BTreeMap<Resolution, BTreeMap<CoinId, Span>>;
 pub(super) async fn not_stored(
     settings: &Settings,
     store: &mut TimeseriesStore,
-    wanted: &Prices,
+    wanted: Resolution,
+    as_of: Option<DateTime<Utc>>,
     absent: &[&CoinId],
 ) -> Error {
     let mut stored = Stored::new();
@@ -34,7 +34,7 @@ pub(super) async fn not_stored(
         };
     }
     let names = names(settings).await;
-    Error::data(said(wanted, absent, &stored, &names))
+    Error::data(said(wanted, as_of, absent, &stored, &names))
 }
 
 /// The names of the snapshot database, where it is there: what is said must not fail for their sake.
@@ -51,8 +51,13 @@ async fn names(settings: &Settings) -> Vec<Named> {
     })
 }
 
-fn said(wanted: &Prices, absent: &[&CoinId], stored: &Stored, names: &[Named]) -> String {
-    let resolution = wanted.resolution;
+fn said(
+    resolution: Resolution,
+    as_of: Option<DateTime<Utc>>,
+    absent: &[&CoinId],
+    stored: &Stored,
+    names: &[Named],
+) -> String {
     let none = BTreeMap::new();
     let here = stored.get(&resolution).unwrap_or(&none);
     if here.is_empty() {
@@ -68,14 +73,14 @@ fn said(wanted: &Prices, absent: &[&CoinId], stored: &Stored, names: &[Named]) -
         };
     }
     if absent.is_empty() {
-        let at = wanted.as_of.map(later).unwrap_or_default();
+        let at = as_of.map(later).unwrap_or_default();
         return format!("nothing was known at {resolution}{at}");
     }
     let meant = Meanings::of(here, names);
     let mut lines: Vec<String> = absent
         .iter()
         .take(SAID)
-        .map(|coin| match (wanted.as_of, here.contains_key(*coin)) {
+        .map(|coin| match (as_of, here.contains_key(*coin)) {
             (Some(at), true) => format!("no prices of {coin} were known{}", later(at)),
             _ => line(coin, resolution, stored, &meant),
         })

@@ -6,14 +6,17 @@ use std::time::Instant;
 
 use tokio::task::JoinHandle;
 
-use super::series::Asking;
+use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::failpoint;
+use crate::landing::RunFolder;
 use crate::store::{SeriesCommit, Stored, TimeseriesStore};
 
 /// A store that may be at work on a batch.
 pub(super) struct Writer {
-    asking: Arc<Asking>,
+    /// Where the bodies of the batches are, which are on the disk before their rows are.
+    folder: Arc<RunFolder>,
+    clock: Clock,
     run: String,
     state: State,
     /// What all commits have added.
@@ -29,9 +32,15 @@ enum State {
 }
 
 impl Writer {
-    pub(super) fn new(asking: Arc<Asking>, run: &str, store: TimeseriesStore) -> Self {
+    pub(super) fn new(
+        folder: Arc<RunFolder>,
+        clock: Clock,
+        run: &str,
+        store: TimeseriesStore,
+    ) -> Self {
         Self {
-            asking,
+            folder,
+            clock,
             run: run.to_owned(),
             state: State::Idle(store),
             stored: Stored::default(),
@@ -45,13 +54,13 @@ impl Writer {
     /// [`Error::Store`] of the batch before.
     pub(super) async fn write(&mut self, batch: SeriesCommit) -> Result<()> {
         let mut store = self.idle().await?;
-        let (asking, run) = (Arc::clone(&self.asking), self.run.clone());
+        let (folder, clock, run) = (Arc::clone(&self.folder), self.clock, self.run.clone());
         self.state = State::Busy(tokio::spawn(async move {
             let began = Instant::now();
-            let stored = match asking.folder.sync() {
+            let stored = match folder.sync() {
                 Ok(()) => {
                     failpoint::pass(failpoint::BEFORE_COMMIT);
-                    store.commit(&run, &batch, asking.clock).await
+                    store.commit(&run, &batch, clock).await
                 }
                 Err(error) => Err(error),
             };

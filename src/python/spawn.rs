@@ -14,6 +14,7 @@ use pyo3::prelude::*;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::error::{Error, Result};
+use crate::provider::KEY_VARIABLE;
 use crate::remote::call::Answer;
 use crate::remote::wire::{self, Order, Request, Said};
 use crate::stop::Stopper;
@@ -136,7 +137,7 @@ impl Worker {
         // every setting goes through the pipe, and a key in the environment could be read from outside
         for (name, _) in env::vars_os() {
             let text = name.to_string_lossy();
-            if text.starts_with("COINMILL_") || text == "COINGECKO_API_KEY" {
+            if text.starts_with("COINMILL_") || text == KEY_VARIABLE {
                 command.env_remove(&name);
             }
         }

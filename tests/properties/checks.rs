@@ -12,6 +12,7 @@ use coinmill::error::Error;
 use coinmill::http::{self, Reply, Request};
 use coinmill::landing::{self, Landed};
 use coinmill::market::{CoinId, Quote};
+use coinmill::provider;
 use coinmill::quality::{self, Context, Finding};
 use serde::de::IgnoredAny;
 
@@ -187,7 +188,7 @@ pub fn error_body(body: &[u8]) {
 /// All that the refusals of a body say.
 fn refused(body: &[u8]) -> String {
     let mut all = String::new();
-    if let Some(words) = http::words(body) {
+    if let Some(words) = provider::words(body) {
         let length = words.message.chars().count();
         assert!((1..=LONGEST_WORDS).contains(&length), "{length} characters");
         assert!(

@@ -1,5 +1,6 @@
 use super::*;
-use crate::config::{PlanKind, Settings};
+use crate::config::Settings;
+use crate::provider::PlanKind;
 
 fn resolve(arguments: &[(&str, &str)]) -> Result<Settings> {
     let arguments = arguments

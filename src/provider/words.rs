@@ -1,4 +1,4 @@
-//! The source's words in a refusal: six JSON shapes, plain texts and HTML pages, brought to one code and one message.
+//! CoinGecko's words in a refusal: six JSON shapes, plain texts and HTML pages, brought to one code and one message.
 //! It only reads; what a refusal means for the caller is decided in `refusal`.
 
 use serde_json::Value;
@@ -6,9 +6,9 @@ use serde_json::Value;
 /// What a refusing body says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Words {
-    /// The source's error code, where the body has one.
+    /// CoinGecko's error code, where the body has one.
     pub code: Option<i64>,
-    /// The source's message.
+    /// CoinGecko's message.
     pub message: String,
 }
 

@@ -9,6 +9,9 @@ use serde::Serialize;
 
 use crate::error::{Error, Result};
 
+/// The base URL of the public API.
+pub const PUBLIC_URL: &str = "https://api.coingecko.com/api/v3";
+
 /// An API tier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -58,7 +61,7 @@ impl FromStr for PlanKind {
     }
 }
 
-/// A tier with its numbers, each of which a setting can override: the source's own pages disagree on some.
+/// A tier with its numbers, each of which a setting can override: CoinGecko's own pages disagree on some.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Plan {
     /// Which tier.
@@ -92,7 +95,7 @@ impl Plan {
     pub fn default_api_url(&self) -> &'static str {
         match self.kind {
             PlanKind::Paid => "https://pro-api.coingecko.com/api/v3",
-            _ => "https://api.coingecko.com/api/v3",
+            _ => PUBLIC_URL,
         }
     }
 

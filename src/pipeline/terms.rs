@@ -1,0 +1,113 @@
+//! What the settings come to for the steps of a run, as values: which coins, by which bounds, and how bodies are read.
+//! Databases, clients and clocks are made by the runs themselves.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use crate::config::{Settings, Thresholds};
+use crate::contract::Contract;
+use crate::error::Result;
+use crate::market::CoinId;
+use crate::quality::Rules;
+use crate::store::SlotState;
+
+/// Which coins are wanted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Wanted {
+    /// How many coins by market cap.
+    pub(super) top: u32,
+    /// Coins by name as well.
+    pub(super) coins: Vec<CoinId>,
+}
+
+impl Wanted {
+    /// What the settings ask for.
+    pub(super) fn of(settings: &Settings) -> Self {
+        Self {
+            top: settings.top,
+            coins: settings.coins.clone(),
+        }
+    }
+
+    /// The same, and what earlier runs of a slot have asked for: a slot never becomes less than it was.
+    pub(super) fn with_earlier(&self, state: Option<&SlotState>) -> Self {
+        let mut wanted = self.clone();
+        if let Some(state) = state {
+            let top = u32::try_from(state.top).unwrap_or(u32::MAX);
+            wanted.top = wanted.top.max(top);
+            let named = state.account.named.iter().cloned();
+            for coin in named.map(CoinId::from_source) {
+                if !wanted.coins.contains(&coin) {
+                    wanted.coins.push(coin);
+                }
+            }
+        }
+        wanted
+    }
+}
+
+/// What a run is asked for and by which bounds: with its landed bodies, all that its rows follow from.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Asked {
+    #[serde(flatten)]
+    pub(super) wanted: Wanted,
+    pub(super) thresholds: Thresholds,
+    pub(super) refuse: Vec<String>,
+}
+
+impl Asked {
+    /// What the settings ask for.
+    pub(super) fn of(settings: &Settings) -> Self {
+        Self {
+            wanted: Wanted::of(settings),
+            thresholds: settings.thresholds,
+            refuse: settings.refuse.clone(),
+        }
+    }
+
+    /// As it was written into the ledger.
+    pub(super) fn from_ledger(text: Option<&str>) -> Option<Self> {
+        serde_json::from_str(text?).ok()
+    }
+
+    /// The rules with these bounds.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Config`] for a name that is no warning rule.
+    pub(super) fn rules(&self) -> Result<Rules> {
+        Rules::new(self.thresholds, &self.refuse)
+    }
+}
+
+/// How the bodies of a run are read.
+#[derive(Debug, Clone)]
+pub(super) struct Terms {
+    /// The API that they are from.
+    pub(super) api_url: Url,
+    /// The currency of their prices.
+    pub(super) vs_currency: String,
+    /// Where they are kept.
+    pub(super) landing_dir: PathBuf,
+    /// What follows when their fields are not the known ones.
+    pub(super) contract: Contract,
+    /// What their records are held against.
+    pub(super) rules: Rules,
+}
+
+impl Terms {
+    /// As the settings say.
+    ///
+    /// # Errors
+    /// As [`Asked::rules`].
+    pub(super) fn of(settings: &Settings) -> Result<Self> {
+        Ok(Self {
+            api_url: settings.api_url.clone(),
+            vs_currency: settings.vs_currency.clone(),
+            landing_dir: settings.landing_dir.clone(),
+            contract: settings.contract,
+            rules: Rules::new(settings.thresholds, &settings.refuse)?,
+        })
+    }
+}
