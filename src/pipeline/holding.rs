@@ -4,12 +4,12 @@
 use std::collections::HashSet;
 
 use super::in_time::is_in_time;
-use super::terms::{Terms, Wanted};
+use super::terms::{Asked, Terms, Wanted};
 use crate::coingecko;
 use crate::error::Result;
 use crate::landing::{self, Landed};
 use crate::market::{CoinId, Quote, Slot};
-use crate::store::{SlotState, SnapshotStore};
+use crate::store::{Account, SlotState, SnapshotStore};
 
 /// What a slot holds when a run begins.
 pub(super) struct Stored {
@@ -38,6 +38,27 @@ impl Stored {
             quarantined,
             seen_before,
         })
+    }
+
+    /// True where the slot holds all that is asked for now, which may be more than it was asked for before.
+    pub(super) fn is_done(&self, state: &SlotState, asked: &Asked) -> bool {
+        let Account {
+            unknown, refused, ..
+        } = &state.account;
+        // what was left out by other settings may be taken by these
+        let still_refused = refused.iter().all(|refused| {
+            let mut rules = refused.rule.split(", ");
+            rules.any(|rule| asked.refuse.iter().any(|name| name == rule))
+        });
+        let is_settled = |coin: &CoinId| {
+            self.quotes.iter().any(|quote| quote.id == *coin)
+                || unknown.iter().any(|id| id == coin.as_str())
+                || refused.iter().any(|refused| refused.coin == coin.as_str())
+        };
+        state.is_complete()
+            && still_refused
+            && u64::from(asked.wanted.top) <= state.top
+            && asked.wanted.coins.iter().all(is_settled)
     }
 }
 

@@ -23,7 +23,7 @@ use crate::http::{self, Client};
 use crate::landing::{self, Landed, RunFolder};
 use crate::market::{CoinId, Quote, Slot};
 use crate::quality::Quality;
-use crate::store::{Account, RunEnd, RunStart, Scope, SlotState, SnapshotCommit, SnapshotStore};
+use crate::store::{RunEnd, RunStart, Scope, SlotState, SnapshotCommit, SnapshotStore};
 
 /// Fetches, lands, judges and stores a snapshot. `slot` is the current one unless named. A complete slot costs no call; a
 /// partial one is asked only for its rest; a past one is finished from its landing or refused.
@@ -190,7 +190,7 @@ impl Run<'_> {
             quality.count_stored(&names);
         }
         if let Some(state) = stored.state.as_ref()
-            && self.is_done(state, &stored.quotes)
+            && stored.is_done(state, self.asked)
         {
             let report = self
                 .already_complete(store, state, &stored.quotes, quality)
@@ -240,27 +240,6 @@ impl Run<'_> {
             "the source knows none of the coins asked for ({}): check COINMILL_COINS against /coins/list, ids are not symbols",
             named.join(", ")
         ))
-    }
-
-    /// True where the slot holds all that is asked for now, which may be more than it was asked for before.
-    fn is_done(&self, state: &SlotState, stored: &[Quote]) -> bool {
-        let Account {
-            unknown, refused, ..
-        } = &state.account;
-        // what was left out by other settings may be taken by these
-        let still_refused = refused.iter().all(|refused| {
-            let mut rules = refused.rule.split(", ");
-            rules.any(|rule| self.asked.refuse.iter().any(|name| name == rule))
-        });
-        let is_settled = |coin: &CoinId| {
-            stored.iter().any(|quote| quote.id == *coin)
-                || unknown.iter().any(|id| id == coin.as_str())
-                || refused.iter().any(|refused| refused.coin == coin.as_str())
-        };
-        state.is_complete()
-            && still_refused
-            && u64::from(self.asked.wanted.top) <= state.top
-            && self.asked.wanted.coins.iter().all(is_settled)
     }
 
     async fn already_complete(
