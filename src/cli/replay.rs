@@ -1,12 +1,12 @@
 //! `coinmill replay`: a run rebuilt from its landing, and how it compares.
 //! Rebuilding is the pipeline's work.
 
-use super::args::SettingArguments;
+use super::settings::SettingArguments;
 use super::{COMPLETE, PARTIAL, print};
 use crate::error::Result;
 use crate::pipeline::{self, Change, Difference, Replay};
 
-/// Differences that are printed for people; machines get all.
+/// Differences that are printed for people; scripts get all.
 const SHOWN: usize = 50;
 
 pub(super) async fn replay(run: &str, settings: SettingArguments, json: bool) -> Result<u8> {

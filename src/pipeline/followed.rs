@@ -4,13 +4,13 @@
 use crate::config::Settings;
 use crate::error::{Error, Result};
 use crate::market::{CoinId, Slot};
-use crate::store::SnapshotStore;
+use crate::store::{Absent, SnapshotStore};
 
-/// Coins to follow, and what of the snapshot cannot be followed, in words.
+/// Coins to follow, and what of the snapshot cannot be followed.
 #[derive(Debug, Default)]
 pub(super) struct Followed {
     pub(super) coins: Vec<CoinId>,
-    pub(super) missing: Vec<String>,
+    pub(super) missing: Vec<Absent>,
 }
 
 impl Followed {
@@ -26,9 +26,9 @@ impl Followed {
             let top = settings.has_only_these.then_some(0);
             unknown = followed.add_slot(store, slot, top).await?;
         } else if settings.top > 0 {
-            followed.missing.push(format!(
-                "the top {} coins (there is no snapshot yet: run `coinmill run snapshot`)",
-                settings.top
+            followed.missing.push(Absent::other(
+                format!("the top {} coins", settings.top),
+                "there is no snapshot yet: run `coinmill run snapshot`",
             ));
         }
         followed.with_named(slot, &unknown, settings)
@@ -69,11 +69,12 @@ impl Followed {
             return Ok(state.account.unknown);
         }
         for absent in state.account.missing {
-            if absent.is_coin {
-                self.add(CoinId::from_source(absent.what));
-            } else {
-                self.missing
-                    .push(format!("{absent} of the snapshot {slot}"));
+            match absent.coin_id {
+                Some(coin) => self.add(CoinId::from_source(coin)),
+                None => self.missing.push(Absent::other(
+                    format!("{} of the snapshot {slot}", absent.what),
+                    absent.reason,
+                )),
             }
         }
         Ok(state.account.unknown)

@@ -138,7 +138,7 @@ async fn unknown_coins(
     let received = received.iter().map(|accepted| Known::of(&accepted.quote));
     let known: Vec<Known> = received.chain(stored).collect();
     let unknown = coins.iter().map(|coin| Unknown {
-        coin: coin.clone(),
+        coin_id: coin.clone(),
         did_you_mean: suggest(coin, &known).and_then(|suggestion| suggestion.coin()),
     });
     Ok(unknown.collect())
@@ -213,13 +213,15 @@ impl Run<'_> {
         } = &state.account;
         // what was left out by other settings may be taken by these
         let still_refused = refused.iter().all(|refused| {
-            let mut rules = refused.rule.split(", ");
-            rules.any(|rule| self.settings.refuse.iter().any(|name| name == rule))
+            let mut rules = refused.rules.iter();
+            rules.any(|rule| self.settings.refuse.contains(rule))
         });
         let is_settled = |coin: &CoinId| {
             stored.iter().any(|quote| quote.id == *coin)
                 || unknown.iter().any(|id| id == coin.as_str())
-                || refused.iter().any(|refused| refused.coin == coin.as_str())
+                || refused
+                    .iter()
+                    .any(|refused| refused.coin_id == coin.as_str())
         };
         state.is_complete()
             && still_refused
@@ -270,7 +272,7 @@ impl Run<'_> {
             rejections: Default::default(),
             content_hash: None,
             drift: Vec::new(),
-            landing: self
+            landing_folder: self
                 .intake
                 .folder()
                 .map(|folder| folder.path().display().to_string()),
@@ -288,7 +290,7 @@ impl Run<'_> {
         error: Option<Error>,
         fetch_s: f64,
     ) -> Result<Report> {
-        let judging = Instant::now();
+        let validating = Instant::now();
         self.intake.keep_top(&stored.quotes);
         let tally = self.intake.tally();
         let received = &self.intake.gathered.accepted;
@@ -303,12 +305,7 @@ impl Run<'_> {
             rejected: gathered.refused.len() as u64,
             stored: gathered.accepted.len() as u64,
             repeated: gathered.repeated,
-            missing: tally
-                .account
-                .missing
-                .iter()
-                .map(ToString::to_string)
-                .collect(),
+            missing: tally.account.missing.clone(),
             refused: tally.account.refused.clone(),
             unknown,
             can_grow: tally.can_grow,
@@ -342,13 +339,13 @@ impl Run<'_> {
             store.end_run(&self.start.id, &report.to_run_end()).await?;
             return Ok(report);
         }
-        let judge_s = judging.elapsed().as_secs_f64();
+        let validate_s = validating.elapsed().as_secs_f64();
         let committing = Instant::now();
         self.intake.sync(&commit.bodies)?;
         failpoint::pass(failpoint::BEFORE_COMMIT);
         report.timings = Timings {
             fetch_s,
-            judge_s,
+            validate_s,
             commit_s: 0.0,
         };
         let hash = store
