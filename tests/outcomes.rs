@@ -233,6 +233,8 @@ async fn what_is_missing_is_an_object_with_its_reason_apart(kind: Kind) {
         |value: &Value| -> Vec<String> { value.as_object().unwrap().keys().cloned().collect() };
     assert_eq!(keys(missing), keys(&of_snapshot[0]));
     // people read a line, and the rules of a coin that the settings refuse are a list
+    bench.sim.clear_faults();
+    bench.fault("set:times=0,path=/coins/markets,id=bitcoin,field=current_price,value=-5");
     let said = finish(coinmill(&bench, None, &snapshot, &[("COMPLETENESS", "0")])).await;
     let line = "missing   bitcoin (refused: negative_price)";
     assert!(text(&said).contains(line), "{}", text(&said));

@@ -92,8 +92,8 @@ class Mill:
     refuse
         Warning rules whose quotes are refused instead of being stored with a warning, such as ``zero_price``.
     contract
-        When CoinGecko's responses have unknown fields, or lack known ones: ``evolve`` notes it in the report's ``drift``,
-        ``freeze`` stores nothing.
+        When CoinGecko's responses have unknown fields, or lack known ones: ``evolve`` notes it in the report's
+        ``drift``, ``freeze`` stores nothing.
     settings
         Every other setting that ``coinmill run snapshot --help`` lists, with underscores.
 
@@ -144,8 +144,8 @@ class Mill:
         """Fetch, land, validate and store the quotes of the largest coins, and of coins asked for by id.
 
         A complete slot costs no call and changes nothing; of a partial one only the rest is asked for; a past one is
-        completed from its landing (the received bytes) or refused. Ctrl-C ends it within a fraction of a second, and the
-        next run recovers what it had landed.
+        completed from its landing (the received bytes) or refused. Ctrl-C ends it within a fraction of a second, and
+        the next run recovers what it had landed.
 
         Parameters
         ----------

@@ -58,7 +58,8 @@ class UnknownCoin(TypedDict):
 class RunReport(TypedDict):
     """The result of a snapshot. Counts are of coins.
 
-    A coin whose record was refused is in ``missing``, with the rules that it breaks as the reason. Coins in ``refused`` (by your own settings) and in ``unknown`` are not missing.
+    A coin whose record was refused is in ``missing``, with the rules that it breaks as the reason. Coins in ``refused``
+    (by your own settings) and in ``unknown`` are not missing.
     """
 
     run: str

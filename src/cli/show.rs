@@ -272,7 +272,7 @@ pub(super) fn runs(runs: &[RunRow]) -> String {
     let row = |run: &RunRow| {
         let number = |number: Option<u64>| number.map_or_else(dash, |number| number.to_string());
         vec![
-            run.started_at.format("%m-%d %H:%M:%S").to_string(),
+            run.started_at.format("%m-%d %H:%M").to_string(),
             match (run.slot, run.resolution) {
                 (Some(slot), _) => format!("{} {}", run.kind, slot.format("%m-%d %H:%M")),
                 (None, Some(resolution)) => format!("{} {resolution}", run.kind),
@@ -379,6 +379,43 @@ fn thousands(number: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_ledger_fits_80_columns_and_an_error_has_a_line_of_its_own() {
+        let at: DateTime<Utc> = "2026-01-14T12:10:00Z".parse().unwrap();
+        let error = "CoinGecko cannot be reached: ".repeat(5);
+        let run = RunRow {
+            id: "01a21e3d-f50f-75d2-85ed-8f5960b1c05a".to_owned(),
+            kind: "snapshot".to_owned(),
+            slot: Some(at),
+            resolution: None,
+            state: "abandoned".to_owned(),
+            started_at: at,
+            finished_at: None,
+            expected: Some(20_000),
+            received: Some(19_750),
+            accepted: None,
+            rejected: Some(250),
+            stored: Some(19_500),
+            calls: Some(80),
+            score: Some(0.9851),
+            content_hash: None,
+            version: String::new(),
+            rule_set: String::new(),
+            source: String::new(),
+            error: Some(error.clone()),
+        };
+        let text = runs(&[run]);
+        let lines: Vec<&str> = text.lines().collect();
+        let [header, row, id, last] = lines[..] else {
+            panic!("{text}")
+        };
+        for line in [header, row, id] {
+            assert!(line.chars().count() <= 80, "{line}");
+        }
+        assert!(row.contains("19750 of 20000") && id.contains("01a21e3d-f50f"));
+        assert_eq!(last.trim(), error.trim());
+    }
 
     #[test]
     fn long_numbers_are_grouped() {
