@@ -1,10 +1,11 @@
 //! The command line: arguments in, tables or JSON out, one exit code.
-//! It decides nothing about data; it calls the pipeline and shows what came of it.
+//! It decides nothing about data; it calls the pipeline and shows the result.
 
 mod args;
 mod demo;
 mod failure;
 mod interrupt;
+mod layout;
 mod progress;
 mod quarantine;
 mod replay;
@@ -27,13 +28,15 @@ use crate::market::Slot;
 use crate::pipeline::{self, Observer, RunState, SeriesReport};
 use crate::series::Resolution;
 use crate::stop::Stopper;
+use crate::store::RunRow;
 use args::{Arguments, Command, Format, Run};
 #[cfg(any(feature = "python", test))]
 pub(crate) use demo::run_demo;
+use interrupt::Interrupt;
 
 /// Nothing is missing.
 const COMPLETE: u8 = 0;
-/// Something is missing; what came is stored.
+/// Something is missing; what was received is stored.
 const PARTIAL: u8 = 3;
 
 /// Runs the `coinmill` command, and ends the process with its exit code; `coinmill --help` lists them.
@@ -65,18 +68,16 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     };
     // the end that a market is meant to have
     let is_wished_for = matches!(arguments.command, Command::Sim(_));
-    let stopper = Stopper::default();
-    let outcome = runtime.block_on(interrupt::or_stopped(
-        &stopper,
-        json && !is_wished_for,
-        dispatch(arguments, &stopper),
-    ));
+    let interrupt = Interrupt::default();
+    let command = dispatch(arguments, &interrupt);
+    let outcome = runtime.block_on(interrupt.or_stopped(json && !is_wished_for, command));
     // a thread that a dropped command left at work must not keep the program
     runtime.shutdown_background();
     outcome.unwrap_or_else(|error| failure::told(&error, failure::code(&error), json))
 }
 
-async fn dispatch(Arguments { command, json, .. }: Arguments, stopper: &Stopper) -> Result<u8> {
+async fn dispatch(Arguments { command, json, .. }: Arguments, interrupt: &Interrupt) -> Result<u8> {
+    let stopper = &interrupt.stopper;
     match command {
         Command::Init { settings } => {
             let settings = settings.load()?;
@@ -113,7 +114,7 @@ async fn dispatch(Arguments { command, json, .. }: Arguments, stopper: &Stopper)
         } => {
             let settings = settings.load()?;
             let slot = slot.map(|slot| slot.parse()).transpose()?;
-            all(&settings, slot, resolution.parse()?, json, stopper).await
+            all(&settings, slot, resolution.parse()?, json, interrupt).await
         }
         Command::Backfill(arguments) => {
             let (settings, wanted) = arguments.load()?;
@@ -139,7 +140,7 @@ async fn dispatch(Arguments { command, json, .. }: Arguments, stopper: &Stopper)
         Command::Runs { limit, settings } => {
             let settings = settings.load()?;
             let runs = pipeline::runs(&settings, limit).await?;
-            print(json, &runs, || show::runs(&runs))?;
+            print(json, &Runs { runs: &runs }, || show::runs(&runs))?;
             Ok(COMPLETE)
         }
         Command::Status { settings } => {
@@ -151,11 +152,17 @@ async fn dispatch(Arguments { command, json, .. }: Arguments, stopper: &Stopper)
         Command::Quarantine { what } => quarantine::quarantine(what, json).await,
         Command::Replay { run, settings } => replay::replay(&run, settings, json).await,
         Command::Sim(options) => simulate::serve(options, json).await,
-        Command::Demo { dir } => demo::demo(&dir, json, stopper).await,
+        Command::Demo { data_dir } => demo::demo(&data_dir, json, stopper).await,
     }
 }
 
-/// What came of a run that stored something, or had nothing to store.
+/// The ledger for scripts.
+#[derive(Serialize)]
+struct Runs<'a> {
+    runs: &'a [RunRow],
+}
+
+/// The result of a run that stored something, or had nothing to store.
 struct Ended {
     report: Box<RawValue>,
     text: String,
@@ -240,15 +247,16 @@ struct Both {
     timeseries: Box<RawValue>,
 }
 
-/// A snapshot, then the time series, as one object for machines: what came of the first is told, whatever becomes of the
+/// A snapshot, then the time series, as one object for scripts: the result of the first is told, whatever becomes of the
 /// second.
 async fn all(
     settings: &Settings,
     slot: Option<Slot>,
     resolution: Resolution,
     json: bool,
-    stopper: &Stopper,
+    interrupt: &Interrupt,
 ) -> Result<u8> {
+    let stopper = &interrupt.stopper;
     let first = snapshot(settings, slot, stopper).await?;
     if !json {
         let first = first.tell(json)?;
@@ -258,7 +266,7 @@ async fn all(
     let (second, exit_code) = match timeseries(settings, resolution, stopper).await {
         Ok(second) => (second.report, second.exit_code.max(first.exit_code)),
         Err(error) => {
-            let exit_code = failure::told(&error, failure::code(&error), false);
+            let exit_code = failure::told(&error, interrupt.code_of(&error), false);
             (
                 json_of(&failure::Failure::of(&error, exit_code))?,
                 exit_code,
@@ -278,7 +286,7 @@ fn json_of(value: &impl Serialize) -> Result<Box<RawValue>> {
         .map_err(|error| Error::data("the result cannot be written as JSON").because(error))
 }
 
-/// Prints for people or for machines. A reader that went away is no error.
+/// Prints for people or for scripts. A reader that went away is no error.
 fn print(json: bool, value: &impl Serialize, text: impl FnOnce() -> String) -> Result<()> {
     let text = if json {
         json_of(value)?.get().to_owned()

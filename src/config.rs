@@ -6,6 +6,7 @@ mod layers;
 mod portable;
 
 use std::fmt;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -185,9 +186,15 @@ impl Settings {
                 )));
             }
         }
-        plan.calls_per_minute = layers.read("calls_per_minute")?.or(plan.calls_per_minute);
-        plan.credits_per_month = layers.read("credits_per_month")?.or(plan.credits_per_month);
-        plan.history_days = layers.read("history_days")?.or(plan.history_days);
+        plan.calls_per_minute = layers
+            .read_in("calls_per_minute", NonZeroU32::MIN..=NonZeroU32::MAX)?
+            .or(plan.calls_per_minute);
+        plan.credits_per_month = layers
+            .read_in("credits_per_month", 0..=u64::MAX)?
+            .or(plan.credits_per_month);
+        plan.history_days = layers
+            .read_in("history_days", 0..=u32::MAX)?
+            .or(plan.history_days);
 
         let data_dir = layers
             .read("data_dir")?

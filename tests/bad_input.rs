@@ -179,7 +179,7 @@ async fn unknown_coins_are_named_with_where_to_look(kind: Kind) {
         .await
         .unwrap();
     assert_eq!((report.state, report.accepted), (RunState::Complete, 20));
-    assert_eq!(report.unknown[0].coin, "no-such-coin");
+    assert_eq!(report.unknown[0].coin_id, "no-such-coin");
 }
 
 async fn a_past_slot_says_so_without_a_call(kind: Kind) {

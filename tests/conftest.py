@@ -61,7 +61,7 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 @pytest.fixture
 def sim() -> Iterator[coinmill.Sim]:
     """A simulated market of 300 coins whose clock stands still."""
-    with coinmill.Sim(coins=300, frozen=True) as sim:
+    with coinmill.Sim(market_size=300, frozen=True) as sim:
         yield sim
 
 

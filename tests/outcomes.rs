@@ -1,4 +1,4 @@
-//! What a script reads: the exit code of every outcome, and with `--json` one JSON value on stdout for each, failures too.
+//! What a script reads: the exit code of every outcome, and with `--json` one JSON object on stdout for each, failures too.
 
 #![allow(
     clippy::unwrap_used,
@@ -16,24 +16,44 @@ mod support;
 use std::process::Output;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use support::command::{code, coinmill, finish, text};
 use support::{Bench, Kind, on_both_databases};
 
 on_both_databases!(
-    every_outcome_has_its_code_and_is_one_value,
+    every_outcome_has_its_code_and_is_one_object,
+    every_subcommand_prints_one_object_whether_it_succeeds_or_fails,
+    what_is_missing_is_an_object_with_its_reason_apart,
     a_status_is_stale_when_nothing_has_come_for_more_than_half_an_hour,
     only_these_and_these_too_are_two_settings,
 );
 
-/// The one value that a command printed for machines.
+/// The one object that a command printed for scripts.
 fn value(output: &Output) -> Value {
     let out = String::from_utf8(output.stdout.clone()).unwrap();
     assert_eq!(out.matches('\n').count(), 1, "{}", text(output));
-    let value = serde_json::from_str(&out).unwrap();
+    let value: Value = serde_json::from_str(&out).unwrap();
+    assert!(value.is_object(), "{value}");
     stamps_are_of_one_form(&value);
+    names_are_the_one_for_each_thing(&value);
     value
+}
+
+/// A coin's id is `coin_id`, a half-hour of data `snapshot_time`, the folder of the received bytes `landing_folder`.
+fn names_are_the_one_for_each_thing(value: &Value) {
+    match value {
+        Value::Array(values) => values.iter().for_each(names_are_the_one_for_each_thing),
+        Value::Object(fields) => {
+            for name in ["coin", "slot", "landing", "observed_at"] {
+                assert!(!fields.contains_key(name), "{name}: {value}");
+            }
+            let is_error = fields.contains_key("error_kind");
+            assert!(!(is_error && fields.contains_key("kind")), "{value}");
+            fields.values().for_each(names_are_the_one_for_each_thing);
+        }
+        _ => {}
+    }
 }
 
 /// Every text that is an instant is RFC 3339 in UTC with milliseconds.
@@ -68,7 +88,7 @@ async fn run(bench: &Bench, arguments: &[&str], with: &[(&str, &str)]) -> Output
 /// Arguments, variables, the exit code and the kind of error.
 type Refused<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)], i32, &'a str);
 
-async fn every_outcome_has_its_code_and_is_one_value(kind: Kind) {
+async fn every_outcome_has_its_code_and_is_one_object(kind: Kind) {
     let bench = Bench::new(kind, 20).await;
     let snapshot = &["run", "snapshot", "--top", "5"][..];
     let complete = run(&bench, snapshot, &[]).await;
@@ -91,7 +111,7 @@ async fn every_outcome_has_its_code_and_is_one_value(kind: Kind) {
     let past = (now - TimeDelta::hours(5))
         .format("%Y-%m-%dT%H:00Z")
         .to_string();
-    let refused: [Refused<'_>; 8] = [
+    let refused: [Refused<'_>; 10] = [
         (&["run", "snapshot", "--tops", "5"], &[], 2, "argument"),
         (&["run", "snapshot", "--slot", "noon"], &[], 2, "argument"),
         (&["run", "snapshot", "--top", "many"], &[], 2, "config"),
@@ -101,6 +121,8 @@ async fn every_outcome_has_its_code_and_is_one_value(kind: Kind) {
             2,
             "config",
         ),
+        (&["status", "--refuse", "zero_prize"], &[], 2, "config"),
+        (&["init"], &[("REFUSE", "zero_prize")], 2, "config"),
         (
             &["run", "snapshot", "--top", "5", "--coins", "bitcoin"],
             &[],
@@ -122,7 +144,7 @@ async fn every_outcome_has_its_code_and_is_one_value(kind: Kind) {
         let failure = value(&output);
         assert_eq!(failure["state"], "failed", "{failure}");
         assert_eq!(
-            (&failure["kind"], &failure["exit_code"]),
+            (&failure["error_kind"], &failure["exit_code"]),
             (&kind.into(), &expected.into())
         );
         assert_eq!(failure["retryable"], false);
@@ -140,7 +162,10 @@ async fn every_outcome_has_its_code_and_is_one_value(kind: Kind) {
         (1, &true.into())
     );
     let both = run(&bench, &["run", "all", "--top", "5"], &[]).await;
-    assert_eq!((code(&both), &value(&both)["kind"]), (1, &"source".into()));
+    assert_eq!(
+        (code(&both), &value(&both)["error_kind"]),
+        (1, &"source".into())
+    );
 }
 
 async fn a_status_is_stale_when_nothing_has_come_for_more_than_half_an_hour(kind: Kind) {
@@ -179,4 +204,151 @@ async fn only_these_and_these_too_are_two_settings(kind: Kind) {
     // a number on the command line overrules a list in the environment; a list overrules a number there
     assert_eq!(expected(&["--top", "3"], &[("COINS", last)]).await, 3);
     assert_eq!(expected(&["--coins", last], &[("TOP", "3")]).await, 1);
+}
+
+async fn what_is_missing_is_an_object_with_its_reason_apart(kind: Kind) {
+    let bench = Bench::new(kind, 300).await;
+    bench.fault("503:path=&page=2,times=0");
+    bench.fault("set:times=0,path=/coins/markets,id=bitcoin,field=current_price,value=-5");
+    let snapshot = ["run", "snapshot", "--top", "300"];
+    let report = value(&run(&bench, &snapshot, &[("COMPLETENESS", "0")]).await);
+    let of_snapshot = json!([
+        {"coin_id": null, "what": "ranks 151 to 300", "reason": "page 2 of 2"},
+        {"coin_id": "bitcoin", "what": "bitcoin", "reason": "refused: negative_price"},
+    ]);
+    assert_eq!(report["missing"], of_snapshot);
+    bench.fault("500:path=/coins/ethereum/,times=0");
+    let series = ["backfill", "--days", "1", "--coins", "ethereum,dogecoin"];
+    let report = value(&run(&bench, &series, &[("COMPLETENESS", "0")]).await);
+    let of_series = report["missing"].as_array().unwrap();
+    let [missing] = &of_series[..] else {
+        panic!("{report}")
+    };
+    assert_eq!(
+        (&missing["coin_id"], &missing["what"]),
+        (&"ethereum".into(), &"ethereum".into())
+    );
+    assert!(missing["reason"].as_str().unwrap().contains("500"));
+    let keys =
+        |value: &Value| -> Vec<String> { value.as_object().unwrap().keys().cloned().collect() };
+    assert_eq!(keys(missing), keys(&of_snapshot[0]));
+    // people read a line, and the rules of a coin that the settings refuse are a list
+    bench.sim.clear_faults();
+    bench.fault("set:times=0,path=/coins/markets,id=bitcoin,field=current_price,value=-5");
+    let said = finish(coinmill(&bench, None, &snapshot, &[("COMPLETENESS", "0")])).await;
+    let line = "missing   bitcoin (refused: negative_price)";
+    assert!(text(&said).contains(line), "{}", text(&said));
+    bench.sim.clear_faults();
+    bench.sim.advance(TimeDelta::minutes(30)).unwrap();
+    bench.fault("set:times=0,id=bitcoin,field=current_price,value=0");
+    let strict = [
+        "run",
+        "snapshot",
+        "--refuse",
+        "zero_price,outside_24h_range",
+    ];
+    let report = value(&run(&bench, &strict, &[("MAX_CHANGE_24H", "1e9")]).await);
+    let refused = report["refused"].as_array().unwrap();
+    let bitcoin = refused
+        .iter()
+        .find(|it| it["coin_id"] == "bitcoin")
+        .unwrap();
+    assert_eq!(bitcoin["rules"], json!(["zero_price", "outside_24h_range"]));
+}
+
+/// The subcommands that a help lists.
+async fn listed(bench: &Bench, command: &[&str]) -> Vec<String> {
+    let output = finish(coinmill(bench, None, &[command, &["--help"]].concat(), &[])).await;
+    let help = text(&output);
+    let (_, after) = help.split_once("Commands:\n").unwrap();
+    let (commands, _) = after.split_once("\n\n").unwrap();
+    let names = commands.lines().filter(|line| !line.starts_with("   "));
+    names
+        .map(|line| line.split_whitespace().next().unwrap().to_owned())
+        .filter(|name| name != "help")
+        .collect()
+}
+
+async fn every_subcommand_prints_one_object_whether_it_succeeds_or_fails(kind: Kind) {
+    let bench = Bench::new(kind, 20).await;
+    // of twenty coins one is refused for good
+    bench.fault("set:times=0,id=bitcoin,field=current_price,value=-5");
+    let mut done: Vec<String> = Vec::new();
+    for (arguments, exit_code) in [
+        (&["init"][..], 0),
+        (&["run", "snapshot", "--top", "20"], 3),
+        (&["run", "timeseries"], 0),
+        (&["run", "all", "--top", "20"], 3),
+        (&["backfill", "--days", "1", "--coins", "bitcoin"], 0),
+        (&["export", "--to", "lake"], 0),
+        (&["runs"], 0),
+        (&["status"], 0),
+        (&["quarantine", "list"], 0),
+        (&["quarantine", "show", "s1"], 0),
+        (&["quarantine", "requeue", "s1"], 3),
+    ] {
+        let output = run(&bench, arguments, &[]).await;
+        assert_eq!(code(&output), exit_code, "{arguments:?}: {}", text(&output));
+        let printed = value(&output);
+        assert!(!text(&output).contains("error_kind"), "{printed}");
+        let wrong = run(&bench, arguments, &[("PLAN", "free")]).await;
+        assert_eq!(code(&wrong), 2, "{arguments:?}: {}", text(&wrong));
+        assert_eq!(value(&wrong)["error_kind"], "config");
+        let unknown = run(&bench, &[arguments, &["--no-such-flag"]].concat(), &[]).await;
+        assert_eq!(code(&unknown), 2, "{arguments:?}: {}", text(&unknown));
+        assert_eq!(value(&unknown)["error_kind"], "argument");
+        done.push(arguments[..2.min(arguments.len())].join(" "));
+    }
+    let runs = value(&run(&bench, &["runs"], &[]).await);
+    let newest = runs["runs"][0]["run"].as_str().unwrap();
+    let of_quotes = runs["runs"].as_array().unwrap().iter();
+    let stored = of_quotes
+        .clone()
+        .find(|it| it["kind"] == "backfill")
+        .unwrap();
+    for (id, exit_code) in [
+        (stored["run"].as_str().unwrap(), 0),
+        (newest, 2),
+        ("none", 2),
+    ] {
+        let output = run(&bench, &["replay", id], &[]).await;
+        assert_eq!(code(&output), exit_code, "{id}: {}", text(&output));
+        value(&output);
+    }
+    let fault = run(&bench, &["sim", "--fault", "nonsense"], &[]).await;
+    assert_eq!(
+        (code(&fault), &value(&fault)["state"]),
+        (2, &"failed".into())
+    );
+    let port = bench.sim.address().port().to_string();
+    let taken = run(&bench, &["sim", "--port", &port], &[]).await;
+    assert_ne!(code(&taken), 0);
+    value(&taken);
+    std::fs::write(bench.folder.path().join("file"), "").unwrap();
+    let demo = run(&bench, &["demo", "--data-dir", "file"], &[]).await;
+    assert_ne!(code(&demo), 0);
+    value(&demo);
+    if kind == Kind::Sqlite {
+        let demo = run(&bench, &["demo", "--data-dir", "demo"], &[]).await;
+        assert_eq!(code(&demo), 0, "{}", text(&demo));
+        assert_eq!(value(&demo)["timeseries"]["kind"], "timeseries");
+    }
+    done.extend(["replay", "sim", "demo"].map(str::to_owned));
+    for command in listed(&bench, &[]).await {
+        let below = match command.as_str() {
+            "run" | "quarantine" => listed(&bench, &[&command]).await,
+            _ => vec![String::new()],
+        };
+        for name in below {
+            let name = format!("{command} {name}");
+            let is_done = |it: &String| it.starts_with(name.trim_end());
+            assert!(done.iter().any(is_done), "{name} is not in the table");
+        }
+    }
+    // no command, or half of one, is a failure of usage too
+    for arguments in [&[][..], &["run"], &["quarantine"], &["fly"]] {
+        let output = run(&bench, arguments, &[]).await;
+        assert_eq!(code(&output), 2, "{arguments:?}: {}", text(&output));
+        assert_eq!(value(&output)["error_kind"], "argument");
+    }
 }

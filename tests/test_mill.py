@@ -41,7 +41,7 @@ def test_a_report_has_just_the_keys_that_its_type_says(mill: coinmill.Mill) -> N
     assert set(mill.status()) == set(Status.__annotations__)
 
 
-def test_refused_records_are_listed_judged_again_and_the_run_rebuilt(sim: coinmill.Sim, tmp_path: Path) -> None:
+def test_refused_records_are_listed_validated_again_and_the_run_rebuilt(sim: coinmill.Sim, tmp_path: Path) -> None:
     from coinmill.records import Quarantined, Replay, RequeueReport
 
     strict = coinmill.Mill(
@@ -78,7 +78,7 @@ def test_refused_records_are_listed_judged_again_and_the_run_rebuilt(sim: coinmi
 
 def test_a_frozen_contract_stores_nothing_of_what_is_new(sim: coinmill.Sim, tmp_path: Path) -> None:
     mill = coinmill.Mill(**sim.settings, data_dir=tmp_path, top=50, contract="freeze")
-    with coinmill.Sim(coins=300, frozen=True, faults=["set:field=mood,value=1"]) as other:
+    with coinmill.Sim(market_size=300, frozen=True, faults=["set:field=mood,value=1"]) as other:
         frozen = coinmill.Mill(**other.settings, data_dir=tmp_path, top=50, contract="freeze")
         with pytest.raises(coinmill.DataError, match="unknown field mood in 50 records of /coins/markets"):
             frozen.run_snapshot()
@@ -92,7 +92,7 @@ def test_a_frozen_contract_stores_nothing_of_what_is_new(sim: coinmill.Sim, tmp_
 
 def test_a_slot_is_a_text_or_a_datetime(mill: coinmill.Mill, sim: coinmill.Sim) -> None:
     slot = floor30(sim.now)
-    assert mill.run_snapshot(slot)["slot"] == slot.strftime("%Y-%m-%dT%H:%M:%S.000Z")
+    assert mill.run_snapshot(slot)["snapshot_time"] == slot.strftime("%Y-%m-%dT%H:%M:%S.000Z")
     elsewhere = slot.astimezone(timezone(timedelta(hours=5, minutes=30)))
     assert mill.run_snapshot(slot=elsewhere.isoformat())["calls"] == 0
     with pytest.raises(ValueError, match="half-hour"):
@@ -110,9 +110,10 @@ def test_a_slot_is_a_text_or_a_datetime(mill: coinmill.Mill, sim: coinmill.Sim) 
     [
         ({"plan": "free"}, coinmill.ConfigError, "use keyless, demo, paid or unlimited"),
         ({"tops": 5}, coinmill.ConfigError, "did you mean"),
-        ({"top": "x"}, coinmill.ConfigError, '"x" cannot be used'),
+        ({"top": "x"}, coinmill.ConfigError, '"x" is not a whole number between 0 and 20000'),
         ({"top": 5, "coins": ["bitcoin"]}, coinmill.ConfigError, "give `add_coins`"),
         ({"top": -1}, coinmill.ConfigError, "top"),
+        ({"refuse": "zero_prize"}, coinmill.ConfigError, "no warning rule zero_prize: give .*zero_price"),
         ({"top": True}, TypeError, "not a bool"),
         ({"coins": ["bit coin"]}, coinmill.ConfigError, "CoinGecko's id"),
         ({"config": "absent.toml"}, coinmill.ConfigError, "absent.toml cannot be read"),
@@ -224,7 +225,7 @@ def test_importing_starts_no_thread() -> None:
 
 
 def test_the_command_of_the_wheel_is_the_command(sim: coinmill.Sim, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "coinmill", "demo", "--dir", str(tmp_path / "demo")]
+    command = [sys.executable, "-m", "coinmill", "demo", "--data-dir", str(tmp_path / "demo")]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     assert "250 of 250" in done.stdout
     assert done.stderr == ""

@@ -97,7 +97,9 @@ def test_reading_where_there_is_no_database_is_an_error(tmp_path: Path) -> None:
 def test_quotes_say_which_coins_of_their_slot_are_missing(sim: coinmill.Sim, tmp_path: Path) -> None:
     mill = coinmill.Mill(**sim.settings, data_dir=tmp_path, top=20, completeness=0.5)
     sim.add_fault("set:times=0,id=bitcoin,field=current_price,value=-5")
-    assert mill.run_snapshot()["missing"] == ["bitcoin (refused: negative_price)"]
+    assert mill.run_snapshot()["missing"] == [
+        {"coin_id": "bitcoin", "what": "bitcoin", "reason": "refused: negative_price"}
+    ]
     frame = mill.quotes()
     assert len(frame) == 19
     (missing,) = frame.missing

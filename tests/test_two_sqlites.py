@@ -120,7 +120,7 @@ def read() -> None:
         except sqlite3.Error as error:
             wrong.append(repr(error))
 
-with coinmill.Sim(coins=300, frozen=True) as sim:
+with coinmill.Sim(market_size=300, frozen=True) as sim:
     mill = coinmill.Mill(**sim.settings, data_dir=folder, top=50)
     mill.run_snapshot()
     reader = threading.Thread(target=read)

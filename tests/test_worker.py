@@ -204,7 +204,7 @@ PARENT = """
 import multiprocessing, os, sys, threading, time
 import coinmill
 
-sim = coinmill.Sim(coins=300, frozen=True, faults=["stall:times=0"])
+sim = coinmill.Sim(market_size=300, frozen=True, faults=["stall:times=0"])
 mill = coinmill.Mill(**sim.settings, data_dir=sys.argv[1], top=50, attempts=1, timeout=60)
 threading.Thread(target=mill.run_snapshot, daemon=True).start()
 while sim.calls == 0:

@@ -34,9 +34,9 @@ class SourceError(CoinmillError):
     """The market API refused or could not be reached."""
 
     status: int | None
-    """The HTTP status, where a reply was received."""
+    """The HTTP status, where a response was received."""
     code: int | None
-    """The source's own error code, such as 10011."""
+    """CoinGecko's own error code, such as 10011."""
 
 class BudgetError(CoinmillError):
     """The plan's calls are spent."""
@@ -48,19 +48,19 @@ class StoreError(CoinmillError):
     """A database or the landing folder refused or could not be reached."""
 
 class HeldError(CoinmillError):
-    """Another run holds the slot."""
+    """Another run holds the slot or the series: let it end."""
 
 class PastSlotError(CoinmillError):
-    """The slot is over, and the source serves only the present."""
+    """The slot is over, and CoinGecko has only present quotes."""
 
 class IncompleteError(CoinmillError):
-    """Less than the set completeness was stored; what came is stored all the same."""
+    """Less than the set completeness was received; what was received is stored."""
 
     report: RunReport
     """The run's report."""
 
 class CoverageWarning(UserWarning):
-    """A span that was asked for is not stored in whole; ``missing`` of the frame lists what is not there."""
+    """A part of the span that was asked for is not stored; ``frame.missing`` lists it."""
 
 @final
 class Mill:
@@ -92,7 +92,7 @@ class Mill:
     refuse
         Warning rules whose quotes are refused instead of being stored with a warning, such as ``zero_price``.
     contract
-        What follows when the source's bodies have other fields than are known: ``evolve`` notes it in the report's
+        When CoinGecko's responses have unknown fields, or lack known ones: ``evolve`` notes it in the report's
         ``drift``, ``freeze`` stores nothing.
     settings
         Every other setting that ``coinmill run snapshot --help`` lists, with underscores.
@@ -141,11 +141,11 @@ class Mill:
         """
 
     def run_snapshot(self, slot: str | datetime | None = None) -> RunReport:
-        """Fetch, land, judge and store the quotes of the top coins, and of coins asked for by name.
+        """Fetch, land, validate and store the quotes of the largest coins, and of coins asked for by id.
 
-        A complete slot costs no call and changes nothing; a partial one is asked only for its rest; a past one is
-        finished from its landing or refused. Ctrl-C ends it within a fraction of a second, and the next run takes up
-        what it had landed.
+        A complete slot costs no call and changes nothing; of a partial one only the rest is asked for; a past one is
+        completed from its landing (the received bytes) or refused. Ctrl-C ends it within a fraction of a second, and
+        the next run recovers what it had landed.
 
         Parameters
         ----------
@@ -165,11 +165,11 @@ class Mill:
         """
 
     def run_timeseries(self, resolution: Resolution = "5m") -> SeriesReport:
-        """Fetch what is new of the price history of the newest snapshot's coins, and of coins asked for by name.
+        """Fetch what is new in the price history of the newest snapshot's coins, and of coins asked for by id.
 
-        Each run takes its share of the month's calls, and the coins first that were asked for longest ago; coins whose
-        turn comes later are counted in ``postponed``. Only settled points are stored: the live end of a chart is no
-        history.
+        Each run spends its share of the month's calls, on the coins first that were asked for longest ago; coins that
+        are left to a later run are counted in ``postponed``. Only settled points are stored: the last point of a chart
+        still changes.
 
         Raises
         ------
@@ -189,7 +189,7 @@ class Mill:
         coins: str | Sequence[str] | None = None,
         refetch: bool = False,
     ) -> SeriesReport:
-        """Fetch the history of a span, as far as the database does not cover it yet; it goes on where it was stopped.
+        """Fetch the history of a span, as far as it is not stored yet; stopped and called again, it resumes.
 
         Parameters
         ----------
@@ -201,7 +201,7 @@ class Mill:
             Only these, as a list of ids or as a text (``"bitcoin"``, ``"bitcoin,ethereum"``); by default the `top` of
             the newest snapshot, which is taken where there is none.
         refetch
-            Ask also for what was answered before: points that are found are added, values that differ become revisions.
+            Ask again for what is stored: new points are added, values that differ become revisions.
 
         Raises
         ------
@@ -214,16 +214,16 @@ class Mill:
     def quotes(self, at: str | date | datetime | None = None, *, as_of: str | date | datetime | None = None) -> Frame:
         """The quotes of the newest snapshot, by market cap, with all that is derived from them.
 
-        ``frame.missing`` lists the coins that were asked for and are not there, each with the reason.
+        ``frame.missing`` lists the coins that were asked for and are not stored, each with the reason.
 
         Parameters
         ----------
         at
             Of the newest snapshot that began at or before this instant instead: the half-hour that holds it, where
-            there is one. Its quotes may have come later than this instant; what was known by then is `as_of`'s to say.
+            there is one. Its quotes may have been received after this instant; `as_of` shows what was known then.
         as_of
             As it was known at this instant: the snapshots that there were, their quotes, and what was missing then.
-            What came later, or was requeued later, was learned later.
+            What was received or requeued later is not shown.
 
         Raises
         ------
@@ -256,10 +256,9 @@ class Mill:
         start, end
             From `start` on to before `end`, in UTC.
         resolution
-            Resolutions never mix, and points keep the source's own stamps: they do not sit on a grid.
+            Resolutions never mix, and points keep CoinGecko's own timestamps: they do not sit on a grid.
         as_of
-            As it was known at this instant, with what was missing then. History that was fetched later was learned
-            later.
+            As it was known at this instant, with what was missing then. History that was fetched later is not shown.
 
         Raises
         ------
@@ -281,7 +280,7 @@ class Mill:
         rule
             Only those that broke this rule.
         stored
-            Also those that were stored when they were judged again.
+            Also those that were stored when they were validated again.
 
         Raises
         ------
@@ -292,7 +291,7 @@ class Mill:
         """
 
     def requeue(self, ids: Sequence[str] | None = None, *, rule: str | None = None) -> list[RequeueReport]:
-        """Judge refused records again, by the rules in force; what is accepted now is stored.
+        """Validate refused records again, by the rules in force; what is accepted now is stored.
 
         A new run over the old bytes, one for each slot and each resolution: it adds rows and alters none. By
         default all records that are not known to be stored.
@@ -332,7 +331,7 @@ class Frame:
     >>> polars.DataFrame(mill.quotes())
     >>> duckdb.sql("select * from frame limit 5")     # with frame = mill.prices(["bitcoin"])
 
-    Instants are ``timestamp[ms, UTC]``, numbers ``float64``; null is null at the source.
+    Instants are ``timestamp[ms, UTC]``, numbers ``float64``; null is null at CoinGecko.
     """
 
     @property
@@ -359,15 +358,15 @@ class Frame:
 
 @final
 class Sim:
-    """A CoinGecko-shaped market server on this machine: offline trials, and a test double.
+    """A simulated CoinGecko server on this machine, for trials and tests.
 
-    >>> with coinmill.Sim(coins=300) as sim:
+    >>> with coinmill.Sim(market_size=300) as sim:
     ...     coinmill.Mill(**sim.settings, data_dir="trial").run_snapshot()
 
     Parameters
     ----------
-    seed, coins
-        The seeded market: the same seed and clock give the same replies.
+    seed, market_size
+        The market's seed and its number of coins: the same ones and the same clock give the same responses.
     recorded
         A folder of recordings to serve instead.
     clock, frozen
@@ -382,7 +381,7 @@ class Sim:
         cls,
         *,
         seed: int = 1,
-        coins: int = 1000,
+        market_size: int = 1000,
         recorded: str | PathLike[str] | None = None,
         clock: datetime | None = None,
         frozen: bool = False,

@@ -14,12 +14,12 @@ class Timings(TypedDict):
     """Where the time went, in seconds."""
 
     fetch_s: float
-    judge_s: float
+    validate_s: float
     commit_s: float
 
 
 class Drift(TypedDict):
-    """A field of the source's bodies that is not as it is known to be."""
+    """A field of CoinGecko's response bodies that is unknown, or known and not there."""
 
     endpoint: str
     field: str
@@ -29,30 +29,42 @@ class Drift(TypedDict):
     last_seen: str
 
 
-class RefusedCoin(TypedDict):
-    """A coin that is not stored because the setting ``refuse`` names a rule that it breaks."""
+class Absent(TypedDict):
+    """Something that was asked for and is not stored, and why.
 
-    coin: str
-    rule: str
+    ``what`` names it for people: the coin, or ranks or records where it is not known which coins they are; then
+    ``coin_id`` is None.
+    """
+
+    coin_id: str | None
+    what: str
+    reason: str
+
+
+class RefusedCoin(TypedDict):
+    """A coin that is not stored because the setting ``refuse`` names the rules that it breaks."""
+
+    coin_id: str
+    rules: list[str]
 
 
 class UnknownCoin(TypedDict):
     """A coin asked for by id that CoinGecko does not know, and the stored coin that may have been meant."""
 
-    coin: str
+    coin_id: str
     did_you_mean: str | None
 
 
 class RunReport(TypedDict):
-    """What came of a run. Counts are of coins.
+    """The result of a snapshot. Counts are of coins.
 
-    ``missing`` names what was asked for and is not stored, with the reason; a coin whose record was refused is missing.
-    Coins in ``refused`` (by your own settings) and in ``unknown`` are not missing.
+    A coin whose record was refused is in ``missing``, with the rules that it breaks as the reason. Coins in ``refused``
+    (by your own settings) and in ``unknown`` are not missing.
     """
 
     run: str
     kind: Literal["snapshot"]
-    slot: str
+    snapshot_time: str
     state: Literal["complete", "partial", "failed"]
     expected: int
     received: int
@@ -60,7 +72,7 @@ class RunReport(TypedDict):
     rejected: int
     stored: int
     repeated: int
-    missing: list[str]
+    missing: list[Absent]
     refused: list[RefusedCoin]
     unknown: list[UnknownCoin]
     calls: int
@@ -70,7 +82,7 @@ class RunReport(TypedDict):
     rejections: dict[str, int]
     drift: list[Drift]
     content_hash: str | None
-    landing: str | None
+    landing_folder: str | None
     started_at: str
     finished_at: str
     timings: Timings
@@ -78,7 +90,7 @@ class RunReport(TypedDict):
 
 
 class SeriesReport(TypedDict):
-    """What came of a time series run or a backfill. ``expected`` and ``received`` count charts, ``stored`` points."""
+    """The result of a time series run or a backfill. ``expected`` and ``received`` count charts, ``stored`` points."""
 
     run: str
     kind: Literal["timeseries", "backfill"]
@@ -90,11 +102,11 @@ class SeriesReport(TypedDict):
     revisions: int
     rejected: int
     postponed: int
-    missing: list[str]
+    missing: list[Absent]
     drift: list[Drift]
     calls: int
     reused: int
-    landing: str | None
+    landing_folder: str | None
     started_at: str
     finished_at: str
     timings: Timings
@@ -102,7 +114,7 @@ class SeriesReport(TypedDict):
 
 
 class DemoReports(TypedDict):
-    """What came of the demo's two runs."""
+    """The results of the demo's two runs."""
 
     snapshot: RunReport
     timeseries: SeriesReport
@@ -111,9 +123,9 @@ class DemoReports(TypedDict):
 class Run(TypedDict):
     """A row of the ledger."""
 
-    id: str
+    run: str
     kind: str
-    slot: str | None
+    snapshot_time: str | None
     resolution: Resolution | None
     state: Literal["running", "complete", "partial", "failed", "abandoned"]
     started_at: str
@@ -140,8 +152,8 @@ class Holdings(TypedDict):
     quotes: int
     coins: int
     quarantined: int
-    first_slot: str | None
-    newest_slot: str | None
+    first_snapshot_time: str | None
+    newest_snapshot_time: str | None
 
 
 class SeriesHoldings(TypedDict):
@@ -155,14 +167,14 @@ class SeriesHoldings(TypedDict):
 
 
 class Status(TypedDict):
-    """What stands."""
+    """What the databases hold, and what is left of the plan. ``snapshot_time`` is the current half-hour."""
 
     snapshot_url: str
     snapshot: Holdings
     timeseries_url: str
     timeseries: list[SeriesHoldings]
-    slot: str
-    slot_state: str
+    snapshot_time: str
+    snapshot_state: str
     is_stale: bool
     plan: str
     month: str
@@ -177,9 +189,9 @@ class Quarantined(TypedDict):
 
     id: str
     run: str
-    slot: str | None
+    snapshot_time: str | None
     resolution: Resolution | None
-    coin: str | None
+    coin_id: str | None
     rule: str
     reason: str
     body: str
@@ -197,11 +209,11 @@ class StillRefused(TypedDict):
 
 
 class RequeueReport(TypedDict):
-    """What came of judging the refused records of one slot, or of one resolution, again."""
+    """The result of validating the refused records of one slot, or of one resolution, again."""
 
     run: str
     kind: Literal["requeue"]
-    slot: str | None
+    snapshot_time: str | None
     resolution: Resolution | None
     state: Literal["complete", "partial"]
     requeued: int
@@ -213,17 +225,11 @@ class RequeueReport(TypedDict):
     finished_at: str
 
 
-class Missing(TypedDict):
-    """Prices of a coin from ``start`` to before ``end``, or its quote in the slot of that span, that are not stored.
+class Missing(Absent):
+    """Prices from ``start`` to before ``end``, or a quote of the slot of that span, that are not stored."""
 
-    ``coin_id`` is None where it cannot be told which coins of a slot are missing; ``reason`` then says what is, such as
-    their ranks.
-    """
-
-    coin_id: str | None
     start: str
     end: str
-    reason: str
 
 
 class Difference(TypedDict):
@@ -237,11 +243,11 @@ class Difference(TypedDict):
 
 
 class Replay(TypedDict):
-    """What came of rebuilding a run from its landing."""
+    """The result of rebuilding a run from its landing (the received bytes)."""
 
     run: str
     kind: str
-    slot: str | None
+    snapshot_time: str | None
     resolution: Resolution | None
     is_same: bool
     rule_set: str

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 FIELDS = (
-    *("run", "kind", "slot", "resolution", "state", "expected", "received", "accepted", "stored"),
+    *("run", "kind", "snapshot_time", "resolution", "state", "expected", "received", "accepted", "stored"),
     *("revisions", "postponed", "calls", "score", "content_hash", "error"),
 )
 NAMED = 10

@@ -14,11 +14,17 @@ use crate::pipeline::{Backfill, Reach};
 
 /// CoinGecko's market data, complete or saying what is missing, stored once, traceable to the bytes it came from.
 #[derive(Debug, Parser)]
-#[command(name = "coinmill", version, arg_required_else_help = true, after_help = AFTER_HELP)]
+#[command(
+    name = "coinmill",
+    version,
+    arg_required_else_help = true,
+    max_term_width = 100,
+    after_help = AFTER_HELP
+)]
 pub(super) struct Arguments {
     #[command(subcommand)]
     pub(super) command: Command,
-    /// Print one JSON value, for machines
+    /// Print one JSON object, for scripts
     #[arg(long, global = true)]
     pub(super) json: bool,
     /// Log more to stderr; twice for still more
@@ -27,9 +33,19 @@ pub(super) struct Arguments {
 }
 
 const AFTER_HELP: &str = "\
-Exit codes: 0 complete, 1 failed, 2 usage or setting, 3 partial (what came is stored; of status: stale), 4 held by another run or
-the slot is past, 130 and 143 stopped by a signal. With --json every outcome, a failure too, is one JSON value on stdout.
-Every setting can be a flag, a variable (COINMILL_TOP=100) or a line of coinmill.toml (top = 100); `coinmill run snapshot --help` lists them.
+Exit codes:
+  0    complete
+  1    failed
+  2    the command, a setting or the set-up has to be corrected
+  3    partial: what was received is stored; of status: stale; of replay: rows
+       differ; of quarantine requeue: records are refused again
+  4    another run holds the slot or the series, or the slot is past
+  130  stopped by Ctrl-C (SIGINT); 143: by SIGTERM
+
+With --json every outcome, a failure too, is one JSON object on stdout.
+
+Every setting can be a flag (--top 100), a variable (COINMILL_TOP=100) or a line of coinmill.toml (top = 100); `coinmill run snapshot --help` lists them.
+
 Try it offline: coinmill demo";
 
 #[derive(Debug, Subcommand)]
@@ -39,12 +55,12 @@ pub(super) enum Command {
         #[command(flatten)]
         settings: SettingArguments,
     },
-    /// Fetch, judge and store
+    /// Fetch, validate and store: a snapshot, the time series, or both
     Run {
         #[command(subcommand)]
         what: Run,
     },
-    /// Fetch the history of a span, as far as it is not there; it goes on where it was stopped
+    /// Fetch the history of a span, as far as it is not stored; stopped and run again, it resumes
     Backfill(BackfillArguments),
     /// Write the processed layer as files, in dated folders; writing a day again replaces its file
     Export {
@@ -63,7 +79,7 @@ pub(super) enum Command {
         #[command(flatten)]
         settings: SettingArguments,
     },
-    /// The newest runs and what came of them
+    /// The newest runs and their results
     Runs {
         /// How many
         #[arg(long, default_value_t = 20)]
@@ -76,25 +92,27 @@ pub(super) enum Command {
         #[command(flatten)]
         settings: SettingArguments,
     },
-    /// Records that were refused: list them, show one, judge them again
+    /// Records that were refused: list them, show one, validate them again
     Quarantine {
         #[command(subcommand)]
         what: Quarantine,
     },
-    /// Rebuild a run from its landing in a scratch database, by the rules in force, and compare it with what is stored
+    /// Rebuild a run from its landing (the received bytes) and compare it with what is stored
+    ///
+    /// It is rebuilt in a scratch database, by the rules in force. Exit code 3 where rows differ.
     Replay {
         /// The run's id; `coinmill runs` lists them
         run: String,
         #[command(flatten)]
         settings: SettingArguments,
     },
-    /// A CoinGecko-shaped market server, for trying things and for tests
+    /// A simulated CoinGecko server, for trials and tests
     Sim(SimArguments),
-    /// A market, a run and what came of it: offline, into SQLite
+    /// A simulated market, both runs and their results: offline, into SQLite
     Demo {
-        /// Where its databases and landing go
-        #[arg(long, default_value = "coinmill-demo")]
-        dir: std::path::PathBuf,
+        /// Where its databases and received bytes are stored
+        #[arg(long, value_name = "DIR", default_value = "coinmill-demo")]
+        data_dir: std::path::PathBuf,
     },
 }
 
@@ -107,15 +125,15 @@ pub(super) enum Format {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Run {
-    /// The top coins, and coins by name, for the current half-hour
+    /// The quotes of the largest coins, and of coins by id, for the current half-hour
     Snapshot {
-        /// The slot, such as 2026-01-31T00:30Z [default: the current one]
+        /// The half-hour by its start, such as 2026-01-31T00:30Z [default: the current one]
         #[arg(long)]
         slot: Option<String>,
         #[command(flatten)]
         settings: SettingArguments,
     },
-    /// What is new of the price history of the newest snapshot's coins: this run's share of the plan
+    /// What is new in the price history of the newest snapshot's coins: this run's share of the plan
     Timeseries {
         /// 5m, 1h or 1d
         #[arg(long, default_value = "5m")]
@@ -125,7 +143,7 @@ pub(super) enum Run {
     },
     /// A snapshot, then the time series
     All {
-        /// The snapshot's slot [default: the current one]
+        /// The snapshot's half-hour by its start [default: the current one]
         #[arg(long)]
         slot: Option<String>,
         /// The time series' resolution: 5m, 1h or 1d
@@ -151,7 +169,7 @@ pub(super) struct BackfillArguments {
     /// 5m (the last day only), 1h or 1d
     #[arg(long, default_value = "1h")]
     resolution: String,
-    /// Ask also for what was answered before: nothing stored is changed, what differs becomes a revision
+    /// Ask again for what is stored: no row is changed, a value that differs becomes a revision
     #[arg(long)]
     refetch: bool,
     #[command(flatten)]
@@ -185,6 +203,7 @@ fn instant(text: &str) -> Result<DateTime<Utc>> {
 mod tests {
     use clap::CommandFactory;
 
+    use super::super::settings;
     use super::*;
 
     #[test]
@@ -192,13 +211,57 @@ mod tests {
         Arguments::command().debug_assert();
     }
 
+    /// Every subcommand, with those of the subcommands.
+    fn all(command: &clap::Command) -> Vec<clap::Command> {
+        let below = command.get_subcommands().flat_map(all);
+        std::iter::once(command.clone()).chain(below).collect()
+    }
+
+    fn commands() -> Vec<clap::Command> {
+        let mut command = Arguments::command();
+        command.build();
+        all(&command)
+    }
+
     #[test]
     fn no_secret_is_a_flag() {
-        let help = Arguments::command()
-            .find_subcommand_mut("init")
-            .unwrap()
-            .render_long_help()
-            .to_string();
-        assert!(help.contains("--vs-currency") && !help.contains("--api-key"));
+        for mut command in commands() {
+            let help = command.render_long_help().to_string();
+            assert!(!help.contains("--api-key"), "{help}");
+        }
+    }
+
+    #[test]
+    fn every_help_lists_the_options_of_its_command_before_the_settings() {
+        let mut with_settings = 0;
+        for mut command in commands() {
+            let is_setting =
+                |argument: &clap::Arg| argument.get_help_heading() == Some(settings::HEADING);
+            let own: Vec<String> = command
+                .get_arguments()
+                .filter(|argument| !is_setting(argument))
+                .filter_map(|argument| argument.get_long())
+                .map(|long| format!("--{long}"))
+                .collect();
+            let has_settings = command.get_arguments().any(is_setting);
+            let help = command.render_long_help().to_string();
+            let (before, after) = help.split_once("\nSettings:").unwrap_or((&help, ""));
+            assert_eq!(has_settings, !after.is_empty(), "{help}");
+            for option in own {
+                assert!(before.contains(&option), "{option}: {help}");
+            }
+            with_settings += u32::from(has_settings);
+        }
+        assert_eq!(with_settings, 12);
+    }
+
+    #[test]
+    fn every_help_fits_a_terminal_of_80_columns() {
+        for command in commands() {
+            let help = command.term_width(80).render_long_help().to_string();
+            for line in help.lines() {
+                assert!(line.chars().count() <= 80, "{line}");
+            }
+        }
     }
 }

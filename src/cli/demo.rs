@@ -1,4 +1,4 @@
-//! `coinmill demo`: a simulated market, both runs against it, and what came of them; offline, into SQLite.
+//! `coinmill demo`: a simulated market, both runs against it, and their results; offline, into SQLite.
 //! It takes no settings from outside, so that it never touches a real database or a real API.
 
 use std::path::Path;
@@ -16,7 +16,7 @@ use crate::stop::{Stop, Stopper};
 /// How many prices it shows.
 const SHOWN: usize = 10;
 
-/// What came of both runs.
+/// The results of both runs.
 #[derive(Serialize)]
 pub(crate) struct Reports {
     snapshot: Report,
@@ -51,7 +51,7 @@ pub(crate) async fn run_demo(dir: &Path, stop: Stop) -> Result<Shown> {
     })
 }
 
-/// Runs the demo and shows what came of it.
+/// Runs the demo and shows its results.
 pub(super) async fn demo(dir: &Path, json: bool, stopper: &Stopper) -> Result<u8> {
     let Shown {
         reports,
@@ -66,9 +66,12 @@ pub(super) async fn demo(dir: &Path, json: bool, stopper: &Stopper) -> Result<u8
         format!(
             "A simulated market of CoinGecko's shape; no network is used.\n\n{}\n{}\n{}\n\n\
              database  {}\n          {}\nlanding   {}\n\n\
-             Look around:  coinmill status --data-dir {dir}      coinmill runs --data-dir {dir}\n\
-             \x20             sqlite3 {file} 'select * from v_latest_prices limit 5'\n\
-             Again:        coinmill demo      (at once, it spends no call and stores nothing twice)\n\
+             Look around:  coinmill status --data-dir {dir}\n\
+             \x20             coinmill runs --data-dir {dir}\n\
+             \x20             sqlite3 {file} \\\n\
+             \x20               'select symbol, current_price from v_current_snapshot limit 5'\n\
+             Again:        coinmill demo (within the half-hour it makes no call and stores\n\
+             \x20             nothing twice)\n\
              For real:     coinmill run snapshot",
             super::show::report(snapshot),
             super::show::series(timeseries),

@@ -11,7 +11,7 @@ use crate::error::Error;
 const FAILED: u8 = 1;
 /// The command, a setting or what has to be set up before it has to be corrected.
 const USAGE: u8 = 2;
-/// Another run is at it, or the slot is past.
+/// Another run holds the slot or the series, or the slot is past.
 const HELD: u8 = 4;
 
 /// A failure as it is printed with `--json`.
@@ -19,7 +19,7 @@ const HELD: u8 = 4;
 pub(super) struct Failure {
     state: &'static str,
     /// What kind of error it is.
-    kind: &'static str,
+    error_kind: &'static str,
     /// What went wrong and the remedy.
     error: String,
     /// Whether the same command may succeed later.
@@ -31,8 +31,11 @@ impl Failure {
     /// That of an error, with the exit code that it has here.
     pub(super) fn of(error: &Error, exit_code: u8) -> Self {
         Self {
-            state: "failed",
-            kind: error.kind(),
+            state: match error {
+                Error::Stopped { .. } => "abandoned",
+                _ => "failed",
+            },
+            error_kind: error.kind(),
             error: error.chain(),
             retryable: error.is_retryable(),
             exit_code,
@@ -40,7 +43,7 @@ impl Failure {
     }
 }
 
-/// The exit code that an error asks for.
+/// The exit code that an error asks for; that of a stopped run is the signal's.
 pub(super) fn code(error: &Error) -> u8 {
     match error {
         Error::Argument { .. } | Error::Config { .. } => USAGE,
@@ -50,7 +53,7 @@ pub(super) fn code(error: &Error) -> u8 {
     }
 }
 
-/// Tells an error on stderr, and as an object on stdout where machines read; gives the exit code back.
+/// Tells an error on stderr, and as an object on stdout for scripts; gives the exit code back.
 pub(super) fn told(error: &Error, exit_code: u8, json: bool) -> u8 {
     let _unprintable = writeln!(io::stderr(), "coinmill: {}", error.chain());
     if json {
@@ -59,7 +62,7 @@ pub(super) fn told(error: &Error, exit_code: u8, json: bool) -> u8 {
     exit_code
 }
 
-/// A command that a signal ended: people know, machines are told.
+/// A command that a signal ended: people know, scripts are told.
 pub(super) fn interrupted(exit_code: u8, json: bool) -> u8 {
     if json {
         print(&Failure::of(&Error::stopped(), exit_code));
@@ -76,7 +79,7 @@ pub(super) fn of_usage(error: &clap::Error, json: bool) -> u8 {
         let first = said.lines().next().unwrap_or_default();
         print(&Failure {
             state: "failed",
-            kind: "argument",
+            error_kind: "argument",
             error: first.trim_start_matches("error: ").to_owned(),
             retryable: false,
             exit_code,

@@ -2,6 +2,7 @@
 //! Which signal it was decides the exit code, as shells count it.
 
 use std::future::Future;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use super::failure;
@@ -18,19 +19,38 @@ const INTERRUPTED: u8 = 130;
 #[cfg(unix)]
 const TERMINATED: u8 = 143;
 
-/// Waits for a command. On a signal, one that listens to the stopper is asked to end and has [`GRACE`] for it, unless a
-/// second signal comes; any other is dropped.
-pub(super) async fn or_stopped(
-    stopper: &Stopper,
-    json: bool,
-    command: impl Future<Output = Result<u8>>,
-) -> Result<u8> {
-    tokio::pin!(command);
-    let code = tokio::select! {
-        done = &mut command => return done,
-        code = signal() => code,
-    };
-    if stopper.stop() {
+/// What a signal asks to stop, and which signal it was.
+#[derive(Debug, Default)]
+pub(super) struct Interrupt {
+    pub(super) stopper: Stopper,
+    code: AtomicU8,
+}
+
+impl Interrupt {
+    /// The exit code that an error asks for.
+    pub(super) fn code_of(&self, error: &Error) -> u8 {
+        match error {
+            Error::Stopped { .. } => self.code.load(Ordering::Relaxed),
+            error => failure::code(error),
+        }
+    }
+
+    /// Waits for a command. On a signal, one that listens to the stopper is asked to end and has [`GRACE`] for it, unless a
+    /// second signal comes; any other is dropped.
+    pub(super) async fn or_stopped(
+        &self,
+        json: bool,
+        command: impl Future<Output = Result<u8>>,
+    ) -> Result<u8> {
+        tokio::pin!(command);
+        let code = tokio::select! {
+            done = &mut command => return done,
+            code = signal() => code,
+        };
+        self.code.store(code, Ordering::Relaxed);
+        if !self.stopper.stop() {
+            return Ok(failure::interrupted(code, json));
+        }
         tokio::select! {
             done = command => match done {
                 Err(error @ Error::Stopped { .. }) => Ok(failure::told(&error, code, json)),
@@ -39,8 +59,6 @@ pub(super) async fn or_stopped(
             _ = signal() => Ok(failure::interrupted(code, json)),
             () = tokio::time::sleep(GRACE) => Ok(failure::told(&Error::stopped(), code, json)),
         }
-    } else {
-        Ok(failure::interrupted(code, json))
     }
 }
 

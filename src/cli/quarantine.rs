@@ -1,24 +1,27 @@
-//! `coinmill quarantine`: refused records listed, shown, and judged again.
-//! What is refused and what is accepted now is the pipeline's to say.
+//! `coinmill quarantine`: refused records listed, shown, and validated again.
+//! What is refused and what is accepted now is decided by the pipeline.
 
 use clap::Subcommand;
-use comfy_table::Table;
-use comfy_table::presets::NOTHING;
+use serde::Serialize;
 
+use super::layout::{harmless, line, shortened, table, with_notes, wrapped};
 use super::settings::SettingArguments;
 use super::{COMPLETE, PARTIAL, print};
 use crate::error::{Error, Result};
 use crate::pipeline::{self, Pick, Quarantined, RefusedId, RequeueReport};
 
+/// The longest coin's id that the list shows whole.
+const LONGEST_NAME: usize = 24;
+
 #[derive(Debug, Subcommand)]
 pub(super) enum Quarantine {
     /// The refused records that are not known to be stored, the newest first
     List {
-        /// Also those that were stored when they were judged again
+        /// Also those that were stored when they were validated again
         #[arg(long)]
-        all: bool,
+        stored: bool,
         /// Only those that broke this rule
-        #[arg(long, conflicts_with = "all")]
+        #[arg(long, conflicts_with = "stored")]
         rule: Option<String>,
         /// How many
         #[arg(long, default_value_t = 50)]
@@ -33,7 +36,9 @@ pub(super) enum Quarantine {
         #[command(flatten)]
         settings: SettingArguments,
     },
-    /// Judge refused records again by the rules in force; what is accepted now is stored by a new run
+    /// Validate refused records again by the rules in force; what is accepted now is stored by a new run
+    ///
+    /// Exit code 3 where records are refused again.
     Requeue {
         /// Their numbers, such as s12 or t3
         ids: Vec<RefusedId>,
@@ -48,10 +53,24 @@ pub(super) enum Quarantine {
     },
 }
 
+/// A list for scripts.
+#[derive(Serialize)]
+struct List<'a> {
+    records: &'a [Quarantined],
+    /// How many are beyond the limit.
+    more: usize,
+}
+
+/// The results of a requeue for scripts.
+#[derive(Serialize)]
+struct Requeues<'a> {
+    requeues: &'a [RequeueReport],
+}
+
 pub(super) async fn quarantine(what: Quarantine, json: bool) -> Result<u8> {
     match what {
         Quarantine::List {
-            all,
+            stored,
             rule,
             limit,
             settings,
@@ -59,12 +78,13 @@ pub(super) async fn quarantine(what: Quarantine, json: bool) -> Result<u8> {
             let settings = settings.load()?;
             let pick = match rule {
                 Some(rule) => Pick::Rule(rule),
-                None if all => Pick::All,
+                None if stored => Pick::All,
                 None => Pick::Open,
             };
             let found = pipeline::quarantine(&settings, &pick).await?;
-            let shown = found.get(..limit).unwrap_or(&found);
-            print(json, &shown, || list(shown, found.len()))?;
+            let records = found.get(..limit).unwrap_or(&found);
+            let more = found.len() - records.len();
+            print(json, &List { records, more }, || list(records, more))?;
             Ok(COMPLETE)
         }
         Quarantine::Show { id, settings } => {
@@ -94,7 +114,8 @@ pub(super) async fn quarantine(what: Quarantine, json: bool) -> Result<u8> {
                 None => Pick::Ids(ids),
             };
             let reports = pipeline::requeue(&settings, &pick).await?;
-            print(json, &reports, || requeued(&reports))?;
+            let done = Requeues { requeues: &reports };
+            print(json, &done, || requeued(&reports))?;
             let refused = reports.iter().any(|report| !report.refused.is_empty());
             Ok(if refused { PARTIAL } else { COMPLETE })
         }
@@ -110,42 +131,38 @@ fn of(record: &Quarantined) -> String {
         .unwrap_or_else(|| "-".to_owned())
 }
 
-/// Text for a terminal: a source's control characters must not reach it.
-fn harmless(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
-        .collect()
-}
-
-fn list(shown: &[Quarantined], count: usize) -> String {
+fn list(shown: &[Quarantined], more: usize) -> String {
     if shown.is_empty() {
         return "nothing is in quarantine".to_owned();
     }
-    let mut table = Table::new();
-    table.load_style(NOTHING);
-    table.set_header(["id", "of", "coin", "rule", "reason", "since"]);
-    for record in shown {
-        let since = match record.outcome.as_deref() {
-            Some("refused") => "refused again",
-            Some("present") => "stored from another body",
-            Some(_) => "stored",
-            None => "",
-        };
-        let reason: String = record.reason.chars().take(80).collect();
-        table.add_row([
+    let row = |record: &Quarantined| {
+        vec![
             record.id.to_string(),
             of(record),
-            harmless(record.coin.as_deref().unwrap_or("-")),
+            shortened(record.coin_id.as_deref().unwrap_or("-"), LONGEST_NAME),
             record.rule.clone(),
-            harmless(&reason),
-            since.to_owned(),
-        ]);
-    }
-    let more = match count - shown.len() {
-        0 => String::new(),
-        more => format!("\n {more} more: --limit {count}"),
+            match record.outcome.as_deref() {
+                Some("refused") => "refused again",
+                Some("present") => "stored from another body",
+                Some(_) => "stored",
+                None => "",
+            }
+            .to_owned(),
+        ]
     };
-    format!("{table}{more}")
+    let table = table(
+        &["id", "of", "coin", "rule", "since"],
+        &[],
+        shown.iter().map(row).collect(),
+    );
+    let reasons = shown
+        .iter()
+        .map(|record| format!("   {}", wrapped(&harmless(&record.reason), 3)));
+    let more = match more {
+        0 => String::new(),
+        more => format!("\n {more} more: --limit {}", shown.len() + more),
+    };
+    format!("{}{more}", with_notes(&table, reasons))
 }
 
 fn one(record: &Quarantined) -> String {
@@ -155,25 +172,23 @@ fn one(record: &Quarantined) -> String {
     };
     let since = match (&record.outcome, &record.requeued_by) {
         (Some(outcome), Some(run)) => format!("{outcome} by run {run}"),
-        _ => "never judged again".to_owned(),
+        _ => "never validated again".to_owned(),
     };
-    format!(
-        "{}  {}  {}\n  rule      {}\n  reason    {}\n  run       {}\n  landed    {place}\n  since     {since}\n\n{}",
-        record.id,
-        of(record),
-        harmless(record.coin.as_deref().unwrap_or("-")),
-        record.rule,
-        harmless(&record.reason),
-        record.run,
-        harmless(&record.raw),
-    )
+    let coin = harmless(record.coin_id.as_deref().unwrap_or("-"));
+    let mut text = format!("{}  {}  {coin}\n", record.id, of(record));
+    line(&mut text, "rule", &record.rule);
+    line(&mut text, "reason", &harmless(&record.reason));
+    line(&mut text, "run", &record.run);
+    line(&mut text, "landed", &place);
+    line(&mut text, "since", &since);
+    format!("{text}\n{}", harmless(&record.raw))
 }
 
 fn requeued(reports: &[RequeueReport]) -> String {
     if reports.is_empty() {
         return "nothing is in quarantine that is not stored".to_owned();
     }
-    let mut lines = Vec::new();
+    let mut text = String::new();
     for report in reports {
         let what = match (report.slot, report.resolution) {
             (Some(slot), _) => format!("slot {slot}"),
@@ -182,23 +197,24 @@ fn requeued(reports: &[RequeueReport]) -> String {
         };
         let present = match report.present {
             0 => String::new(),
-            present => format!(", {present} there from another body"),
+            present => format!(", {present} stored from another body"),
         };
-        lines.push(format!(
-            "requeue of {what}  {}\n  records   {} judged again, {} stored{present}, {} refused again\n  run       {}",
-            report.state,
+        text.push_str(&format!("requeue of {what}  {}\n", report.state));
+        let records = format!(
+            "{} validated again, {} stored{present}, {} refused again",
             report.requeued,
             report.stored,
-            report.refused.len(),
-            report.run
-        ));
+            report.refused.len()
+        );
+        line(&mut text, "records", &records);
+        line(&mut text, "run", &report.run);
         for refused in &report.refused {
-            lines.push(format!(
-                "  {:<9} {}",
-                refused.id.to_string(),
-                harmless(&refused.reason)
-            ));
+            line(
+                &mut text,
+                &refused.id.to_string(),
+                &harmless(&refused.reason),
+            );
         }
     }
-    lines.join("\n")
+    text
 }

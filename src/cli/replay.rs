@@ -6,7 +6,7 @@ use super::{COMPLETE, PARTIAL, print};
 use crate::error::Result;
 use crate::pipeline::{self, Change, Difference, Replay};
 
-/// Differences that are printed for people; machines get all.
+/// Differences that are printed for people; scripts get all.
 const SHOWN: usize = 50;
 
 pub(super) async fn replay(run: &str, settings: SettingArguments, json: bool) -> Result<u8> {

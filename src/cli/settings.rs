@@ -1,10 +1,14 @@
-//! The settings as flags, made from the one table of settings.
-//! What they mean is `config`'s to say.
+//! A flag for every setting, made from the one table of settings.
+//! What a setting means is known to `config`, and which rules there are to `quality`.
 
 use clap::{Arg, ArgMatches, Args, FromArgMatches};
 
 use crate::config::{SETTINGS, Settings};
 use crate::error::Result;
+use crate::quality::Rules;
+
+/// The heading of the settings in every help.
+pub(super) const HEADING: &str = "Settings";
 
 /// A flag for every setting that is no secret.
 #[derive(Debug, Clone, Default)]
@@ -15,7 +19,9 @@ pub(super) struct SettingArguments {
 impl SettingArguments {
     /// The settings, with these arguments over the environment and the file.
     pub(super) fn load(self) -> Result<Settings> {
-        Settings::load(self.given)
+        let settings = Settings::load(self.given)?;
+        Rules::new(settings.thresholds, &settings.refuse)?;
+        Ok(settings)
     }
 }
 
@@ -54,7 +60,7 @@ impl Args for SettingArguments {
                     .long(setting.name.replace('_', "-"))
                     .value_name(setting.name.to_ascii_uppercase())
                     .help(setting.help)
-                    .help_heading("Settings")
+                    .help_heading(HEADING)
             });
         command.args(flags)
     }

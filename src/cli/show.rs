@@ -1,25 +1,28 @@
 //! Results as text for people.
-//! Machines get the same values as JSON, without passing here.
+//! Scripts get the same values as JSON, without passing here.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
 use chrono::{DateTime, Utc};
-use comfy_table::presets::NOTHING;
-use comfy_table::{CellAlignment, Table};
 use serde::Serialize;
 
+use super::layout::{line, shortened, table, with_notes, wrapped};
 use crate::config::{DatabaseUrl, Settings};
 use crate::market::{Measure, Quote};
 use crate::pipeline::{Exported, Report, SeriesReport, Status, Unknown};
 use crate::store::RunRow;
 
+/// The longest id and symbol that a table of prices shows whole.
+const LONGEST_NAME: usize = 18;
+const LONGEST_SYMBOL: usize = 8;
+
 /// What `init` says.
 #[derive(Debug, Serialize)]
 pub(super) struct Ready {
-    snapshot: String,
-    timeseries: String,
+    snapshot_url: String,
+    timeseries_url: String,
     vs_currency: String,
 }
 
@@ -29,8 +32,8 @@ impl Ready {
             owner.as_ref().unwrap_or(url).to_string()
         };
         Self {
-            snapshot: shown(&settings.snapshot_owner_url, &settings.snapshot_url),
-            timeseries: shown(&settings.timeseries_owner_url, &settings.timeseries_url),
+            snapshot_url: shown(&settings.snapshot_owner_url, &settings.snapshot_url),
+            timeseries_url: shown(&settings.timeseries_owner_url, &settings.timeseries_url),
             vs_currency: settings.vs_currency.clone(),
         }
     }
@@ -38,12 +41,12 @@ impl Ready {
     pub(super) fn text(&self) -> String {
         format!(
             "ready for prices in {}:\n  {}\n  {}",
-            self.vs_currency, self.snapshot, self.timeseries
+            self.vs_currency, self.snapshot_url, self.timeseries_url
         )
     }
 }
 
-/// What came of a run.
+/// The result of a snapshot.
 pub(super) fn report(report: &Report) -> String {
     let mut text = format!("snapshot {}  {}\n", report.slot, report.state);
     let is_known = report.stored == 0
@@ -53,22 +56,24 @@ pub(super) fn report(report: &Report) -> String {
     if is_known {
         let _infallible = writeln!(
             text,
-            "  all {} coins were stored already: nothing stored twice, no call spent",
+            "  all {} coins were stored already: nothing stored twice, no call made",
             report.accepted
         );
     }
-    let mut line = |name: &str, value: String| {
-        let _infallible = writeln!(text, "  {name:<9} {value}");
-    };
-    for Unknown { coin, did_you_mean } in &report.unknown {
+    let mut line = |name: &str, value: String| line(&mut text, name, &value);
+    for Unknown {
+        coin_id,
+        did_you_mean,
+    } in &report.unknown
+    {
         let meant = did_you_mean.as_ref();
         let meant = meant.map_or_else(String::new, |id| format!(": did you mean {id}?"));
-        line("unknown", format!("CoinGecko knows no {coin}{meant}"));
+        line("unknown", format!("CoinGecko knows no {coin_id}{meant}"));
     }
     if !report.refused.is_empty() {
         let coins = report.refused.iter();
         let coins: Vec<String> = coins
-            .map(|refused| format!("{} ({})", refused.coin, refused.rule))
+            .map(|refused| format!("{} ({})", refused.coin_id, refused.rules.join(", ")))
             .collect();
         line(
             "left out",
@@ -95,7 +100,7 @@ pub(super) fn report(report: &Report) -> String {
         ),
     );
     for missing in &report.missing {
-        line("missing", missing.clone());
+        line("missing", missing.to_string());
     }
     if let Some(score) = report.score {
         line("quality", format!("{score:.4}{}", counts(&report.warnings)));
@@ -103,7 +108,7 @@ pub(super) fn report(report: &Report) -> String {
     let reused = if report.reused == 0 {
         String::new()
     } else {
-        format!(", {} landed before", report.reused)
+        format!(", {} bodies landed before", report.reused)
     };
     line("calls", format!("{}{reused}", report.calls));
     for drift in &report.drift {
@@ -115,31 +120,29 @@ pub(super) fn report(report: &Report) -> String {
     if let Some(hash) = &report.content_hash {
         line("content", hash.clone());
     }
-    if let Some(landing) = &report.landing {
+    if let Some(landing) = &report.landing_folder {
         line("landing", landing.clone());
     }
     let timings = report.timings;
-    let (fetch, judge, commit) = (timings.fetch_s, timings.judge_s, timings.commit_s);
+    let (fetch, validate, commit) = (timings.fetch_s, timings.validate_s, timings.commit_s);
     line(
         "seconds",
         format!(
-            "{:.2} (fetch {fetch:.2}, judge {judge:.2}, commit {commit:.2})",
-            fetch + judge + commit
+            "{:.2} (fetch {fetch:.2}, validate {validate:.2}, commit {commit:.2})",
+            fetch + validate + commit
         ),
     );
     text
 }
 
-/// What came of a time series run.
+/// The result of a time series run.
 pub(super) fn series(report: &SeriesReport) -> String {
     let mut text = format!("{} {}  {}\n", report.kind, report.resolution, report.state);
-    let mut line = |name: &str, value: String| {
-        let _infallible = writeln!(text, "  {name:<9} {value}");
-    };
+    let mut line = |name: &str, value: String| line(&mut text, name, &value);
     if report.expected == 0 && report.stored == 0 {
         let said = match report.missing.is_empty() && report.postponed == 0 {
-            true => "everything that the source can have settled is stored: no call spent",
-            false => "nothing was asked for: no call spent",
+            true => "every point that is settled by now is stored: no call made",
+            false => "nothing was asked for: no call made",
         };
         line("points", said.to_owned());
     } else {
@@ -163,18 +166,18 @@ pub(super) fn series(report: &SeriesReport) -> String {
         line(
             "later",
             format!(
-                "{} coins wait for a later run: this run's share of the plan is used",
+                "{} coins wait for a later run: this run's share of the plan is spent",
                 report.postponed
             ),
         );
     }
     for missing in &report.missing {
-        line("missing", missing.clone());
+        line("missing", missing.to_string());
     }
     let reused = if report.reused == 0 {
         String::new()
     } else {
-        format!(", {} landed before", report.reused)
+        format!(", {} bodies landed before", report.reused)
     };
     line("calls", format!("{}{reused}", report.calls));
     for drift in &report.drift {
@@ -183,14 +186,14 @@ pub(super) fn series(report: &SeriesReport) -> String {
     if let Some(error) = &report.error {
         line("stopped", error.clone());
     }
-    if let Some(landing) = &report.landing {
+    if let Some(landing) = &report.landing_folder {
         line("landing", landing.clone());
     }
     let timings = report.timings;
     line(
         "seconds",
         format!(
-            "{:.2} (commits {:.2} of it, while charts came)",
+            "{:.2} (of it {:.2} for commits, while charts were fetched)",
             timings.fetch_s, timings.commit_s
         ),
     );
@@ -229,22 +232,21 @@ fn counts(counts: &BTreeMap<&'static str, u64>) -> String {
 
 /// The first quotes of a slot.
 pub(super) fn prices(quotes: &[Quote], vs_currency: &str) -> String {
-    let mut table = plain(&[
+    let header = [
         "rank",
         "coin",
         "symbol",
         &format!("price ({vs_currency})"),
         "24 h %",
         "market cap",
-        "updated",
-    ]);
-    for quote in quotes {
-        table.add_row([
+    ];
+    let row = |quote: &Quote| {
+        vec![
             quote
                 .market_cap_rank
                 .map_or_else(dash, |rank| rank.to_string()),
-            quote.id.to_string(),
-            quote.symbol.clone(),
+            shortened(quote.id.as_str(), LONGEST_NAME),
+            shortened(&quote.symbol, LONGEST_SYMBOL),
             quote
                 .measure(Measure::CurrentPrice)
                 .map_or_else(dash, |price| price.to_string()),
@@ -254,13 +256,9 @@ pub(super) fn prices(quotes: &[Quote], vs_currency: &str) -> String {
             quote
                 .measure(Measure::MarketCap)
                 .map_or_else(dash, thousands),
-            quote
-                .last_updated
-                .map_or_else(dash, |at| at.format("%H:%M:%S").to_string()),
-        ]);
-    }
-    right(&mut table, &[0, 3, 4, 5]);
-    table.to_string()
+        ]
+    };
+    table(&header, &[0, 3, 4, 5], quotes.iter().map(row).collect()).trim_fmt()
 }
 
 /// The ledger.
@@ -268,37 +266,39 @@ pub(super) fn runs(runs: &[RunRow]) -> String {
     if runs.is_empty() {
         return "no runs yet: `coinmill run snapshot` makes the first".to_owned();
     }
-    let mut table = plain(&[
-        "began", "kind", "of", "state", "received", "new", "refused", "calls", "score", "run",
-    ]);
-    for run in runs {
+    let header = [
+        "began", "of", "state", "received", "new", "refused", "calls",
+    ];
+    let row = |run: &RunRow| {
         let number = |number: Option<u64>| number.map_or_else(dash, |number| number.to_string());
-        let coins = match (run.received, run.expected) {
-            (Some(received), Some(expected)) => format!("{received} of {expected}"),
-            _ => dash(),
-        };
-        table.add_row([
-            run.started_at.format("%Y-%m-%d %H:%M:%S").to_string(),
-            run.kind.clone(),
+        vec![
+            run.started_at.format("%m-%d %H:%M").to_string(),
             match (run.slot, run.resolution) {
-                (Some(slot), _) => slot.format("%m-%d %H:%M").to_string(),
-                (None, Some(resolution)) => resolution.to_string(),
-                (None, None) => dash(),
+                (Some(slot), _) => format!("{} {}", run.kind, slot.format("%m-%d %H:%M")),
+                (None, Some(resolution)) => format!("{} {resolution}", run.kind),
+                (None, None) => run.kind.clone(),
             },
             run.state.clone(),
-            coins,
+            match (run.received, run.expected) {
+                (Some(received), Some(expected)) => format!("{received} of {expected}"),
+                _ => dash(),
+            },
             number(run.stored),
             number(run.rejected),
             number(run.calls),
-            run.score.map_or_else(dash, |score| format!("{score:.4}")),
-            run.id.clone(),
-        ]);
-        if let Some(error) = &run.error {
-            table.add_row([String::new(), String::new(), String::new(), error.clone()]);
-        }
-    }
-    right(&mut table, &[4, 5, 6, 7, 8]);
-    table.to_string()
+        ]
+    };
+    let note = |run: &RunRow| {
+        let score = run.score.map(|score| format!(", quality {score:.4}"));
+        let error = run
+            .error
+            .as_ref()
+            .map(|error| format!("\n   {}", wrapped(error, 3)));
+        let (score, error) = (score.unwrap_or_default(), error.unwrap_or_default());
+        format!("   run {}{score}{error}", run.id)
+    };
+    let table = table(&header, &[3, 4, 5, 6], runs.iter().map(row).collect());
+    with_notes(&table, runs.iter().map(note))
 }
 
 /// What the databases hold.
@@ -307,7 +307,6 @@ pub(super) fn status(status: &Status) -> String {
     let when = |at: Option<DateTime<Utc>>| {
         at.map_or_else(dash, |at| at.format("%Y-%m-%dT%H:%MZ").to_string())
     };
-    let mut table = plain(&[]);
     let snapshots = format!(
         "{} ({} complete), {} to {}",
         held.snapshots,
@@ -315,22 +314,10 @@ pub(super) fn status(status: &Status) -> String {
         when(held.first_slot),
         when(held.newest_slot)
     );
-    let points: Vec<String> = status
-        .timeseries
-        .iter()
-        .map(|held| {
-            let (first, newest) = (when(held.first), when(held.newest));
-            format!(
-                "{} at {} of {} coins, {first} to {newest}",
-                held.points, held.resolution, held.coins
-            )
-        })
-        .collect();
-    let points = if points.is_empty() {
-        "none yet".to_owned()
-    } else {
-        points.join("\n")
-    };
+    let quotes = format!(
+        "{} of {} coins, {} refused",
+        held.quotes, held.coins, held.quarantined
+    );
     let credits = match status.credits_per_month {
         Some(limit) => format!(
             "{} of {limit} calls spent in {}",
@@ -338,55 +325,39 @@ pub(super) fn status(status: &Status) -> String {
         ),
         None => "no monthly limit".to_owned(),
     };
-    for (name, value) in [
-        ("database", status.snapshot_url.clone()),
-        ("snapshots", snapshots),
-        (
-            "quotes",
-            format!(
-                "{} of {} coins, {} refused",
-                held.quotes, held.coins, held.quarantined
-            ),
-        ),
-        ("series", status.timeseries_url.clone()),
-        ("points", points),
-        (
-            "current",
-            match status.is_stale {
-                false => format!("slot {}: {}", status.slot, status.slot_state),
-                true => format!(
-                    "slot {}: {}; stale, for nothing has come for more than half an hour",
-                    status.slot, status.slot_state
-                ),
-            },
-        ),
-        ("plan", format!("{}: {credits}", status.plan)),
-        ("landing", status.landing_dir.clone()),
-    ] {
-        table.add_row([name.to_owned(), value]);
+    let stale = match status.is_stale {
+        false => "",
+        true => "; stale, since nothing was received for more than half an hour",
+    };
+    let current = format!("slot {}: {}{stale}", status.slot, status.snapshot_state);
+    let mut text = String::new();
+    line(&mut text, "database", &status.snapshot_url);
+    line(&mut text, "snapshots", &snapshots);
+    line(&mut text, "quotes", &quotes);
+    line(&mut text, "series", &status.timeseries_url);
+    for held in &status.timeseries {
+        let (first, newest) = (when(held.first), when(held.newest));
+        let points = format!(
+            "{} at {} of {} coins, {first} to {newest}",
+            held.points, held.resolution, held.coins
+        );
+        line(&mut text, "points", &points);
     }
+    if status.timeseries.is_empty() {
+        line(&mut text, "points", "none yet");
+    }
+    line(&mut text, "current", &current);
+    line(&mut text, "plan", &format!("{}: {credits}", status.plan));
+    line(&mut text, "landing", &status.landing_dir);
     for drift in &status.drift {
         let (first, last) = (when(Some(drift.first_seen)), when(Some(drift.last_seen)));
-        table.add_row(["contract".to_owned(), format!("{drift}, {first} to {last}")]);
+        line(
+            &mut text,
+            "contract",
+            &format!("{drift}, {first} to {last}"),
+        );
     }
-    table.to_string()
-}
-
-fn plain(header: &[&str]) -> Table {
-    let mut table = Table::new();
-    table.load_style(NOTHING);
-    if !header.is_empty() {
-        table.set_header(header);
-    }
-    table
-}
-
-fn right(table: &mut Table, columns: &[usize]) {
-    for &column in columns {
-        if let Some(column) = table.column_mut(column) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
+    text
 }
 
 fn dash() -> String {
@@ -408,6 +379,43 @@ fn thousands(number: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_ledger_fits_80_columns_and_an_error_has_a_line_of_its_own() {
+        let at: DateTime<Utc> = "2026-01-14T12:10:00Z".parse().unwrap();
+        let error = "CoinGecko cannot be reached: ".repeat(5);
+        let run = RunRow {
+            id: "01a21e3d-f50f-75d2-85ed-8f5960b1c05a".to_owned(),
+            kind: "snapshot".to_owned(),
+            slot: Some(at),
+            resolution: None,
+            state: "abandoned".to_owned(),
+            started_at: at,
+            finished_at: None,
+            expected: Some(20_000),
+            received: Some(19_750),
+            accepted: None,
+            rejected: Some(250),
+            stored: Some(19_500),
+            calls: Some(80),
+            score: Some(0.9851),
+            content_hash: None,
+            version: String::new(),
+            rule_set: String::new(),
+            api_url: String::new(),
+            error: Some(error.clone()),
+        };
+        let text = runs(&[run]);
+        let lines: Vec<&str> = text.lines().collect();
+        let [header, row, id, last] = lines[..] else {
+            panic!("{text}")
+        };
+        for line in [header, row, id] {
+            assert!(line.chars().count() <= 80, "{line}");
+        }
+        assert!(row.contains("19750 of 20000") && id.contains("01a21e3d-f50f"));
+        assert_eq!(last.trim(), error.trim());
+    }
 
     #[test]
     fn long_numbers_are_grouped() {

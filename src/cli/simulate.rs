@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::error::{Error, Result};
 use crate::sim::{ClockSetting, Fault, Host, Market, Sim, SimOptions, SimPlan};
 
-/// Which host the server plays.
+/// Which host the server simulates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Plays {
     Keyless,
@@ -22,45 +22,48 @@ enum Plays {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 The clock moves by POST /sim/clock {\"set\": INSTANT, \"freeze\": BOOL, \"advance\": SECONDS}; GET /sim tells its state.
+
 Faults, as KIND:OPTION=VALUE,…
-  refusals        STATUS, html[:status=N], limit200, throttled, 1015, redirect:[status=N,]to=URL, body:status=N,text=…
-  delivery        stall, cut, truncate, drip, huge[:mb=N], bomb[:mb=N] (500 MB, plain or in gzip)
-  rows            shift, vanish:id=COIN, double:id=COIN (on this page too)
-  fields          set:field=NAME,[id=COIN,]value=JSON, drop:field=NAME[,id=COIN]
-  older figures   aged:seconds=N (as from a cache that says so), back:seconds=N (without a word)
-all with times=N (0 for ever), after=N, path=PART (as in path=&page=2)
-STATUS, html, throttled and 1015 also with retry_after=SECONDS
-What value, to and text hold may have commas in it, so they come last.")]
+  refusals       STATUS, html[:status=N], limit200, throttled, 1015,
+                 redirect:[status=N,]to=URL, body:status=N,text=…
+  delivery       stall, cut, truncate, drip, huge[:mb=N], bomb[:mb=N]
+                 (500 MB, plain or in gzip)
+  rows           shift, vanish:id=COIN, double:id=COIN (on this page too)
+  fields         set:field=NAME,[id=COIN,]value=JSON, drop:field=NAME[,id=COIN]
+  older figures  aged:seconds=N (as from a cache that says so),
+                 back:seconds=N (as from one that does not)
+
+All take times=N (0: always), after=N and path=PART (as in path=&page=2). STATUS, html, throttled and 1015 also take retry_after=SECONDS. The values of value, to and text may have commas in them, so they come last.")]
 pub(super) struct SimArguments {
-    /// The IP address to listen on; 0.0.0.0 or :: is all of them, and whoever reaches it may also set its clock and
-    /// its faults (/sim/...)
+    /// The IP address to listen on; 0.0.0.0 or :: is all addresses, and whoever reaches it may also set its clock and its
+    /// faults (/sim/...)
     #[arg(long, value_name = "ADDRESS", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
     bind: IpAddr,
     /// The port; 0 takes a free one
     #[arg(long, default_value_t = 8480)]
     port: u16,
-    /// The market's seed: the same seed and clock give the same replies
+    /// The market's seed: the same seed and clock give the same responses
     #[arg(long, default_value_t = 1, conflicts_with = "recorded")]
     seed: u64,
     /// How many coins the market has
     #[arg(long, default_value_t = 1000, conflicts_with = "recorded")]
-    coins: usize,
+    market_size: usize,
     /// Serve a folder of recordings instead (markets/YYYY-MM-DD.json, chart/*.json with .meta.json)
     #[arg(long, value_name = "FOLDER")]
     recorded: Option<PathBuf>,
     /// Start the clock here instead of now; the recorded market starts at its first recording
     #[arg(long, value_name = "INSTANT")]
     clock: Option<DateTime<Utc>>,
-    /// Hold the clock still
-    #[arg(long, requires = "clock")]
-    freeze: bool,
-    /// The host that it plays
+    /// The clock stands still
+    #[arg(long)]
+    frozen: bool,
+    /// The host that it simulates
     #[arg(long, value_enum, default_value = "keyless")]
     host: Plays,
-    /// The API key that it takes (demo and paid)
+    /// The API key that it accepts (demo and paid)
     #[arg(long, required_if_eq_any = [("host", "demo"), ("host", "paid")])]
     key: Option<String>,
-    /// Answer 429 above so many calls a minute
+    /// Respond with 429 above this many calls a minute
     #[arg(long)]
     calls_per_minute: Option<u32>,
     /// What goes wrong, such as 429:times=2,retry_after=1; may be given again
@@ -76,8 +79,9 @@ impl SimArguments {
             .map(|fault| fault.parse())
             .collect::<Result<_>>()?;
         let clock = match self.clock {
+            None if self.frozen => ClockSetting::Frozen(Utc::now()),
             None => ClockSetting::System,
-            Some(at) if self.freeze => ClockSetting::Frozen(at),
+            Some(at) if self.frozen => ClockSetting::Frozen(at),
             Some(at) => ClockSetting::StartingAt(at),
         };
         let host = match self.host {
@@ -91,7 +95,7 @@ impl SimArguments {
                 Some(folder) => Market::Recorded { folder },
                 None => Market::Seeded {
                     seed: self.seed,
-                    coins: self.coins,
+                    coins: self.market_size,
                 },
             },
             clock,
@@ -105,7 +109,7 @@ impl SimArguments {
     }
 }
 
-/// The first line for machines.
+/// The object for scripts.
 #[derive(Serialize)]
 struct Address {
     url: String,
@@ -143,8 +147,14 @@ pub(super) async fn serve(arguments: SimArguments, json: bool) -> Result<u8> {
             now = address.now.format("%Y-%m-%dT%H:%M:%SZ"),
         )
     })?;
-    sim.finished()
-        .await
-        .map_err(|error| Error::config("the simulated market ended").because(error))?;
-    Ok(super::COMPLETE)
+    let Err(error) = sim.finished().await else {
+        return Ok(super::COMPLETE);
+    };
+    // scripts have had their one object
+    let error = Error::config("the simulated market ended").because(error);
+    Ok(super::failure::told(
+        &error,
+        super::failure::code(&error),
+        false,
+    ))
 }

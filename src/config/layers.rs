@@ -93,7 +93,7 @@ pub const SETTINGS: &[Setting] = &[
     ),
     setting(
         "completeness",
-        "the share of the expected below which a run is also an error [default: 0.95]",
+        "the share of what is expected below which a run is also an error [default: 0.95]",
     ),
     setting(
         "timeout",
@@ -285,20 +285,29 @@ impl Layers {
     /// A number within bounds.
     pub(super) fn read_in<T>(&self, name: &str, bounds: RangeInclusive<T>) -> Result<Option<T>>
     where
-        T: FromStr<Err: Display> + PartialOrd + Display,
+        T: FromStr + PartialOrd + Display,
     {
-        let Some(number) = self.read::<T>(name)? else {
-            return Ok(None);
-        };
-        if bounds.contains(&number) {
-            return Ok(Some(number));
-        }
-        let (low, high) = bounds.into_inner();
-        Err(Error::config(format!(
-            "{}: {number} is not between {low} and {high}",
-            self.origin(name)
-        )))
+        self.read_with(name, |text| {
+            let number = text.trim().parse().ok();
+            number
+                .filter(|number| bounds.contains(number))
+                .ok_or_else(|| Error::argument(format!("{text:?} is not {}", in_words(&bounds))))
+        })
     }
+}
+
+/// The numbers within bounds, as one of them is asked for.
+fn in_words<T: FromStr + Display>(bounds: &RangeInclusive<T>) -> String {
+    let number = match "0.5".parse::<T>() {
+        Ok(_) => "a number",
+        Err(_) => "a whole number",
+    };
+    let (low, high) = (bounds.start(), bounds.end().to_string());
+    // the largest that a type holds is no bound
+    if high.len() >= u32::MAX.to_string().len() {
+        return format!("{number} of at least {low}");
+    }
+    format!("{number} between {low} and {high}")
 }
 
 pub(super) fn env_name(name: &str) -> String {

@@ -88,7 +88,10 @@ impl Received<'_> {
         missing.extend(gone.iter().map(|coin| Absent::coin(coin.as_str(), GONE)));
         let by_rule = refusals.iter().filter(|(_, refusal)| !refusal.is_by_choice);
         missing.extend(by_rule.clone().map(|(coin, refusal)| {
-            Absent::coin(coin.as_str(), format!("{REFUSED}{}", refusal.rules))
+            Absent::coin(
+                coin.as_str(),
+                format!("{REFUSED}{}", refusal.rules.join(", ")),
+            )
         }));
         let by_choice = refusals.iter().filter(|(_, refusal)| refusal.is_by_choice);
         let again = by_rule
@@ -121,8 +124,8 @@ impl Received<'_> {
                 unknown: unknown.iter().map(ToString::to_string).collect(),
                 refused: by_choice
                     .map(|(coin, refusal)| RefusedCoin {
-                        coin: coin.to_string(),
-                        rule: refusal.rules.clone(),
+                        coin_id: coin.to_string(),
+                        rules: refusal.rules.clone(),
                     })
                     .collect(),
                 asked_again,

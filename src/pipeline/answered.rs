@@ -8,7 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::reach::is_due;
 use crate::market::CoinId;
 use crate::series::{Resolution, Span, Spans};
-use crate::store::{AnsweredChart, Silence};
+use crate::store::{Absent, AnsweredChart, Silence};
 
 /// How far apart two charts have to be received for both to be believed that there is nothing. A response that lost its
 /// points may come out of a cache for some minutes.
@@ -26,8 +26,8 @@ pub(super) struct Answered {
 pub(super) struct Due {
     /// The spans to ask for, by coin.
     pub(super) gaps: Vec<(CoinId, Vec<Span>)>,
-    /// What is not there and not worth asking for yet, in words.
-    pub(super) waiting: Vec<String>,
+    /// What is not there and not worth asking for yet.
+    pub(super) waiting: Vec<Absent>,
 }
 
 impl Answered {
@@ -137,11 +137,11 @@ fn refused_twice(told: &[Silence]) -> Vec<Span> {
 }
 
 /// Says of a coin where the points of its charts are refused, if there is such a place.
-pub(super) fn refusal(coin: &CoinId, refused: &[Span]) -> Option<String> {
+pub(super) fn refusal(coin: &CoinId, refused: &[Span]) -> Option<Absent> {
     let (first, more) = named(refused)?;
-    Some(format!(
-        "{coin} (points from {first}{more} are refused: `coinmill quarantine list` says why)"
-    ))
+    let reason =
+        format!("points from {first}{more} are refused: `coinmill quarantine list` says why");
+    Some(Absent::coin(coin.as_str(), reason))
 }
 
 /// The first of some spans, and how many more there are.
@@ -157,9 +157,10 @@ fn named(spans: &[Span]) -> Option<(Span, String)> {
 }
 
 /// Says of a coin where its charts have no points, if there is such a place.
-pub(super) fn silence(coin: &CoinId, empty: &[Span]) -> Option<String> {
+pub(super) fn silence(coin: &CoinId, empty: &[Span]) -> Option<Absent> {
     let (first, more) = named(empty)?;
-    Some(format!(
-        "{coin} (CoinGecko gave no points from {first}{more}: asked for again by a run an hour later)"
-    ))
+    let reason = format!(
+        "CoinGecko gave no points from {first}{more}: asked for again by a run an hour later"
+    );
+    Some(Absent::coin(coin.as_str(), reason))
 }

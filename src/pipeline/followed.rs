@@ -4,13 +4,13 @@
 use super::terms::Wanted;
 use crate::error::{Error, Result};
 use crate::market::{CoinId, Slot};
-use crate::store::SnapshotStore;
+use crate::store::{Absent, SnapshotStore};
 
-/// Coins to follow, and what of the snapshot cannot be followed, in words.
+/// Coins to follow, and what of the snapshot cannot be followed.
 #[derive(Debug, Default)]
 pub(super) struct Followed {
     pub(super) coins: Vec<CoinId>,
-    pub(super) missing: Vec<String>,
+    pub(super) missing: Vec<Absent>,
 }
 
 impl Followed {
@@ -30,9 +30,9 @@ impl Followed {
             let top = has_only_these.then_some(0);
             unknown = followed.add_slot(store, slot, top).await?;
         } else if wanted.top > 0 {
-            followed.missing.push(format!(
-                "the top {} coins (there is no snapshot yet: run `coinmill run snapshot`)",
-                wanted.top
+            followed.missing.push(Absent::other(
+                format!("the top {} coins", wanted.top),
+                "there is no snapshot yet: run `coinmill run snapshot`",
             ));
         }
         followed.with_named(slot, &unknown, wanted)
@@ -73,11 +73,12 @@ impl Followed {
             return Ok(state.account.unknown);
         }
         for absent in state.account.missing {
-            if absent.is_coin {
-                self.add(CoinId::from_source(absent.what));
-            } else {
-                self.missing
-                    .push(format!("{absent} of the snapshot {slot}"));
+            match absent.coin_id {
+                Some(coin) => self.add(CoinId::from_source(coin)),
+                None => self.missing.push(Absent::other(
+                    format!("{} of the snapshot {slot}", absent.what),
+                    absent.reason,
+                )),
             }
         }
         Ok(state.account.unknown)

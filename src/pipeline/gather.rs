@@ -26,7 +26,7 @@ pub(super) struct Body {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Refusal {
     /// The rules that refuse it.
-    pub(super) rules: String,
+    pub(super) rules: Vec<String>,
     /// True where only the user's own settings refuse it.
     pub(super) is_by_choice: bool,
     /// How many bodies of the slot it was refused in.
@@ -158,7 +158,7 @@ impl Gathered {
                     here.insert(
                         coin.clone(),
                         Refusal {
-                            rules: names.join(", "),
+                            rules: names.iter().map(ToString::to_string).collect(),
                             is_by_choice,
                             bodies: before + 1,
                             is_of_a_whole_body: false,
@@ -199,7 +199,7 @@ impl Gathered {
     pub(super) fn refuse(&mut self, coin: CoinId, rules: &str) {
         let bodies = self.refusals.get(&coin).map_or(0, |before| before.bodies);
         let refusal = Refusal {
-            rules: rules.to_owned(),
+            rules: vec![rules.to_owned()],
             is_by_choice: false,
             bodies: bodies + 1,
             is_of_a_whole_body: false,

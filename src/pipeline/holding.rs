@@ -47,13 +47,15 @@ impl Stored {
         } = &state.account;
         // what was left out by other settings may be taken by these
         let still_refused = refused.iter().all(|refused| {
-            let mut rules = refused.rule.split(", ");
-            rules.any(|rule| asked.refuse.iter().any(|name| name == rule))
+            let mut rules = refused.rules.iter();
+            rules.any(|rule| asked.refuse.contains(rule))
         });
         let is_settled = |coin: &CoinId| {
             self.quotes.iter().any(|quote| quote.id == *coin)
                 || unknown.iter().any(|id| id == coin.as_str())
-                || refused.iter().any(|refused| refused.coin == coin.as_str())
+                || refused
+                    .iter()
+                    .any(|refused| refused.coin_id == coin.as_str())
         };
         state.is_complete()
             && still_refused

@@ -26,8 +26,10 @@ pub struct Read {
 /// A span of a coin, or something else of a slot, that is not there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Missing {
-    /// The coin; none where it cannot be told which ones are missing.
+    /// The coin; none where it is not known which coins are missing.
     pub coin_id: Option<String>,
+    /// What is missing, for people: the coin, or ranks of a slot.
+    pub what: String,
     /// Its first instant.
     #[serde(serialize_with = "crate::stamp::stamp")]
     pub start: DateTime<Utc>,
@@ -110,6 +112,7 @@ impl Wanted {
                 .filter(|gap| is_due(self.resolution, *gap, settled));
             missing.extend(due.map(|gap| Missing {
                 coin_id: Some(coin.to_string()),
+                what: coin.to_string(),
                 start: DateTime::from_timestamp_millis(gap.start).unwrap_or_default(),
                 end: DateTime::from_timestamp_millis(gap.end).unwrap_or_default(),
                 reason: reason(gap, silences.get(coin)).to_owned(),

@@ -73,12 +73,12 @@ pub struct Quarantined {
     /// The run that refused it.
     pub run: String,
     /// The slot of a quote.
-    #[serde(serialize_with = "crate::stamp::stamp")]
+    #[serde(rename = "snapshot_time", serialize_with = "crate::stamp::stamp")]
     pub slot: Option<DateTime<Utc>>,
     /// The resolution of a point.
     pub resolution: Option<Resolution>,
     /// The coin that it names, where it names one.
-    pub coin: Option<String>,
+    pub coin_id: Option<String>,
     /// The rule that it breaks.
     pub rule: String,
     /// Why, with what stood there.
@@ -89,9 +89,9 @@ pub struct Quarantined {
     pub record: Option<u64>,
     /// Its own bytes, or the beginning of a whole body's.
     pub raw: String,
-    /// What became of it when it was last judged again: `stored`, `present` or `refused`; null where it never was.
+    /// What became of it when it was last validated again: `stored`, `present` or `refused`; null where it never was.
     pub outcome: Option<String>,
-    /// The run that judged it again.
+    /// The run that validated it again.
     pub requeued_by: Option<String>,
 }
 
@@ -112,7 +112,7 @@ impl Quarantined {
                 Some(Scope::Series(resolution)) => Some(resolution),
                 _ => None,
             },
-            coin: refused.coin,
+            coin_id: refused.coin,
             rule: refused.rule,
             reason: refused.reason,
             body: refused.body,

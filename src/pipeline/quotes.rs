@@ -47,11 +47,9 @@ pub async fn quotes(settings: &Settings, wanted: &Quotes) -> Result<Read> {
     let missing = absent.map(|absent| Missing {
         start: slot.start(),
         end: slot.end(),
-        reason: match absent.is_coin {
-            true => absent.reason.clone(),
-            false => absent.to_string(),
-        },
-        coin_id: absent.is_coin.then_some(absent.what),
+        coin_id: absent.coin_id,
+        what: absent.what,
+        reason: absent.reason,
     });
     Ok(Read {
         batch: table_batch(&table)?,

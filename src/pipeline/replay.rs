@@ -37,6 +37,7 @@ pub struct Replay {
     /// Its kind.
     pub kind: String,
     /// The slot of quotes.
+    #[serde(rename = "snapshot_time")]
     pub slot: Option<Slot>,
     /// The resolution of points.
     pub resolution: Option<Resolution>,

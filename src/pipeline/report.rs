@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::contract::Drift;
 use crate::error::Error;
 use crate::market::Slot;
-use crate::store::{REFUSED, RefusedCoin, RunEnd};
+use crate::store::{Absent, RefusedCoin, RunEnd};
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -44,10 +44,10 @@ impl fmt::Display for RunState {
 /// Where the time went, in seconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub struct Timings {
-    /// Reading the landing and calling the source, waits included.
+    /// Reading the landing and calling the API, waits included.
     pub fetch_s: f64,
-    /// Parsing, judging and deriving.
-    pub judge_s: f64,
+    /// Parsing, validating and deriving.
+    pub validate_s: f64,
     /// The commit, with forcing the landing to the disk.
     pub commit_s: f64,
 }
@@ -56,7 +56,7 @@ pub struct Timings {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Unknown {
     /// The id that was asked for.
-    pub coin: String,
+    pub coin_id: String,
     /// The id of a stored coin that may have been meant.
     pub did_you_mean: Option<String>,
 }
@@ -69,6 +69,7 @@ pub struct Report {
     /// `snapshot`.
     pub kind: &'static str,
     /// The slot.
+    #[serde(rename = "snapshot_time")]
     pub slot: Slot,
     /// How it ended.
     pub state: RunState,
@@ -84,8 +85,8 @@ pub struct Report {
     pub stored: u64,
     /// Records of coins that had been received before: ranks move while pages are read.
     pub repeated: u64,
-    /// What is missing, by name.
-    pub missing: Vec<String>,
+    /// What is missing, each with its reason.
+    pub missing: Vec<Absent>,
     /// Coins that are not stored because the setting `refuse` says so. They are not missing.
     pub refused: Vec<RefusedCoin>,
     /// Coins asked for by name that CoinGecko does not know. They are not missing.
@@ -108,7 +109,7 @@ pub struct Report {
     /// The content hash of what the slot now holds.
     pub content_hash: Option<String>,
     /// The folder of the bodies that this run landed.
-    pub landing: Option<String>,
+    pub landing_folder: Option<String>,
     /// When it began.
     #[serde(serialize_with = "crate::stamp::stamp")]
     pub started_at: DateTime<Utc>,
@@ -166,12 +167,8 @@ impl Report {
         if self.completeness() >= completeness {
             return Ok(self);
         }
-        let named: Vec<&str> = self
-            .missing
-            .iter()
-            .map(String::as_str)
-            .take(NAMED)
-            .collect();
+        let missing = self.missing.iter().take(NAMED);
+        let named: Vec<String> = missing.map(ToString::to_string).collect();
         let rest = match self.missing.len() - named.len() {
             0 => format!(", missing {}", named.join("; ")),
             more => format!(", missing {} and {more} more", named.join("; ")),
@@ -181,7 +178,7 @@ impl Report {
             .as_ref()
             .map(|error| format!(" ({error})"))
             .unwrap_or_default();
-        let is_refused = self.missing.iter().any(|missing| missing.contains(REFUSED));
+        let is_refused = self.missing.iter().any(Absent::is_refused);
         let remedy = match (self.can_grow, is_refused) {
             (true, _) => {
                 "what came is stored; run it again while the slot lasts, and only the rest is asked for"

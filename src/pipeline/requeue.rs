@@ -45,6 +45,7 @@ pub struct RequeueReport {
     /// `requeue`.
     pub kind: &'static str,
     /// The slot of quotes.
+    #[serde(rename = "snapshot_time")]
     pub slot: Option<Slot>,
     /// The resolution of points.
     pub resolution: Option<Resolution>,

@@ -22,7 +22,7 @@ use crate::landing::{self, RunFolder};
 use crate::market::CoinId;
 use crate::provider::Plan;
 use crate::series::Resolution;
-use crate::store::{AnsweredChart, RunProgress, SeriesCommit, TimeseriesStore};
+use crate::store::{Absent, AnsweredChart, RunProgress, SeriesCommit, TimeseriesStore};
 
 /// Calls under way at once.
 const CONCURRENT: usize = 8;
@@ -52,8 +52,8 @@ pub(super) struct Outcome {
     pub(super) answered: u64,
     /// Points, or whole bodies, that were refused.
     pub(super) rejected: u64,
-    /// What is missing, by name.
-    pub(super) missing: Vec<String>,
+    /// What is missing.
+    pub(super) missing: Vec<Absent>,
     /// What stopped the run before its end.
     pub(super) error: Option<Error>,
     /// What the first chart failed with.
@@ -62,7 +62,7 @@ pub(super) struct Outcome {
 
 impl Outcome {
     /// A run that is to ask for so many charts, and what is missing already.
-    pub(super) fn expecting(charts: usize, missing: Vec<String>) -> Self {
+    pub(super) fn expecting(charts: usize, missing: Vec<Absent>) -> Self {
         Self {
             expected: charts as u64,
             missing,
@@ -80,8 +80,8 @@ impl Outcome {
                 self.missing
                     .extend(refusal(&chart.coin, &chart.answer.refused));
                 self.missing.extend(chart.behind.map(|behind| {
-                    let coin = &chart.coin;
-                    format!("{coin} (a cache's response, without what is there from {behind})")
+                    let reason = format!("a cache's response, without what is there from {behind}");
+                    Absent::coin(chart.coin.as_str(), reason)
                 }));
             }
             None => {
@@ -89,7 +89,7 @@ impl Outcome {
                     .refused
                     .first()
                     .map_or("refused", |refused| refused.reason.as_str());
-                self.missing.push(format!("{} ({reason})", chart.coin));
+                self.missing.push(Absent::coin(chart.coin.as_str(), reason));
             }
         }
     }
@@ -172,7 +172,7 @@ pub(super) async fn ask_all(
                     .push((chart.coin.clone(), chart.resolution(), error.to_string()));
                 outcome
                     .missing
-                    .push(format!("{} ({})", chart.coin, error.chain()));
+                    .push(Absent::coin(chart.coin.as_str(), error.chain()));
                 // an unknown coin is an answer, too
                 if matches!(
                     error,
@@ -201,11 +201,8 @@ pub(super) async fn ask_all(
     }
     if !queue.is_empty() {
         let coins: HashSet<&CoinId> = queue.iter().map(|chart| &chart.coin).collect();
-        outcome.missing.push(format!(
-            "{} charts of {} coins (not asked for)",
-            queue.len(),
-            coins.len()
-        ));
+        let what = format!("{} charts of {} coins", queue.len(), coins.len());
+        outcome.missing.push(Absent::other(what, "not asked for"));
     }
     if !batch.charts.is_empty() || !batch.unanswered.is_empty() {
         batch.progress = outcome.progress(asking.client.spent().calls);

@@ -8,7 +8,7 @@ use super::report::{RunState, Timings};
 use crate::contract::Drift;
 use crate::error::Error;
 use crate::series::Resolution;
-use crate::store::RunEnd;
+use crate::store::{Absent, RunEnd};
 
 /// What came of a time series run or a backfill.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -33,16 +33,16 @@ pub struct SeriesReport {
     pub rejected: u64,
     /// Coins whose turn comes in a later run: this run's share of the plan was used up.
     pub postponed: u64,
-    /// What is missing, by name.
-    pub missing: Vec<String>,
+    /// What is missing, each with its reason.
+    pub missing: Vec<Absent>,
     /// Fields of the bodies that are not as they are known to be.
     pub drift: Vec<Drift>,
     /// Calls sent, tries included.
     pub calls: u64,
-    /// Bodies taken up from runs that died.
+    /// Bodies recovered from runs that died.
     pub reused: u64,
     /// The folder of the bodies that this run landed.
-    pub landing: Option<String>,
+    pub landing_folder: Option<String>,
     /// When it began.
     #[serde(serialize_with = "crate::stamp::stamp")]
     pub started_at: DateTime<Utc>,
@@ -96,11 +96,11 @@ impl SeriesReport {
             .missing
             .first()
             .map(|first| match self.missing.len() - 1 {
-                0 => first.clone(),
+                0 => first.to_string(),
                 more => format!("{first}; and {more} more"),
             });
         let cause = self.error.clone().or(first);
-        let cause = cause.as_deref().unwrap_or("no answer");
+        let cause = cause.as_deref().unwrap_or("no response");
         Err(Error::Incomplete {
             message: format!(
                 "{} of {} charts came ({cause}): they are stored; run it again, and only the rest is asked for",

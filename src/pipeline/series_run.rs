@@ -26,7 +26,7 @@ use crate::landing::{self, RunFolder};
 use crate::market::CoinId;
 use crate::provider::Plan;
 use crate::series::{Resolution, Span};
-use crate::store::{RunEnd, RunStart, Scope, SnapshotStore, Stored, TimeseriesStore};
+use crate::store::{Absent, RunEnd, RunStart, Scope, SnapshotStore, Stored, TimeseriesStore};
 
 /// A run that holds its series.
 pub(super) struct SeriesRun {
@@ -204,7 +204,8 @@ impl SeriesRun {
         let failed = match (asked, failure, settled) {
             (Err(error), ..) | (_, Some(error), _) | (_, _, Err(error)) => Some(error),
             _ if outcome.answered == 0 && run.taken_up.bodies == 0 => {
-                let first = outcome.missing.first().map_or("no answer", String::as_str);
+                let first = outcome.missing.first().map(ToString::to_string);
+                let first = first.as_deref().unwrap_or("no response");
                 let nothing = || Error::data(format!("nothing came: {first}"));
                 let said = outcome.error.take().or(outcome.first.take());
                 let more = outcome.missing.len().saturating_sub(1);
@@ -256,12 +257,12 @@ impl SeriesRun {
             drift: self.reader.drift(),
             calls: done.as_ref().map_or(0, |done| done.calls),
             reused: self.taken_up.bodies,
-            landing: done.map(|done| done.folder.display().to_string()),
+            landing_folder: done.map(|done| done.folder.display().to_string()),
             started_at: self.start.started_at,
             finished_at: self.clock.now(),
             timings: Timings {
                 fetch_s: self.began.elapsed().as_secs_f64(),
-                judge_s: 0.0,
+                validate_s: 0.0,
                 commit_s,
             },
             error: outcome.error.map(|error| error.chain()),
@@ -309,8 +310,8 @@ pub(super) struct Planned {
     pub(super) charts: Vec<Chart>,
     /// Coins whose turn comes in a later run.
     pub(super) postponed: u64,
-    /// What is missing and not worth asking for yet, in words.
-    pub(super) waiting: Vec<String>,
+    /// What is missing and not worth asking for yet.
+    pub(super) waiting: Vec<Absent>,
 }
 
 /// What the calls and commits of a run came to.

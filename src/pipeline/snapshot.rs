@@ -150,7 +150,7 @@ async fn unknown_coins(
     let received = received.iter().map(|accepted| Known::of(&accepted.quote));
     let known: Vec<Known> = received.chain(stored).collect();
     let unknown = coins.iter().map(|coin| Unknown {
-        coin: coin.clone(),
+        coin_id: coin.clone(),
         did_you_mean: suggest(coin, &known).and_then(|suggestion| suggestion.coin()),
     });
     Ok(unknown.collect())
@@ -285,7 +285,7 @@ impl Run<'_> {
             rejections: Default::default(),
             content_hash: None,
             drift: Vec::new(),
-            landing: None,
+            landing_folder: None,
             started_at: self.start.started_at,
             finished_at: self.clock.now(),
             timings: Timings::default(),
@@ -299,7 +299,7 @@ impl Run<'_> {
         stored: &Stored,
         fetched: Fetched<'_>,
     ) -> Result<Report> {
-        let judging = Instant::now();
+        let validating = Instant::now();
         self.intake.keep_top(&stored.quotes);
         let tally = self.intake.tally();
         let received = &self.intake.gathered.accepted;
@@ -314,12 +314,7 @@ impl Run<'_> {
             rejected: gathered.refused.len() as u64,
             stored: gathered.accepted.len() as u64,
             repeated: gathered.repeated,
-            missing: tally
-                .account
-                .missing
-                .iter()
-                .map(ToString::to_string)
-                .collect(),
+            missing: tally.account.missing.clone(),
             refused: tally.account.refused.clone(),
             unknown,
             can_grow: tally.can_grow,
@@ -328,7 +323,7 @@ impl Run<'_> {
             rejections: gathered.quality.rejections.clone(),
             drift: gathered.drifts.list(),
             calls: fetched.calls,
-            landing: fetched
+            landing_folder: fetched
                 .folder
                 .map(|folder| folder.path().display().to_string()),
             error: fetched
@@ -359,7 +354,7 @@ impl Run<'_> {
             store.end_run(&self.start.id, &report.to_run_end()).await?;
             return Ok(report);
         }
-        let judge_s = judging.elapsed().as_secs_f64();
+        let validate_s = validating.elapsed().as_secs_f64();
         let committing = Instant::now();
         if self.intake.reused > 0 {
             landing::sync_bodies(&self.terms.landing_dir, &commit.bodies)?;
@@ -368,7 +363,7 @@ impl Run<'_> {
         failpoint::pass(failpoint::BEFORE_COMMIT);
         report.timings = Timings {
             fetch_s: fetched.seconds,
-            judge_s,
+            validate_s,
             commit_s: 0.0,
         };
         let hash = store

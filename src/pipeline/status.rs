@@ -84,9 +84,10 @@ pub struct Status {
     /// What it holds, by resolution.
     pub timeseries: Vec<SeriesHoldings>,
     /// The current slot.
+    #[serde(rename = "snapshot_time")]
     pub slot: Slot,
-    /// `complete`, `partial` or `not fetched yet`.
-    pub slot_state: String,
+    /// Its state: `complete`, `partial` or `not fetched yet`.
+    pub snapshot_state: String,
     /// True where neither the current slot nor the one before it holds anything: nothing runs, or nothing comes.
     pub is_stale: bool,
     /// The plan.
@@ -133,7 +134,7 @@ pub async fn status(settings: &Settings) -> Result<Status> {
         timeseries_url: settings.timeseries_url.to_string(),
         timeseries,
         slot,
-        slot_state: state.map_or_else(|| "not fetched yet".to_owned(), |state| state.state),
+        snapshot_state: state.map_or_else(|| "not fetched yet".to_owned(), |state| state.state),
         plan: settings.plan.kind.name(),
         month: now.format("%Y-%m").to_string(),
         credits: store.credits(now).await?,

@@ -24,7 +24,7 @@ create_exception!(
     coinmill,
     SourceError,
     CoinmillError,
-    "The market API refused or could not be reached; `status` and `code` are the source's."
+    "The market API refused or could not be reached; `status` and `code` are its own."
 );
 create_exception!(
     coinmill,
@@ -48,26 +48,26 @@ create_exception!(
     coinmill,
     HeldError,
     CoinmillError,
-    "Another run holds the slot."
+    "Another run holds the slot or the series: let it end."
 );
 create_exception!(
     coinmill,
     PastSlotError,
     CoinmillError,
-    "The slot is over, and the source serves only the present."
+    "The slot is over, and CoinGecko has only present quotes."
 );
 create_exception!(
     coinmill,
     IncompleteError,
     CoinmillError,
-    "Less than the set completeness was stored; `report` is the run's."
+    "Less than the set completeness was received; `report` is the run's."
 );
 
 create_exception!(
     coinmill,
     CoverageWarning,
     PyUserWarning,
-    "A span that was asked for is not stored in whole; `missing` of the frame lists what is not there."
+    "A part of the span that was asked for is not stored; `frame.missing` lists it."
 );
 
 /// The Python exception for an error.

@@ -14,6 +14,7 @@ use crate::config::{Layers, Portable, Settings, resolve_with};
 use crate::error::Error;
 use crate::market::{CoinId, Instant, Slot};
 use crate::pipeline::{Backfill, Pick, Prices, Quotes, Reach};
+use crate::quality::Rules;
 use crate::remote::call::Call;
 
 /// See the stub for what users read.
@@ -120,7 +121,7 @@ impl Mill {
             (None, Some(start)) => Reach::Between(start.0, end.map(|end| end.0)),
             _ => {
                 return Err(PyValueError::new_err(
-                    "say how far: days=N, or start=… with or without end=…",
+                    "say how far back: days=N, or start=… with or without end=…",
                 ));
             }
         };
@@ -221,6 +222,7 @@ impl Mill {
         let settings = || {
             let layers = Layers::gather(self.given.clone())?;
             let settings = resolve_with(&self.needs, &layers)?;
+            Rules::new(settings.thresholds, &settings.refuse)?;
             Ok((layers, settings))
         };
         settings().map_err(|error| to_exception(py, &error))

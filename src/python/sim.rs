@@ -26,12 +26,12 @@ pub(super) struct PySim {
 #[pymethods]
 impl PySim {
     #[new]
-    #[pyo3(signature = (*, seed = 1, coins = 1000, recorded = None, clock = None, frozen = false, faults = None, port = 0))]
+    #[pyo3(signature = (*, seed = 1, market_size = 1000, recorded = None, clock = None, frozen = false, faults = None, port = 0))]
     #[expect(clippy::too_many_arguments, reason = "keywords in Python")]
     fn new(
         py: Python<'_>,
         seed: u64,
-        coins: usize,
+        market_size: usize,
         recorded: Option<PathBuf>,
         clock: Option<DateTime<Utc>>,
         frozen: bool,
@@ -50,7 +50,10 @@ impl PySim {
             bind: SocketAddr::from(([127, 0, 0, 1], port)),
             market: match recorded {
                 Some(folder) => Market::Recorded { folder },
-                None => Market::Seeded { seed, coins },
+                None => Market::Seeded {
+                    seed,
+                    coins: market_size,
+                },
             },
             clock,
             faults: parsed.map_err(|error| to_exception(py, &error))?,

@@ -15,20 +15,21 @@ pub const REFUSED: &str = "refused: ";
 /// Something that was asked for and is not stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Absent {
-    /// A coin by its id, or ranks, or records of a page.
+    /// The coin; null where it is not known which coins are missing.
+    pub coin_id: Option<String>,
+    /// What is missing, for people: the coin, or ranks, or records of a page.
     pub what: String,
-    /// True where it is a coin by its id.
-    pub is_coin: bool,
-    /// Why it is not there.
+    /// Why it is missing.
     pub reason: String,
 }
 
 impl Absent {
     /// A coin that is not there, for this reason.
     pub fn coin(id: impl Into<String>, reason: impl Into<String>) -> Self {
+        let id = id.into();
         Self {
-            what: id.into(),
-            is_coin: true,
+            what: id.clone(),
+            coin_id: Some(id),
             reason: reason.into(),
         }
     }
@@ -36,8 +37,8 @@ impl Absent {
     /// Something else that is not there, for this reason.
     pub fn other(what: impl Into<String>, reason: impl Into<String>) -> Self {
         Self {
+            coin_id: None,
             what: what.into(),
-            is_coin: false,
             reason: reason.into(),
         }
     }
@@ -57,10 +58,10 @@ impl std::fmt::Display for Absent {
 /// A coin that the user's own settings refuse.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RefusedCoin {
-    /// Its id.
-    pub coin: String,
-    /// The warning rule that `refuse` names.
-    pub rule: String,
+    /// The coin.
+    pub coin_id: String,
+    /// The warning rules that it breaks and that `refuse` names.
+    pub rules: Vec<String>,
 }
 
 /// What a slot has to answer for beside its quotes.
@@ -115,7 +116,7 @@ impl Account {
     #[must_use]
     pub fn with_stored(mut self, is_stored: impl Fn(&str) -> bool) -> Self {
         self.missing.retain(|missing| !is_stored(&missing.what));
-        self.refused.retain(|refused| !is_stored(&refused.coin));
+        self.refused.retain(|refused| !is_stored(&refused.coin_id));
         self
     }
 }

@@ -129,11 +129,12 @@ pub struct RunProgress {
 #[derive(Debug, Clone, Serialize)]
 pub struct RunRow {
     /// The run's id.
+    #[serde(rename = "run")]
     pub id: String,
     /// `snapshot` or `timeseries`.
     pub kind: String,
     /// The slot of a snapshot run.
-    #[serde(serialize_with = "crate::stamp::stamp")]
+    #[serde(rename = "snapshot_time", serialize_with = "crate::stamp::stamp")]
     pub slot: Option<DateTime<Utc>>,
     /// The resolution of a time series run.
     pub resolution: Option<Resolution>,

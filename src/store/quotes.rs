@@ -242,10 +242,13 @@ pub struct Holdings {
     /// Records refused.
     pub quarantined: u64,
     /// The first slot.
-    #[serde(serialize_with = "crate::stamp::stamp")]
+    #[serde(rename = "first_snapshot_time", serialize_with = "crate::stamp::stamp")]
     pub first_slot: Option<DateTime<Utc>>,
     /// The newest slot.
-    #[serde(serialize_with = "crate::stamp::stamp")]
+    #[serde(
+        rename = "newest_snapshot_time",
+        serialize_with = "crate::stamp::stamp"
+    )]
     pub newest_slot: Option<DateTime<Utc>>,
 }
 

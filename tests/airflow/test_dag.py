@@ -147,7 +147,7 @@ def test_sigterm_ends_a_native_call_at_once_after_the_handler_before_it_has_run(
     previous = signal.signal(signal.SIGTERM, lambda number, _: heard.append(number))
     ours = signal.getsignal(signal.SIGTERM)
     try:
-        with coinmill.Sim(coins=50, frozen=True, faults=["stall:times=0"]) as sim:
+        with coinmill.Sim(market_size=50, frozen=True, faults=["stall:times=0"]) as sim:
             mill = coinmill.Mill(**sim.settings, attempts=1)
 
             def when_called() -> None:
@@ -185,7 +185,7 @@ def test_errors_are_sorted_into_retry_and_fail_at_once(tmp_path: Path) -> None:
     import coinmill
     from coinmill_airflow import native_call
 
-    with coinmill.Sim(coins=50, frozen=True) as sim:
+    with coinmill.Sim(market_size=50, frozen=True) as sim:
         mill = coinmill.Mill(**sim.settings, data_dir=tmp_path, attempts=1)
         slot = sim.now.replace(minute=sim.now.minute // 30 * 30, second=0, microsecond=0)
         cases: list[tuple[Callable[[], object], str]] = [

@@ -32,7 +32,7 @@ def slot_lasts() -> bool:
 @pytest.fixture(scope="module")
 def market() -> Iterator[coinmill.Sim]:
     """A simulated market whose clock stands still."""
-    with coinmill.Sim(coins=300, frozen=True) as sim:
+    with coinmill.Sim(market_size=300, frozen=True) as sim:
         yield sim
 
 
@@ -71,7 +71,7 @@ def test_a_scheduled_run_stores_both_and_leaves_its_report(
     snapshot, timeseries = airflow.xcom(first, SNAPSHOT), airflow.xcom(first, TIMESERIES)
     assert (snapshot["state"], snapshot["expected"], snapshot["stored"]) == ("complete", 20, 20)
     assert (snapshot["missing"], snapshot["missing_more"]) == ([], 0)
-    assert snapshot["slot"] == airflow.run(first)["run_after"].replace(":00Z", ":00.000Z")
+    assert snapshot["snapshot_time"] == airflow.run(first)["run_after"].replace(":00Z", ":00.000Z")
     assert (timeseries["state"], timeseries["missing"]) == ("complete", [])
     assert count(deployment) == (20, timeseries["stored"])
     assert timeseries["stored"] > 20 * 24 * 11  # five minutes apart, of one day

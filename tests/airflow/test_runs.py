@@ -134,4 +134,4 @@ def test_a_partial_run_succeeds_and_says_what_is_missing(
     run = dag.partial_subset("run_market_snapshot").test(run_after=sim.now, logical_date=None)
     state, report = results(run)["run_market_snapshot"]
     assert (state, report["state"], report["expected"], report["stored"]) == ("success", "partial", 300, 150)
-    assert "ranks 151 to 300" in report["missing"][0]
+    assert report["missing"] == [{"coin_id": None, "what": "ranks 151 to 300", "reason": "page 2 of 2"}]

@@ -8,12 +8,13 @@ use coinmill::pipeline::Reach;
 use coinmill::series::Resolution;
 
 use crate::series::Mill;
-use crate::support::command::{code, coinmill, text};
+use crate::support::command::{code, coinmill, lines, text};
 use crate::support::{Kind, assert_silent, on_both_databases};
 
 on_both_databases!(
     a_backfill_that_is_interrupted_says_how_to_go_on_and_goes_on,
     a_snapshot_that_is_terminated_is_abandoned_and_resumed,
+    both_runs_of_which_the_second_is_stopped_end_with_the_code_of_the_signal,
 );
 
 /// How many bodies all runs have landed.
@@ -105,4 +106,32 @@ async fn a_snapshot_that_is_terminated_is_abandoned_and_resumed(kind: Kind) {
     mill.bench.sim.clear_faults();
     let report = mill.bench.run(&[("top", "600")]).await.unwrap();
     assert_eq!((report.calls, report.accepted, report.reused), (1, 600, 2));
+}
+
+async fn both_runs_of_which_the_second_is_stopped_end_with_the_code_of_the_signal(kind: Kind) {
+    for (signal, exit_code) in [("-INT", 130), ("-TERM", 143)] {
+        let mill = Mill::new(kind, 4).await;
+        mill.bench.fault("stall:path=market_chart,times=0");
+        let arguments = ["run", "all", "--top", "4", "--json"];
+        let command = coinmill(&mill.bench, Some(&mill.timeseries), &arguments, &[]);
+        let output = interrupted(&mill, command, 1, signal).await;
+        assert_eq!(code(&output), exit_code, "{}", text(&output));
+        let printed = lines(&output);
+        let [both] = &printed[..] else {
+            panic!("{}", text(&output))
+        };
+        assert_eq!(both["snapshot"]["state"], "complete");
+        let stopped = &both["timeseries"];
+        assert_eq!(
+            (&stopped["state"], &stopped["error_kind"]),
+            (&"abandoned".into(), &"stopped".into())
+        );
+        assert_eq!(
+            (&stopped["exit_code"], &stopped["retryable"]),
+            (&exit_code.into(), &true.into())
+        );
+        // the ledger uses the same word
+        let row = mill.row("select state from run").await;
+        assert_eq!(row[0].text(), "abandoned");
+    }
 }

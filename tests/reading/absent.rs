@@ -11,7 +11,7 @@ async fn every_reading_command_says_that_there_is_no_snapshot_database() {
         &["status"][..],
         &["runs"],
         &["quarantine", "list"],
-        &["quarantine", "list", "--all", "--json"],
+        &["quarantine", "list", "--stored", "--json"],
         &["quarantine", "show", "s1"],
         &["quarantine", "show", "t1"],
         &["quarantine", "requeue", "--all"],

@@ -172,6 +172,7 @@ async fn what_is_not_covered_is_listed_by_coin_and_span(kind: Kind) {
     let settled = noon() - TimeDelta::minutes(10);
     let span = |coin: &str, start: DateTime<Utc>, end: DateTime<Utc>| Missing {
         coin_id: Some(coin.to_owned()),
+        what: coin.to_owned(),
         start,
         end,
         reason: "not fetched".to_owned(),

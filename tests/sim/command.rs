@@ -18,7 +18,7 @@ impl Served {
     /// Starts it on a free port.
     fn start(arguments: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_coinmill"))
-            .args(["sim", "--coins", "20", "--port", "0"])
+            .args(["sim", "--market-size", "20", "--port", "0"])
             .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

@@ -130,7 +130,7 @@ async fn the_bodies_of_a_run_that_died_are_taken_up_without_paying(kind: Kind) {
         (RunState::Complete, 500, 0, 2)
     );
     assert_eq!(
-        (report.content_hash, report.landing),
+        (report.content_hash, report.landing_folder),
         (first.content_hash, None)
     );
     assert_eq!(bench.sim.calls(), 2);
@@ -308,7 +308,7 @@ async fn a_held_slot_is_an_error_that_says_so(kind: Kind) {
 async fn a_damaged_body_is_asked_for_again(kind: Kind) {
     let mut bench = Bench::new(kind, 500).await;
     let first = bench.run(&[("top", "500")]).await.unwrap();
-    let folder = std::path::PathBuf::from(first.landing.unwrap());
+    let folder = std::path::PathBuf::from(first.landing_folder.unwrap());
     std::fs::write(
         folder.join("0001-coins-markets.zst"),
         b"no longer what it was",

@@ -86,7 +86,7 @@ async fn a_budget_that_ends_in_the_middle_leaves_what_came_and_says_so(kind: Kin
     );
     assert_eq!(
         report["missing"],
-        serde_json::json!(["ranks 401 to 600 (page 3 of 3)"])
+        serde_json::json!([{"coin_id": null, "what": "ranks 401 to 600", "reason": "page 3 of 3"}])
     );
     assert_eq!(bench.sim.calls(), 2);
     let report = bench

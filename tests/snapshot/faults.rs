@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use coinmill::error::Error;
 use coinmill::pipeline::RunState;
 
-use crate::support::{Bench, Kind, on_both_databases, report_of, said};
+use crate::support::{Bench, Kind, missing_of, on_both_databases, report_of, said};
 
 on_both_databases!(
     a_passing_fault_is_tried_again_and_counted,
@@ -133,8 +133,8 @@ async fn every_fault_in_the_middle_leaves_what_came_and_is_healed_by_the_next_ru
             "{fault}: {report}"
         );
         assert_eq!(
-            report["missing"],
-            serde_json::json!(["ranks 151 to 300 (page 2 of 2)"]),
+            missing_of(&report),
+            ["ranks 151 to 300 (page 2 of 2)"],
             "{fault}"
         );
         let report = bench.run(&with).await.unwrap();

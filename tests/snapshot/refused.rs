@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use coinmill::pipeline::{self, Pick, Report, RunState};
 
-use crate::support::{Bench, Kind, noon_slot, on_both_databases, report_of, said};
+use crate::support::{Bench, Kind, named, noon_slot, on_both_databases, report_of, said};
 
 on_both_databases!(
     a_refused_coin_is_missing_by_name_and_a_run_after_that_costs_no_call_and_no_row,
@@ -34,7 +34,7 @@ async fn a_refused_coin_is_missing_by_name_and_a_run_after_that_costs_no_call_an
     bench.fault(NEGATIVE);
     let report = bench.run(&[("top", "40")]).await.unwrap();
     assert_eq!(report.state, RunState::Partial);
-    assert_eq!(report.missing, [NAMED]);
+    assert_eq!(named(&report.missing), [NAMED]);
     let Report {
         expected,
         received,
@@ -52,13 +52,13 @@ async fn a_refused_coin_is_missing_by_name_and_a_run_after_that_costs_no_call_an
     assert_eq!(
         accounts(&bench).await,
         [
-            r#"[{"what":"bitcoin","is_coin":true,"reason":"refused: negative_price"}]"#,
+            r#"[{"coin_id":"bitcoin","what":"bitcoin","reason":"refused: negative_price"}]"#,
             r#"["bitcoin"]"#
         ]
     );
     let counts = bench.database.counts().await;
     let again = bench.run(&[("top", "40")]).await.unwrap();
-    assert_eq!(again.missing, [NAMED]);
+    assert_eq!(named(&again.missing), [NAMED]);
     assert_eq!(
         (again.state, again.calls, again.stored, again.rejected),
         (RunState::Partial, 0, 0, 0)
@@ -144,7 +144,7 @@ async fn a_record_without_an_id_has_its_page_read_again(kind: Kind) {
         (report.state, report.received, report.accepted),
         (RunState::Partial, 300, 299)
     );
-    let missing = report.missing.join("; ");
+    let missing = named(&report.missing).join("; ");
     assert!(
         missing.contains("page 1 of 2") && missing.contains("refused: missing_id"),
         "{missing}"
@@ -172,9 +172,9 @@ async fn a_coin_that_the_settings_refuse_is_listed_and_is_not_missing(kind: Kind
         let refused: Vec<_> = report
             .refused
             .iter()
-            .map(|refused| (refused.coin.as_str(), refused.rule.as_str()))
+            .map(|refused| (refused.coin_id.as_str(), refused.rules.join("; ")))
             .collect();
-        assert_eq!(refused, [("bitcoin", "zero_price")]);
+        assert_eq!(refused, [("bitcoin", "zero_price".to_owned())]);
     }
     // other settings take it, from what has been landed
     let report = bench.run(&[("top", "40")]).await.unwrap();
@@ -210,8 +210,8 @@ async fn a_slot_keeps_what_it_said_of_a_refused_coin_when_the_landing_is_lost(ki
     let report = bench.run(&with).await.unwrap();
     // the page is gone and has to be asked for; the coin has had its second chance
     assert_eq!(
-        (report.state, report.calls, report.missing.as_slice()),
-        (RunState::Partial, 1, [NAMED.to_owned()].as_slice())
+        (report.state, report.calls, named(&report.missing)),
+        (RunState::Partial, 1, vec![NAMED.to_owned()])
     );
 }
 
@@ -223,7 +223,7 @@ async fn a_coin_that_is_always_refused_is_soon_asked_for_again_only_once_a_day()
     let slots = 60;
     for _ in 0..slots {
         let report = bench.run(&[("top", "20")]).await.unwrap();
-        assert_eq!(report.missing, [NAMED]);
+        assert_eq!(named(&report.missing), [NAMED]);
         bench.sim.advance(TimeDelta::minutes(30)).unwrap();
     }
     let asked = bench.pages_asked();

@@ -118,7 +118,7 @@ async fn a_named_coin_that_the_source_does_not_know_is_said_by_its_name(kind: Ki
         (51, 51, 51)
     );
     assert!(report.missing.is_empty());
-    assert_eq!(report.unknown[0].coin, "not-a-coin");
+    assert_eq!(report.unknown[0].coin_id, "not-a-coin");
     assert_eq!(bench.sim.calls() - before, 2);
     let ledger = bench
         .database
@@ -161,7 +161,7 @@ async fn a_coin_that_vanished_from_its_page_is_missed_and_said(kind: Kind) {
         (RunState::Partial, 300, 299)
     );
     assert!(
-        report.missing[0].contains("1 coin that is on no page"),
+        report.missing[0].what.contains("1 coin that is on no page"),
         "{:?}",
         report.missing
     );

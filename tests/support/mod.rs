@@ -31,6 +31,7 @@ use coinmill::error::{Error, Result};
 use coinmill::market::Slot;
 use coinmill::pipeline::{self, Report};
 use coinmill::sim::{ClockSetting, Market, Sim, SimOptions, SimPlan};
+use coinmill::store::Absent;
 use tempfile::TempDir;
 
 pub use database::{Cell, Database, Kind};
@@ -60,6 +61,22 @@ pub const KEY: &str = "CG-hush0Hush1Hush2";
 /// An instant within the slot that the seeded markets stand in.
 pub fn noon() -> DateTime<Utc> {
     "2026-01-14T12:10:00Z".parse().unwrap()
+}
+
+/// What is missing, in words.
+pub fn named(missing: &[Absent]) -> Vec<String> {
+    missing.iter().map(ToString::to_string).collect()
+}
+
+/// What a report says is missing, in words.
+pub fn missing_of(report: &serde_json::Value) -> Vec<String> {
+    let missing = report["missing"].as_array().into_iter().flatten();
+    let named = missing.map(|it| format!("{} ({})", text_of(&it["what"]), text_of(&it["reason"])));
+    named.collect()
+}
+
+fn text_of(value: &serde_json::Value) -> &str {
+    value.as_str().unwrap()
 }
 
 /// That slot.

@@ -4,7 +4,7 @@ use coinmill::pipeline::RunState;
 use coinmill::series::Resolution;
 
 use crate::series::{Mill, partial};
-use crate::support::{Kind, on_both_databases};
+use crate::support::{Kind, missing_of, on_both_databases};
 
 on_both_databases!(
     a_passing_fault_is_tried_again_and_counted,
@@ -55,10 +55,8 @@ async fn a_fault_that_does_not_pass_leaves_what_came_and_the_next_run_asks_for_t
             .fault(&format!("{fault}:path=market_chart,after=5,times=0"));
         let report = partial(mill.run(FIVE, &[("attempts", "1")]).await);
         assert_eq!(report["received"], 5, "{fault}: {report}");
-        let missing = report["missing"].as_array().unwrap();
-        let named = missing
-            .iter()
-            .any(|text| text.as_str().unwrap().contains("not asked for"));
+        let missing = missing_of(&report).join("; ");
+        let named = missing.contains("not asked for");
         assert!(named && !report["error"].is_null(), "{fault}: {report}");
         let stored = "select count(distinct coin) from price_point";
         assert_eq!(mill.number(stored).await, 5, "{fault}");

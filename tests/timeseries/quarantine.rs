@@ -8,7 +8,7 @@ use coinmill::pipeline::{Reach, RunState, SeriesReport};
 use coinmill::series::Resolution;
 
 use crate::series::{BITCOIN, DAY, HOUR, MINUTE, Mill, chart, partial, prices};
-use crate::support::{Cell, Kind, noon, on_both_databases, said};
+use crate::support::{Cell, Kind, missing_of, noon, on_both_databases, said};
 
 on_both_databases!(
     points_that_cannot_be_are_refused_alone,
@@ -239,7 +239,7 @@ async fn a_refused_chart_does_not_keep_the_others_out(kind: Kind) {
         (&report["received"], &report["rejected"]),
         (&5.into(), &1.into())
     );
-    let missing = report["missing"][0].as_str().unwrap();
+    let missing = &missing_of(&report)[0];
     assert!(
         missing.starts_with(&coin) && missing.contains("no chart"),
         "{missing}"

@@ -6,7 +6,7 @@ use coinmill::pipeline::{Prices, Reach, RunState, SeriesReport, prices};
 use coinmill::series::Resolution;
 
 use crate::series::{HOUR, Mill, chart};
-use crate::support::{Kind, noon, on_both_databases, said};
+use crate::support::{Kind, named, noon, on_both_databases, said};
 
 on_both_databases!(
     a_refused_point_is_missing_and_asked_for_once_more,
@@ -37,14 +37,14 @@ async fn a_refused_point_is_missing_and_asked_for_once_more(kind: Kind) {
     let body = partly_refused();
     mill.bench
         .fault(&format!("body:status=200,times=0,text={body}"));
-    let named = |report: &SeriesReport| {
-        let missing = report.missing.join("; ");
+    let is_named = |report: &SeriesReport| {
+        let missing = named(&report.missing).join("; ");
         missing.contains("bitcoin (points from 2026-01-11T10:10Z")
             && missing.contains("quarantine list")
     };
     let report = days(&mill).await;
     assert_eq!((report.state, report.rejected), (RunState::Partial, 20));
-    assert!(named(&report), "{:?}", report.missing);
+    assert!(is_named(&report), "{:?}", report.missing);
     // a read says so, too
     let wanted = Prices {
         coins: vec!["bitcoin".parse().unwrap()],
@@ -61,7 +61,7 @@ async fn a_refused_point_is_missing_and_asked_for_once_more(kind: Kind) {
     for (minutes, calls) in [(10, 0), (61, 2), (61, 1), (0, 0)] {
         mill.bench.sim.advance(TimeDelta::minutes(minutes)).unwrap();
         let report = days(&mill).await;
-        assert!(named(&report), "{:?}", report.missing);
+        assert!(is_named(&report), "{:?}", report.missing);
         assert!(report.calls <= calls, "{} calls", report.calls);
     }
     assert_eq!(mill.torn().await, 0);
@@ -89,7 +89,7 @@ async fn a_response_out_of_a_cache_says_what_it_lacks(kind: Kind) {
             .await
             .unwrap();
         assert_eq!(report.state, RunState::Partial, "{report:?}");
-        let missing = report.missing.join("; ");
+        let missing = named(&report.missing).join("; ");
         assert!(missing.contains("bitcoin (a cache's response"), "{missing}");
     }
     mill.bench.sim.clear_faults();
@@ -146,7 +146,7 @@ async fn what_a_snapshot_lacks_by_rank_is_missing_from_the_charts_too(kind: Kind
     let report = mill.run(Resolution::FiveMinutes, &with).await.unwrap();
     assert_eq!((report.state, report.received), (RunState::Partial, 150));
     assert_eq!(
-        report.missing,
-        ["ranks 151 to 300 (page 2 of 2) of the snapshot 2026-01-14T12:00Z"]
+        named(&report.missing),
+        ["ranks 151 to 300 of the snapshot 2026-01-14T12:00Z (page 2 of 2)"]
     );
 }

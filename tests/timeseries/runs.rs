@@ -86,7 +86,7 @@ async fn the_ledger_says_what_a_run_did(kind: Kind) {
         (report.stored, report.reused, report.postponed),
         (points.unsigned_abs(), 0, 0)
     );
-    assert!(std::path::Path::new(report.landing.as_ref().unwrap()).is_dir());
+    assert!(std::path::Path::new(report.landing_folder.as_ref().unwrap()).is_dir());
 }
 
 async fn the_ledger_counts_the_calls_of_a_run_that_failed(kind: Kind) {
@@ -269,11 +269,9 @@ async fn an_unknown_coin_is_named_and_the_others_are_stored() {
         (&report["expected"], &report["received"]),
         (&4.into(), &3.into())
     );
-    let missing = report["missing"][0].as_str().unwrap();
-    assert!(
-        missing.contains("no-such-coin") && missing.contains("coin not found"),
-        "{missing}"
-    );
+    assert_eq!(report["missing"][0]["coin_id"], "no-such-coin");
+    let missing = report["missing"][0]["reason"].as_str().unwrap();
+    assert!(missing.contains("coin not found"), "{missing}");
     let lenient = [("add_coins", "no-such-coin"), ("completeness", "0")];
     let report = mill.run(FIVE, &[lenient[0], lenient[1]]).await;
     // alone it is all that there was to ask, so nothing came

@@ -5,7 +5,7 @@ use coinmill::pipeline::{Reach, RunState};
 use coinmill::series::Resolution;
 
 use crate::series::{Mill, partial};
-use crate::support::{Kind, on_both_databases};
+use crate::support::{Kind, missing_of, on_both_databases};
 
 on_both_databases!(
     coins_take_turns_where_the_share_is_small,
@@ -122,7 +122,7 @@ async fn a_budget_that_ends_in_a_backfill_leaves_what_came_and_says_so(kind: Kin
         report["error"].as_str().unwrap().contains("are spent"),
         "{report}"
     );
-    let missing = report["missing"].to_string();
+    let missing = missing_of(&report).join("; ");
     assert!(
         missing.contains("2 charts of 2 coins (not asked for)"),
         "{missing}"

@@ -5,7 +5,7 @@ use coinmill::pipeline::{Backfill, Observer, Reach, RunState, SeriesReport, back
 use coinmill::series::Resolution;
 
 use crate::series::{DAY, HOUR, MINUTE, Mill, chart, prices, wanted};
-use crate::support::{Kind, noon, on_both_databases};
+use crate::support::{Kind, named, noon, on_both_databases};
 
 on_both_databases!(
     an_empty_chart_covers_nothing_and_names_its_coin,
@@ -37,7 +37,7 @@ async fn an_empty_chart_covers_nothing_and_names_its_coin(kind: Kind) {
         (report.state, report.stored, report.calls),
         (RunState::Partial, 0, 1)
     );
-    let missing = report.missing.join("; ");
+    let missing = named(&report.missing).join("; ");
     assert!(
         missing.contains("bitcoin") && missing.contains("no points from 2026-01-04"),
         "{missing}"

@@ -28,7 +28,8 @@ async fn the_quarantine_is_worked_from_the_command_line(kind: Kind) {
         "{said}"
     );
     let output = coinmill(&["quarantine", "list", "--json"], &[]).await;
-    assert_eq!(lines(&output)[0].as_array().unwrap().len() as u64, refused);
+    let records = &lines(&output)[0]["records"];
+    assert_eq!(records.as_array().unwrap().len() as u64, refused);
     let output = coinmill(&["quarantine", "show", "s1"], &[]).await;
     let said = text(&output);
     assert!(
@@ -66,8 +67,11 @@ async fn the_quarantine_is_worked_from_the_command_line(kind: Kind) {
         text(&output)
     );
     let output = coinmill(&["quarantine", "requeue", "--all", "--json"], &[]).await;
-    assert_eq!(lines(&output)[0][0]["stored"].as_u64(), Some(refused - 2));
-    let output = coinmill(&["quarantine", "list", "--all"], &[]).await;
+    assert_eq!(
+        lines(&output)[0]["requeues"][0]["stored"].as_u64(),
+        Some(refused - 2)
+    );
+    let output = coinmill(&["quarantine", "list", "--stored"], &[]).await;
     assert_eq!(
         text(&output).matches("stored").count() as u64,
         refused,

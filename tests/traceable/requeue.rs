@@ -121,7 +121,7 @@ async fn what_is_refused_again_says_why_and_can_be_tried_again(kind: Kind) {
     }
     let open = pipeline::quarantine(&settings, &Pick::Open).await.unwrap();
     assert_eq!(open[0].outcome.as_deref(), Some("refused"));
-    assert_eq!(open[0].coin.as_deref(), Some(coin.as_str()));
+    assert_eq!(open[0].coin_id.as_deref(), Some(coin.as_str()));
     assert_eq!(bench.database.counts().await[4..], [19, 2]);
 }
 

@@ -7,7 +7,7 @@ use coinmill::series::Resolution;
 
 use crate::series::Mill;
 use crate::support::tally::{Seen, Tally, is_long};
-use crate::support::{Bench, Kind, on_both_databases, report_of, said};
+use crate::support::{Bench, Kind, named, on_both_databases, report_of, said};
 
 on_both_databases!(
     a_refused_coin_is_never_passed_over,
@@ -50,7 +50,7 @@ async fn a_refused_coin_is_never_passed_over(kind: Kind) {
         for calls in [2, 0] {
             let before = bench.sim.calls();
             let report = bench.run(&with).await.unwrap();
-            let named = report.missing == [format!("{coin} (refused: negative_price)")];
+            let named = named(&report.missing) == [format!("{coin} (refused: negative_price)")];
             seen.silent |= report.state == RunState::Complete || !named;
             seen.paid_twice += (bench.sim.calls() - before).saturating_sub(calls);
         }
@@ -109,7 +109,11 @@ async fn an_unknown_coin_hides_nothing(kind: Kind) {
         for calls in [2, 0] {
             let before = bench.sim.calls();
             let report = bench.run(&with).await.unwrap();
-            let unknown: Vec<&str> = report.unknown.iter().map(|it| it.coin.as_str()).collect();
+            let unknown: Vec<&str> = report
+                .unknown
+                .iter()
+                .map(|it| it.coin_id.as_str())
+                .collect();
             let asked = coins.split(',').filter(|coin| *coin != "ethereum");
             seen.silent |=
                 report.state != RunState::Complete || unknown != asked.collect::<Vec<_>>();
@@ -194,7 +198,7 @@ async fn a_silent_chart_loses_nothing(kind: Kind) {
         ));
         let mut seen = Seen::default();
         let report = mill.backfill(resolution, reach, &coins, &[]).await.unwrap();
-        let named = report.missing.iter().any(|text| text.contains("bitcoin"));
+        let named = report.missing.iter().any(|it| it.what == "bitcoin");
         seen.silent |= report.state == RunState::Complete || !named;
         // within the hour it is neither asked for nor forgotten
         let again = mill.backfill(resolution, reach, &coins, &[]).await.unwrap();

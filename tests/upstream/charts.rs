@@ -13,7 +13,7 @@ use crate::faults::{Case, Ends, a_part, of_the_wire};
 use crate::landed;
 use crate::series::{DAY, HOUR, MINUTE, Mill, Numbers, bits, partial};
 use crate::support::chaos::{self, Counts};
-use crate::support::{Cell, Kind, on_both_databases, said};
+use crate::support::{Cell, Kind, missing_of, on_both_databases, said};
 
 on_both_databases!(
     no_fault_of_the_wire_makes_a_five_minute_series_lie,
@@ -260,12 +260,9 @@ impl Trial {
                 "{calls} calls, told {told:?}, in the ledger {run:?}"
             ));
         }
-        let missing = report["missing"].as_array().into_iter().flatten();
         let mut held = Held {
             state: run[1].text().to_owned(),
-            missing: missing
-                .map(|text| text.as_str().unwrap().to_owned())
-                .collect(),
+            missing: missing_of(&report),
             points: COINS.map(|coin| (coin.to_owned(), BTreeMap::new())).into(),
             covered: BTreeMap::new(),
             refused: BTreeSet::new(),

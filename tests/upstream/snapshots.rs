@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::faults::{Case, Ends, a_part, of_the_wire};
 use crate::landed::{self, INSTANTS, NUMBERS};
 use crate::support::chaos::{self, Counts};
-use crate::support::{Bench, Cell, Database, Kind, on_both_databases, report_of, said};
+use crate::support::{Bench, Cell, Database, Kind, missing_of, on_both_databases, report_of, said};
 
 on_both_databases!(
     no_fault_of_the_wire_makes_a_snapshot_lie,
@@ -236,9 +236,7 @@ impl Trial {
             nameless: 0,
             missing: Vec::new(),
         };
-        let missing = report["missing"].as_array().into_iter().flatten();
-        held.missing
-            .extend(missing.map(|text| text.as_str().unwrap().to_owned()));
+        held.missing.extend(missing_of(&report));
         if held.state == "failed" {
             held.missing.push("all of it".to_owned());
         }

@@ -44,9 +44,20 @@ fn a_key_chooses_the_demo_plan_and_paid_chooses_the_paid_host() {
 fn a_wrong_value_is_named_with_where_it_came_from_and_what_would_be_right() {
     for (name, value, says) in [
         ("plan", "free", "use keyless, demo, paid or unlimited"),
-        ("top", "many", "\"many\" cannot be used"),
+        (
+            "top",
+            "many",
+            "\"many\" is not a whole number between 0 and 20000",
+        ),
         ("top", "999999", "between 0 and 20000"),
-        ("completeness", "95", "between 0 and 1"),
+        (
+            "completeness",
+            "95",
+            "\"95\" is not a number between 0 and 1",
+        ),
+        ("credits_per_month", "lots", "a whole number of at least 0"),
+        ("calls_per_minute", "0", "a whole number of at least 1"),
+        ("min_price", "cheap", "a number of at least 0"),
         (
             "snapshot_url",
             "mysql://u:hunter2@h/d",

@@ -131,6 +131,7 @@ proptest! {
         let batch = prices_batch(&points).unwrap();
         let missing = vec![Missing {
             coin_id: Some("bitcoin".to_owned()),
+            what: "bitcoin".to_owned(),
             start: "2026-01-01T00:00:00.001Z".parse().unwrap(),
             end: "2026-01-02T00:00:00Z".parse().unwrap(),
             reason: "not asked for".to_owned(),
