@@ -224,23 +224,36 @@ impl RunFolder {
     /// # Errors
     /// [`Error::Store`] when the disk refuses.
     pub fn sync(&self) -> Result<()> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let folder = self.path();
-        let mut sync = || -> io::Result<()> {
-            for file in &state.unsynced {
+        let state = || self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        // bodies are landed while these go to the disk: the lock is not held meanwhile
+        let (files, folders_synced) = {
+            let mut state = state();
+            (std::mem::take(&mut state.unsynced), state.folders_synced)
+        };
+        let sync = || -> io::Result<()> {
+            for file in &files {
                 file.sync_data()?;
             }
-            state.unsynced.clear();
-            state.manifest.sync_data()?;
+            let manifest = state().manifest.try_clone()?;
+            manifest.sync_data()?;
             File::open(&folder)?.sync_all()?;
-            if !state.folders_synced {
+            if !folders_synced {
                 File::open(self.root.join(&self.day))?.sync_all()?;
                 File::open(&self.root)?.sync_all()?;
-                state.folders_synced = true;
             }
             Ok(())
         };
-        sync().map_err(|error| unwritable(&folder, error))
+        match sync() {
+            Ok(()) => {
+                state().folders_synced = true;
+                Ok(())
+            }
+            Err(error) => {
+                state().unsynced.extend(files);
+                Err(unwritable(&folder, error))
+            }
+        }
     }
 }
 

@@ -43,3 +43,5 @@ mod pins;
 mod proxy;
 #[path = "world/server.rs"]
 mod server;
+#[path = "world/silent.rs"]
+mod silent;

@@ -2,6 +2,7 @@
 //! What to ask for is decided by `fetch`; what a body holds is taken in by `intake`.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -25,7 +26,7 @@ pub(super) struct Calls {
     pub(super) landing_dir: PathBuf,
     pub(super) header: RunHeader,
     /// Where they land; made before the first one.
-    pub(super) folder: Option<RunFolder>,
+    pub(super) folder: Option<Arc<RunFolder>>,
 }
 
 impl Calls {
@@ -54,7 +55,7 @@ impl Calls {
             Some(folder) => folder,
             None => {
                 let day = self.slot.start().date_naive();
-                RunFolder::create(&self.landing_dir, day, &self.header)?
+                Arc::new(RunFolder::create(&self.landing_dir, day, &self.header)?)
             }
         };
         let folder = self.folder.insert(folder);
@@ -67,7 +68,7 @@ impl Calls {
             believe(self.slot, &landed)?;
             Ok((landed, reply.body.clone()))
         };
-        let answered = self.client.get(request, land, read).await;
+        let answered = credits.during(self.client.get(request, land, read)).await;
         credits.settle(self.client.spent().credits - before).await?;
         answered
     }

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
+use super::arrival::blocking;
 use super::begin::run_start;
 use super::gather::{Gathered, judged, reasons};
 use super::quarantine::{Pick, RefusedId, picked};
@@ -179,6 +180,7 @@ pub(super) async fn rejudged_quotes(
     for group in refused.chunk_by(|a, b| a.body == b.body) {
         let Some(first) = group.first() else { continue };
         let landed = landing::find(&terms.landing_dir, &first.body, &first.sha256)?;
+        store.show_life().await?;
         let bytes = landing::read(&terms.landing_dir, &landed)?;
         let context = Context {
             answered_at: landed.sent_at(),
@@ -252,9 +254,13 @@ async fn requeue_points(
     let start = run_start(terms, asked, "requeue", scope, clock.now());
     store.begin_run(&start, clock).await?;
     let done = async {
-        let commit = rejudged_points(terms, refused)?;
-        let bodies = commit.charts.iter().map(|chart| &chart.landed);
-        landing::sync_bodies(&terms.landing_dir, bodies)?;
+        let of_landing = terms.clone();
+        let read = blocking(move || {
+            let commit = rejudged_points(&of_landing, refused)?;
+            let bodies = commit.charts.iter().map(|chart| &chart.landed);
+            landing::sync_bodies(&of_landing.landing_dir, bodies).map(|()| commit)
+        });
+        let commit = store.beside(read).await??;
         store.commit(&start.id, &commit, clock).await?;
         let report = report(&start, &commit.requeued, true, clock.now());
         store.end_run(&start.id, &report.to_run_end()).await?;

@@ -148,7 +148,7 @@ pub(super) async fn ask_all(
                 calls.spawn(answer(Arc::clone(asking), chart));
             }
         }
-        let Some(joined) = calls.join_next().await else {
+        let Some(joined) = writer.beside(calls.join_next()).await? else {
             break;
         };
         let (chart, answered) =
@@ -269,6 +269,7 @@ pub(super) async fn adopt(
             else {
                 continue;
             };
+            store.show_life().await?;
             match reader.read_landed(root, &chart, &body) {
                 Ok(answered) => commit.charts.push(known.mark(answered)),
                 Err(error) if reader.is_breached() => return Err(error),

@@ -9,6 +9,7 @@ use chrono::{DateTime, Utc};
 
 use super::Observer;
 use super::answered::{Answered, Due};
+use super::arrival::blocking;
 use super::begin::{run_header, run_start};
 use super::credits::Credits;
 use super::reader::Reader;
@@ -99,7 +100,10 @@ impl SeriesRun {
         )
         .await?;
         if !commit.adopted.is_empty() {
-            landing::sync_bodies(root, commit.charts.iter().map(|chart| &chart.landed))?;
+            let landed = commit.charts.iter().map(|chart| chart.landed.clone());
+            let (root, landed): (_, Vec<_>) = (root.clone(), landed.collect());
+            let sync = blocking(move || landing::sync_bodies(&root, &landed));
+            self.store.beside(sync).await??;
             self.taken_up = TakenUp {
                 bodies,
                 rejected: commit

@@ -1,11 +1,13 @@
 //! One snapshot run: the top coins and those asked for by name, for the current slot, into the snapshot database.
 //! It orders the steps: what is there (`holding`), what is asked for (`fetch`), what is stored, and what to say of it.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use chrono::{DateTime, Utc};
 
 use super::Observer;
+use super::arrival::blocking;
 use super::begin::{run_header, run_start};
 use super::calls::Calls;
 use super::fetch::fetch;
@@ -160,7 +162,7 @@ async fn unknown_coins(
 #[derive(Default)]
 struct Fetched<'a> {
     calls: u64,
-    folder: Option<&'a RunFolder>,
+    folder: Option<&'a Arc<RunFolder>>,
     /// What stopped them before nothing was missing.
     error: Option<Error>,
     seconds: f64,
@@ -356,10 +358,13 @@ impl Run<'_> {
         }
         let validate_s = validating.elapsed().as_secs_f64();
         let committing = Instant::now();
-        if self.intake.reused > 0 {
-            landing::sync_bodies(&self.terms.landing_dir, &commit.bodies)?;
-        }
-        fetched.folder.map_or(Ok(()), RunFolder::sync)?;
+        let recovered = (self.intake.reused > 0).then(|| commit.bodies.clone());
+        let (root, folder) = (self.terms.landing_dir.clone(), fetched.folder.cloned());
+        let sync = blocking(move || {
+            landing::sync_bodies(&root, recovered.iter().flatten())?;
+            folder.map_or(Ok(()), |folder| folder.sync())
+        });
+        store.beside(sync).await??;
         failpoint::pass(failpoint::BEFORE_COMMIT);
         report.timings = Timings {
             fetch_s: fetched.seconds,

@@ -1,11 +1,13 @@
 //! The writer of a series run: batches go to the database while the next charts are on their way.
 //! One commit at a time; the store is with it, and comes back.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Instant;
 
 use tokio::task::JoinHandle;
 
+use super::arrival::blocking;
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::failpoint;
@@ -57,7 +59,8 @@ impl Writer {
         let (folder, clock, run) = (Arc::clone(&self.folder), self.clock, self.run.clone());
         self.state = State::Busy(tokio::spawn(async move {
             let began = Instant::now();
-            let stored = match folder.sync() {
+            let synced = store.beside(blocking(move || folder.sync())).await;
+            let stored = match synced.flatten() {
                 Ok(()) => {
                     failpoint::pass(failpoint::BEFORE_COMMIT);
                     store.commit(&run, &batch, clock).await
@@ -67,6 +70,18 @@ impl Writer {
             (store, stored, began.elapsed().as_secs_f64())
         }));
         Ok(())
+    }
+
+    /// Waits for something else, and keeps the series' lock meanwhile.
+    ///
+    /// # Errors
+    /// As [`TimeseriesStore::beside`].
+    pub(super) async fn beside<T>(&mut self, work: impl Future<Output = T>) -> Result<T> {
+        match &mut self.state {
+            State::Idle(store) => store.beside(work).await,
+            // the commit under way is heard of
+            State::Busy(_) | State::Lost => Ok(work.await),
+        }
     }
 
     /// Waits for the batch under way and gives the store back.

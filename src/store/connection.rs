@@ -1,6 +1,7 @@
 //! One connection to either database: statements, bulk inserts and transactions with one face.
 //! It knows no table; the SQL comes from its neighbours.
 
+use std::future::Future;
 use std::time::Duration;
 
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgConnection};
@@ -9,6 +10,7 @@ use sqlx::sqlite::{
     SqliteArguments, SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous,
 };
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _, Postgres, Sqlite};
+use tokio::time::{Instant, MissedTickBehavior};
 
 use super::copy;
 use super::fault::{Kind, fault};
@@ -18,6 +20,10 @@ use crate::error::{Error, Result};
 
 /// The longest wait for a server to take a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// So that a server notices within 45 s that a client's host has vanished, and lets go what its session holds.
+const KEEPALIVES: &str = "set tcp_keepalives_idle = 15; set tcp_keepalives_interval = 10; set tcp_keepalives_count = 3; \
+    set tcp_user_timeout = '45s'";
 
 /// The longest wait for another process to finish its SQLite commit.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -48,12 +54,25 @@ enum Inner {
     Sqlite(Box<SqliteConnection>),
 }
 
+/// A driver's own connection, for what only it can do.
+#[derive(Debug)]
+pub(crate) enum Driver<'a> {
+    Postgres(&'a mut PgConnection),
+    Sqlite(&'a mut SqliteConnection),
+}
+
 /// One connection to a database of either kind.
 #[derive(Debug)]
 pub(crate) struct Connection {
     inner: Inner,
     /// The database as it may be shown.
     place: String,
+    /// When its server last heard of it.
+    heard: Instant,
+    /// The longest that a statement may take: a session that holds a lock must not wait for a server that is gone.
+    limit: Option<Duration>,
+    /// A statement was left half done, or a transaction could not be ended: nothing more may be written.
+    is_lost: bool,
 }
 
 impl Connection {
@@ -97,10 +116,7 @@ impl Connection {
                     .disable_statement_logging();
                 let opened = SqliteConnection::connect_with(&options).await;
                 let inner = opened.map_err(|error| fault(Kind::Sqlite, &place, error))?;
-                Ok(Self {
-                    inner: Inner::Sqlite(Box::new(inner)),
-                    place,
-                })
+                Ok(Self::over(Inner::Sqlite(Box::new(inner)), place))
             }
             DatabaseUrl::Postgres { .. } => {
                 let wrong = |error| fault(Kind::Postgres, &place, error);
@@ -113,14 +129,22 @@ impl Connection {
                     tokio::time::timeout(CONNECT_TIMEOUT, PgConnection::connect_with(&options))
                         .await;
                 let mut inner = opened.map_err(|_| wrong(timed_out()))?.map_err(wrong)?;
-                let session =
-                    AssertSqlSafe(format!("set search_path = {schema}; set timezone = 'UTC'"));
+                let session = AssertSqlSafe(format!(
+                    "set search_path = {schema}; set timezone = 'UTC'; {KEEPALIVES}"
+                ));
                 inner.execute(sqlx::raw_sql(session)).await.map_err(wrong)?;
-                Ok(Self {
-                    inner: Inner::Postgres(Box::new(inner)),
-                    place,
-                })
+                Ok(Self::over(Inner::Postgres(Box::new(inner)), place))
             }
+        }
+    }
+
+    fn over(inner: Inner, place: String) -> Self {
+        Self {
+            inner,
+            place,
+            heard: Instant::now(),
+            limit: None,
+            is_lost: false,
         }
     }
 
@@ -144,12 +168,11 @@ impl Connection {
 
     /// Runs one statement and says how many rows it touched.
     pub(crate) async fn execute(&mut self, sql: impl Into<Sql>, values: Vec<Value>) -> Result<u64> {
-        let sql = sql.into();
+        let (sql, limit) = (sql.into(), self.usable()?);
         let done = match &mut self.inner {
             Inner::Postgres(inner) => {
-                let done = bind_postgres(sqlx::query(sql.postgres), values)
-                    .execute(&mut **inner)
-                    .await;
+                let query = bind_postgres(sqlx::query(sql.postgres), values);
+                let done = within(limit, query.execute(&mut **inner)).await;
                 done.map(|done| done.rows_affected())
             }
             Inner::Sqlite(inner) => {
@@ -159,7 +182,7 @@ impl Connection {
                 done.map(|done| done.rows_affected())
             }
         };
-        done.map_err(|error| fault(self.kind(), &self.place, error))
+        self.heard_of(done)
     }
 
     /// Runs one query and returns its rows.
@@ -168,12 +191,11 @@ impl Connection {
         sql: impl Into<Sql>,
         values: Vec<Value>,
     ) -> Result<Vec<Row>> {
-        let sql = sql.into();
+        let (sql, limit) = (sql.into(), self.usable()?);
         let rows = match &mut self.inner {
             Inner::Postgres(inner) => {
-                let rows = bind_postgres(sqlx::query(sql.postgres), values)
-                    .fetch_all(&mut **inner)
-                    .await;
+                let query = bind_postgres(sqlx::query(sql.postgres), values);
+                let rows = within(limit, query.fetch_all(&mut **inner)).await;
                 rows.map(|rows| rows.into_iter().map(Row::Postgres).collect())
             }
             Inner::Sqlite(inner) => {
@@ -183,17 +205,20 @@ impl Connection {
                 rows.map(|rows| rows.into_iter().map(Row::Sqlite).collect())
             }
         };
-        rows.map_err(|error| fault(self.kind(), &self.place, error))
+        self.heard_of(rows)
     }
 
     /// Runs a script of several statements without values.
     pub(crate) async fn script(&mut self, sql: impl Into<Sql>) -> Result<()> {
-        let sql = sql.into();
+        let (sql, limit) = (sql.into(), self.usable()?);
         let done = match &mut self.inner {
-            Inner::Postgres(inner) => inner.execute(sqlx::raw_sql(sql.postgres)).await.map(drop),
+            Inner::Postgres(inner) => {
+                let script = inner.execute(sqlx::raw_sql(sql.postgres));
+                within(limit, script).await.map(drop)
+            }
             Inner::Sqlite(inner) => inner.execute(sqlx::raw_sql(sql.sqlite)).await.map(drop),
         };
-        done.map_err(|error| fault(self.kind(), &self.place, error))
+        self.heard_of(done)
     }
 
     /// Inserts rows: one binary COPY on PostgreSQL, as few statements as its limit allows on SQLite. Table and columns are
@@ -207,15 +232,11 @@ impl Connection {
         if rows.is_empty() {
             return Ok(());
         }
-        let names = columns.join(", ");
+        let (names, limit) = (columns.join(", "), self.usable()?);
         let done = match &mut self.inner {
             Inner::Postgres(inner) => {
-                copy_in(
-                    inner,
-                    &format!("copy {table} ({names}) from stdin (format binary)"),
-                    rows,
-                )
-                .await
+                let statement = format!("copy {table} ({names}) from stdin (format binary)");
+                within(limit, copy_in(inner, &statement, rows)).await
             }
             Inner::Sqlite(inner) => {
                 let place = format!("({})", vec!["?"; columns.len()].join(", "));
@@ -238,7 +259,91 @@ impl Connection {
                 done
             }
         };
+        self.heard_of(done)
+    }
+
+    /// How long a statement may take, as long as there may be another.
+    fn usable(&self) -> Result<Option<Duration>> {
+        if self.is_lost {
+            return Err(self.lost());
+        }
+        Ok(self.limit)
+    }
+
+    fn lost(&self) -> Error {
+        fault(
+            self.kind(),
+            &self.place,
+            sqlx::Error::Io(std::io::ErrorKind::NotConnected.into()),
+        )
+    }
+
+    /// The result of a statement, whose error may mean that there can be no other.
+    fn heard_of<T>(&mut self, done: sqlx::Result<T>) -> Result<T> {
+        self.heard = Instant::now();
+        self.is_lost |= matches!(done, Err(sqlx::Error::Io(_)));
         done.map_err(|error| fault(self.kind(), &self.place, error))
+    }
+
+    /// Does what only a driver's own connection can do, under the limit of a statement.
+    pub(crate) async fn raw<T>(
+        &mut self,
+        on_postgres: impl AsyncFnOnce(&mut PgConnection) -> sqlx::Result<T>,
+        on_sqlite: impl AsyncFnOnce(&mut SqliteConnection) -> sqlx::Result<T>,
+    ) -> Result<T> {
+        let limit = self.usable()?;
+        let done = match &mut self.inner {
+            Inner::Postgres(inner) => within(limit, on_postgres(inner)).await,
+            Inner::Sqlite(inner) => on_sqlite(inner).await,
+        };
+        self.heard_of(done)
+    }
+
+    /// Makes this a session that its server ends when nothing is heard of it for so long, as is due to one that holds a lock:
+    /// a process that is frozen, and one whose host has vanished, must not keep it. Who waits for something else has to do it
+    /// [`Self::beside`].
+    pub(crate) async fn end_when_silent(&mut self, silence: Duration) -> Result<()> {
+        let Inner::Postgres(inner) = &mut self.inner else {
+            return Ok(());
+        };
+        let milliseconds = silence.as_millis();
+        let timeouts = AssertSqlSafe(format!(
+            "set idle_session_timeout = {milliseconds}; set idle_in_transaction_session_timeout = {milliseconds}; \
+             set lock_timeout = {milliseconds}"
+        ));
+        let done = inner.execute(sqlx::raw_sql(timeouts)).await.map(drop);
+        self.limit = Some(silence * 2);
+        self.heard_of(done)
+    }
+
+    /// Waits for something else, and lets the server hear meanwhile that this session lives.
+    pub(crate) async fn beside<T>(&mut self, work: impl Future<Output = T>) -> Result<T> {
+        let Some(beat) = self.beat() else {
+            return Ok(work.await);
+        };
+        let mut work = std::pin::pin!(work);
+        let mut beats = tokio::time::interval_at(self.heard + beat, beat);
+        beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut work => return Ok(done),
+                _ = beats.tick() => self.script("select 1").await?,
+            }
+        }
+    }
+
+    /// Lets the server hear that this session lives, where that is due: for work that does not wait for anything.
+    pub(crate) async fn show_life(&mut self) -> Result<()> {
+        match self.beat() {
+            Some(beat) if self.heard.elapsed() >= beat => self.script("select 1").await,
+            _ => Ok(()),
+        }
+    }
+
+    /// How often the server has to hear of this session: three times in what it takes for silence.
+    fn beat(&self) -> Option<Duration> {
+        self.limit.map(|limit| limit / 6)
     }
 
     /// Runs `work` in one transaction, and commits it unless it fails. On SQLite it has the writer's lock from its beginning.
@@ -253,18 +358,23 @@ impl Connection {
         })
         .await?;
         match work(self).await {
-            Ok(done) => {
-                self.script("commit").await?;
-                Ok(done)
-            }
-            Err(error) => {
-                // the connection may be what failed; then the server rolls back by itself
-                if let Err(second) = self.script("rollback").await {
-                    tracing::debug!("rollback: {}", second.chain());
-                }
-                Err(error)
-            }
+            Ok(done) => match self.script("commit").await {
+                Ok(()) => Ok(done),
+                Err(error) => self.roll_back(error).await,
+            },
+            Err(error) => self.roll_back(error).await,
         }
+    }
+
+    /// Ends a transaction that failed, so that what is written next is no part of it.
+    async fn roll_back<T>(&mut self, error: Error) -> Result<T> {
+        if let Err(second) = self.script("rollback").await {
+            // the connection may be what failed; then the server rolls back by itself. SQLite has done so already where the
+            // commit failed for good
+            tracing::debug!("rollback: {}", second.chain());
+            self.is_lost |= !self.is_sqlite();
+        }
+        Err(error)
     }
 
     /// Waits for the database's writer lock, and holds it until the transaction ends: whoever has it later sees what this one
@@ -276,19 +386,11 @@ impl Connection {
         }
     }
 
-    /// The PostgreSQL connection itself, for what only it can do.
-    pub(crate) fn postgres(&mut self) -> Option<&mut PgConnection> {
+    /// The driver's own connection.
+    pub(crate) fn driver(&mut self) -> Driver<'_> {
         match &mut self.inner {
-            Inner::Postgres(inner) => Some(inner),
-            Inner::Sqlite(_) => None,
-        }
-    }
-
-    /// The SQLite connection itself, for what only it can do.
-    pub(crate) fn sqlite(&mut self) -> Option<&mut SqliteConnection> {
-        match &mut self.inner {
-            Inner::Postgres(_) => None,
-            Inner::Sqlite(inner) => Some(inner),
+            Inner::Postgres(inner) => Driver::Postgres(inner),
+            Inner::Sqlite(inner) => Driver::Sqlite(inner),
         }
     }
 
@@ -345,6 +447,19 @@ fn bind_sqlite(
         };
     }
     query
+}
+
+/// What comes of a statement within a time, if there is one. After it the statement is dropped half done.
+async fn within<T>(
+    limit: Option<Duration>,
+    statement: impl Future<Output = sqlx::Result<T>>,
+) -> sqlx::Result<T> {
+    match limit {
+        None => statement.await,
+        Some(limit) => tokio::time::timeout(limit, statement)
+            .await
+            .unwrap_or_else(|_| Err(timed_out())),
+    }
 }
 
 fn timed_out() -> sqlx::Error {

@@ -56,11 +56,8 @@ impl Desk {
                 message: format!("another run is at work on {what}: let it finish"),
             }
         };
-        self.lock = Some(
-            lock::try_lock(&mut self.connection, &self.url, scope)
-                .await?
-                .ok_or_else(held)?,
-        );
+        let lock = lock::take(&mut self.connection, &self.url, scope).await?;
+        self.lock = Some(lock.ok_or_else(held)?);
         Ok(())
     }
 
@@ -79,7 +76,7 @@ impl Desk {
                 lock::try_lock(&mut self.connection, &self.url, scope).await?
             {
                 ledger::abandon(&mut self.connection, &id, run.started_at).await?;
-                lock::unlock(&mut self.connection, lock, scope).await?;
+                lock::unlock(&mut self.connection, lock).await?;
             }
         }
         failpoint::pass(failpoint::RUN_BEGUN);
@@ -97,13 +94,16 @@ impl Desk {
         load: impl AsyncFnOnce(&mut Connection) -> Result<L>,
         work: impl AsyncFnOnce(&mut Connection, L, i64) -> Result<T>,
     ) -> Result<T> {
-        let vs_currency = &self.vs_currency;
+        let (vs_currency, lock) = (&self.vs_currency, self.lock.as_ref());
         let done = self
             .connection
             .transaction(async |connection| {
                 failpoint::pass(failpoint::COMMIT_BEGUN);
                 let loaded = load(connection).await?;
                 connection.lock_writer().await?;
+                if let Some(lock) = lock {
+                    lock::prove(connection, lock).await?;
+                }
                 if binds {
                     currency::bind(connection, vs_currency).await?;
                 } else {

@@ -99,6 +99,23 @@ fn postgres(place: &str, said: &dyn DatabaseError) -> (bool, String) {
             true,
             format!("{place} has no connection left: close some, or raise max_connections"),
         ),
+        "25P03" | "57P01" | "57P05" => (
+            true,
+            format!(
+                "{place} ended this session, which had been silent for too long or in the way: run it again, it resumes"
+            ),
+        ),
+        "55P03" => (
+            true,
+            format!("another run has been in its commit to {place} for too long: run it again"),
+        ),
+        "26000" => (
+            false,
+            format!(
+                "{place} is behind a pooler that gives each transaction another session: name the server itself, or set \
+                 the pooler to pool_mode = session"
+            ),
+        ),
         // connections, lost races, resources, shut-downs, the server's own trouble
         _ if ["08", "40", "53", "55", "57", "58"]
             .iter()

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::{AssertSqlSafe, SqlSafeStr};
 
-use super::connection::{Connection, Sql};
+use super::connection::{Connection, Driver, Sql};
 use super::currency;
 use super::fault::{Kind, fault};
 use super::value::Value;
@@ -116,7 +116,7 @@ impl Schema {
     /// role that may not create.
     pub(crate) async fn init(&self, connection: &mut Connection, vs_currency: &str) -> Result<()> {
         self.check_may_create(connection).await?;
-        if let Some(postgres) = connection.postgres() {
+        if let Driver::Postgres(postgres) = connection.driver() {
             // `create schema if not exists` asks for the right to create even where the schema is there
             let sql = AssertSqlSafe(format!(
                 "do $$ begin if to_regnamespace('{0}') is null then create schema {0}; end if; end $$",
@@ -187,12 +187,9 @@ impl Schema {
     async fn migrate(&self, connection: &mut Connection) -> Result<()> {
         let (kind, place) = (connection.kind(), connection.place().to_owned());
         let migrator = self.migrator(kind);
-        let migrated = if let Some(postgres) = connection.postgres() {
-            migrator.run_direct(None, postgres, false).await
-        } else if let Some(sqlite) = connection.sqlite() {
-            migrator.run_direct(None, sqlite, false).await
-        } else {
-            Ok(())
+        let migrated = match connection.driver() {
+            Driver::Postgres(postgres) => migrator.run_direct(None, postgres, false).await,
+            Driver::Sqlite(sqlite) => migrator.run_direct(None, sqlite, false).await,
         };
         migrated.map_err(|error| match error {
             MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => fault(kind, &place, error),

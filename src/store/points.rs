@@ -12,7 +12,6 @@ use super::coins;
 use super::connection::{Connection, Sql};
 use super::coverage::{self, SpanRow};
 use super::desk::Desk;
-use super::fault::fault;
 use super::landings;
 use super::ledger::{self, RunProgress, needed};
 use super::names::{self, Name, Names};
@@ -232,17 +231,12 @@ async fn load(connection: &mut Connection, table: Table, rows: &[&Keyed<'_>]) ->
     if count == 0 {
         return Ok(0);
     }
-    let kind = connection.kind();
-    let place = connection.place().to_owned();
-    let loaded = if let Some(postgres) = connection.postgres() {
-        copy_in(postgres, table, rows).await
-    } else if let Some(sqlite) = connection.sqlite() {
-        insert_many(sqlite, table, rows).await
-    } else {
-        Ok(())
-    };
-    loaded
-        .map_err(|error| fault(kind, &place, error))
+    connection
+        .raw(
+            async |postgres| copy_in(postgres, table, rows).await,
+            async |sqlite| insert_many(sqlite, table, rows).await,
+        )
+        .await
         .map(|()| count)
 }
 

@@ -2,6 +2,7 @@
 //! The statements are in `commit`, `quotes` and `ledger`.
 
 use std::collections::HashSet;
+use std::future::Future;
 
 use chrono::{DateTime, Utc};
 
@@ -67,6 +68,22 @@ impl SnapshotStore {
     /// [`Error::Held`] where another run has it; [`Error::Store`] for a role that may only read.
     pub async fn hold(&mut self, slot: Slot) -> Result<()> {
         self.0.hold(Scope::Slot(slot)).await
+    }
+
+    /// Waits for something else, and keeps the run's lock meanwhile: a session of which nothing is heard loses it.
+    ///
+    /// # Errors
+    /// [`Error::Store`] where it is lost.
+    pub async fn beside<T>(&mut self, work: impl Future<Output = T>) -> Result<T> {
+        self.0.connection.beside(work).await
+    }
+
+    /// Keeps the run's lock during work that waits for nothing.
+    ///
+    /// # Errors
+    /// As [`Self::beside`].
+    pub async fn show_life(&mut self) -> Result<()> {
+        self.0.connection.show_life().await
     }
 
     /// Writes that a run has begun, and that earlier ones have died: those whose lock nobody holds. Needs [`Self::hold`].

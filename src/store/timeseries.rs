@@ -2,6 +2,7 @@
 //! The statements that write points are in `points`.
 
 use std::collections::{BTreeMap, HashMap};
+use std::future::Future;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -115,6 +116,22 @@ impl TimeseriesStore {
     /// [`crate::error::Error::Held`] where another run has it; [`crate::error::Error::Store`] for a role that may only read.
     pub async fn hold(&mut self, resolution: Resolution) -> Result<()> {
         self.desk.hold(Scope::Series(resolution)).await
+    }
+
+    /// Waits for something else, and keeps the run's lock meanwhile: a session of which nothing is heard loses it.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Store`] where it is lost.
+    pub async fn beside<T>(&mut self, work: impl Future<Output = T>) -> Result<T> {
+        self.desk.connection.beside(work).await
+    }
+
+    /// Keeps the run's lock during work that waits for nothing.
+    ///
+    /// # Errors
+    /// As [`Self::beside`].
+    pub async fn show_life(&mut self) -> Result<()> {
+        self.desk.connection.show_life().await
     }
 
     /// Writes that a run has begun, and that earlier ones have died: those whose lock nobody holds. Needs [`Self::hold`].

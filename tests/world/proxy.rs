@@ -1,12 +1,14 @@
-//! A TCP proxy between the product and PostgreSQL that cuts a connection in the middle of a COPY.
+//! A TCP proxy between the product and PostgreSQL that cuts a connection in the middle of a COPY, or falls silent there or at
+//! any time: both ends stay open, and nothing passes any more.
 //! It looks at the bytes that go to the server only for the beginning of a COPY's stream.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 /// How the stream of a binary COPY begins.
@@ -30,6 +32,9 @@ pub struct Proxy {
 struct State {
     cut: Mutex<Option<Cut>>,
     cuts: AtomicU64,
+    /// A cut is silence.
+    is_mute: AtomicBool,
+    is_silent: watch::Sender<bool>,
 }
 
 impl Proxy {
@@ -51,8 +56,8 @@ impl Proxy {
                     let (from_server, to_server) = upstream.into_split();
                     // whichever ends takes the other with it, and both sockets close
                     tokio::select! {
-                        () = watch(from_client, to_server, &state) => {}
-                        () = pass(from_server, to_client) => {}
+                        () = look(from_client, to_server, &state) => {}
+                        () = pass(from_server, to_client, &state) => {}
                     }
                 });
             }
@@ -74,6 +79,17 @@ impl Proxy {
         *self.state.cut.lock().unwrap() = Some(cut);
     }
 
+    /// Falls silent there, once, instead of cutting.
+    pub fn mute(&self, cut: Cut) {
+        self.state.is_mute.store(true, Ordering::SeqCst);
+        self.cut(cut);
+    }
+
+    /// Falls silent now, on all of its connections.
+    pub fn fall_silent(&self) {
+        self.state.is_silent.send_replace(true);
+    }
+
     /// How many connections were cut.
     pub fn cuts(&self) -> u64 {
         self.state.cuts.load(Ordering::SeqCst)
@@ -86,11 +102,27 @@ impl Drop for Proxy {
     }
 }
 
-async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf) {
-    let _closed = tokio::io::copy(&mut from, &mut to).await;
+async fn silence(state: &State) {
+    let mut silent = state.is_silent.subscribe();
+    let _never_dropped = silent.wait_for(|silent| *silent).await;
 }
 
-async fn watch(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, state: &State) {
+async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, state: &State) {
+    tokio::select! {
+        _closed = tokio::io::copy(&mut from, &mut to) => {}
+        () = silence(state) => std::future::pending().await,
+    }
+}
+
+async fn look(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, state: &State) {
+    // a half that is dropped closes its connection
+    tokio::select! {
+        () = forward(&mut from, &mut to, state) => {}
+        () = silence(state) => std::future::pending().await,
+    }
+}
+
+async fn forward(from: &mut OwnedReadHalf, to: &mut OwnedWriteHalf, state: &State) {
     let mut buffer = vec![0; 1 << 14];
     let (mut matched, mut copies, mut left) = (0, 0, None);
     while let Ok(read) = from.read(&mut buffer).await {
@@ -118,6 +150,10 @@ async fn watch(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, state: &State) {
         if end < read {
             state.cuts.fetch_add(1, Ordering::SeqCst);
             *state.cut.lock().unwrap() = None;
+            if state.is_mute.load(Ordering::SeqCst) {
+                state.is_silent.send_replace(true);
+                std::future::pending::<()>().await;
+            }
             return;
         }
         if sent.is_err() {
