@@ -183,9 +183,9 @@ pub fn charts(
                 Vec::new()
             }
         }
-        Resolution::Hour => gaps
-            .iter()
-            .flat_map(|gap| hourly(*gap, now.timestamp()))
+        Resolution::Hour => joined(gaps)
+            .into_iter()
+            .flat_map(|gap| hourly(gap, now.timestamp()))
             .map(chart)
             .collect(),
         Resolution::Day => {
@@ -211,6 +211,21 @@ pub fn charts(
 pub fn first_midnight(span: Span) -> Option<i64> {
     let midnight = (span.start + days(1) - 1).div_euclid(days(1)) * days(1);
     span.contains(midnight).then_some(midnight)
+}
+
+/// Gaps in order, those together that one window can hold: what lies between them is received again, which costs nothing, and a
+/// call for each of many holes would.
+fn joined(gaps: &[Span]) -> Vec<Span> {
+    let mut joined: Vec<Span> = Vec::new();
+    for gap in gaps {
+        match joined.last_mut() {
+            Some(last) if gap.end - last.start <= days(HOURLY_DAYS) => {
+                last.end = last.end.max(gap.end);
+            }
+            _ => joined.push(*gap),
+        }
+    }
+    joined
 }
 
 /// Windows of one length, so that the last is not a short one; a short gap is stretched, to now first, since what lies

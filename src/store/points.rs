@@ -1,7 +1,7 @@
 //! The commit of price points: rows, revisions, coverage, quarantine and landing of some charts in one transaction.
 //! What the charts answer for is decided before; here it becomes durable, or nothing of it does.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::LazyLock;
 
 use chrono::{DateTime, Utc};
@@ -379,47 +379,60 @@ async fn insert_refused(connection: &mut Connection, rows: &[Keyed<'_>]) -> Resu
     connection.insert("quarantine", &columns, &refused).await
 }
 
+/// When a coin was asked for is when its newest response came: a body that was landed long ago, and is stored now, says nothing of
+/// whose turn it is.
 const VISITS: Sql = Sql {
     postgres: "insert into visit (coin, resolution, asked_at, outcome) \
-               select x ->> 0, (x ->> 1)::smallint, $2, x ->> 2 from json_array_elements($1::json) as v (x) \
-               on conflict (coin, resolution) do update set asked_at = excluded.asked_at, outcome = excluded.outcome",
+               select x ->> 0, (x ->> 1)::smallint, to_timestamp((x ->> 2)::bigint / 1000.0), x ->> 3 \
+               from json_array_elements($1::json) as v (x) \
+               on conflict (coin, resolution) do update set asked_at = excluded.asked_at, outcome = excluded.outcome \
+               where excluded.asked_at >= visit.asked_at",
     sqlite: "insert into visit (coin, resolution, asked_at, outcome) \
-             select json_extract(value, '$[0]'), json_extract(value, '$[1]'), $2, json_extract(value, '$[2]') \
-             from json_each($1) where true \
-             on conflict (coin, resolution) do update set asked_at = excluded.asked_at, outcome = excluded.outcome",
+             select json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'), \
+             json_extract(value, '$[3]') from json_each($1) where true \
+             on conflict (coin, resolution) do update set asked_at = excluded.asked_at, outcome = excluded.outcome \
+             where excluded.asked_at >= visit.asked_at",
 };
 
 async fn insert_visits(
     connection: &mut Connection,
     commit: &SeriesCommit,
-    at: DateTime<Utc>,
+    now: DateTime<Utc>,
 ) -> Result<()> {
-    let mut visits: HashMap<(&CoinId, i16), &str> = HashMap::new();
-    for (coin, resolution, said) in &commit.unanswered {
-        visits.insert((coin, resolution.minutes()), said);
-    }
-    for chart in &commit.charts {
-        visits.insert(
-            (&chart.coin, chart.resolution.minutes()),
-            if chart.span.is_some() {
-                "answered"
-            } else {
-                "refused"
-            },
-        );
+    let unanswered = commit
+        .unanswered
+        .iter()
+        .map(|(coin, resolution, said)| (coin, *resolution, now, said.as_str()));
+    let answered = commit.charts.iter().map(|chart| {
+        let outcome = match chart.span {
+            Some(_) => "answered",
+            None => "refused",
+        };
+        (
+            &chart.coin,
+            chart.resolution,
+            chart.landed.received_at,
+            outcome,
+        )
+    });
+    let mut visits: BTreeMap<(&CoinId, i16), (i64, &str)> = BTreeMap::new();
+    for (coin, resolution, at, outcome) in unanswered.chain(answered) {
+        let visit = (at.timestamp_millis(), outcome);
+        let newest = visits.entry((coin, resolution.minutes())).or_insert(visit);
+        if visit.0 >= newest.0 {
+            *newest = visit;
+        }
     }
     if visits.is_empty() {
         return Ok(());
     }
     let rows: Vec<_> = visits
         .iter()
-        .map(|((coin, minutes), said)| (coin, minutes, said))
+        .map(|((coin, minutes), (at, outcome))| (coin, minutes, at, outcome))
         .collect();
+    let rows = serde_json::json!(rows).to_string();
     connection
-        .execute(
-            VISITS,
-            vec![serde_json::json!(rows).to_string().into(), at.into()],
-        )
+        .execute(VISITS, vec![rows.into()])
         .await
         .map(drop)
 }

@@ -18,6 +18,7 @@ on_both_databases!(
     a_refused_body_that_is_taken_up_is_counted,
     a_run_that_the_database_failed_is_taken_up_too,
     a_limit_notice_under_200_is_no_body_to_take_up,
+    a_recovered_body_is_a_visit_of_when_it_came,
 );
 
 const FIVE: Resolution = Resolution::FiveMinutes;
@@ -261,4 +262,29 @@ fn bodies(mill: &Mill) -> Vec<std::path::PathBuf> {
     }
     bodies.sort();
     bodies
+}
+
+/// Else its coin would be the last in the queue, though what it had at CoinGecko since then falls off first.
+async fn a_recovered_body_is_a_visit_of_when_it_came(kind: Kind) {
+    let mill = killed(kind, FIVE).await;
+    mill.bench.sim.advance(TimeDelta::hours(6)).unwrap();
+    // as many credits as make one call a run
+    let with = [("top", "6"), ("credits_per_month", "900")];
+    let report = once_free(async || mill.run(FIVE, &with).await)
+        .await
+        .unwrap();
+    assert_eq!((report.reused, report.calls), (4, 1));
+    let visits = mill.rows("select asked_at from visit").await;
+    let at = |instant: chrono::DateTime<chrono::Utc>| {
+        let stamps = visits
+            .iter()
+            .filter(|row| row[0].int() / 1000 == instant.timestamp());
+        stamps.count()
+    };
+    assert_eq!((at(noon()), at(noon() + TimeDelta::hours(6))), (4, 1));
+    // who was never asked for is first: of six coins four had come, and one has by now
+    let report = mill.run(FIVE, &with).await.unwrap();
+    assert_eq!(report.calls, 1);
+    let visits = mill.rows("select asked_at from visit").await;
+    assert_eq!(visits.len(), 6);
 }

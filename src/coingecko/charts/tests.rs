@@ -197,6 +197,17 @@ fn a_stamp_counts_once_and_its_contradiction_is_refused() {
     );
 }
 
+#[test]
+fn thirty_holes_of_an_hour_cost_one_call() {
+    let start = now().timestamp_millis() - 60 * 24 * HOUR;
+    let hole = |day: i64| Span {
+        start: start + day * 24 * HOUR,
+        end: start + day * 24 * HOUR + HOUR,
+    };
+    let holes: Vec<Span> = (0..30).map(hole).collect();
+    assert_eq!(charts(&coin(), Resolution::Hour, &holes, now()).len(), 1);
+}
+
 proptest! {
     #[test]
     fn the_windows_of_a_gap_cover_it_hourly(start in 0i64..4_000_000_000, length in 1i64..900 * 86_400) {
@@ -210,6 +221,30 @@ proptest! {
         }
         prop_assert_eq!(covered.gaps_in(gap), vec![]);
         prop_assert!(i64::try_from(charts.len()).unwrap() <= length / (90 * 86_400) + 1);
+    }
+
+    #[test]
+    fn the_windows_of_many_gaps_cover_them_with_no_more_calls_than_the_whole(
+        lengths in proptest::collection::vec((1i64..50, 1i64..50), 1..60)
+    ) {
+        let mut gaps = Vec::new();
+        let mut at = now().timestamp_millis() - 400 * 24 * HOUR;
+        for (hole, covered) in lengths {
+            gaps.push(Span { start: at, end: at + hole * HOUR });
+            at += (hole + covered) * HOUR;
+        }
+        let charts = charts(&coin(), Resolution::Hour, &gaps, now());
+        let mut covered = crate::series::Spans::default();
+        for chart in &charts {
+            let Window::Hourly { from, to } = chart.window else { panic!() };
+            prop_assert!(to - from <= 90 * 86_400);
+            covered.insert(Span { start: from * 1000, end: to * 1000 });
+        }
+        for gap in &gaps {
+            prop_assert_eq!(covered.gaps_in(*gap), vec![]);
+        }
+        let whole = gaps.last().unwrap().end - gaps[0].start;
+        prop_assert!(i64::try_from(charts.len()).unwrap() <= whole / (45 * 24 * HOUR) + 1);
     }
 
     #[test]
