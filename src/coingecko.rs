@@ -8,5 +8,5 @@ mod markets;
 mod number;
 
 pub use markets::{
-    ENDPOINT, Page, Record, asked_ids, by_ids, is_usable, markets, page, pages, parse,
+    ENDPOINT, Page, Record, by_ids, is_usable, markets, page, pages, parse, requested_ids,
 };

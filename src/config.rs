@@ -47,7 +47,7 @@ pub struct Thresholds {
     pub min_volume: f64,
     /// The largest 24 h change, in percent either way, that is not remarkable.
     pub max_change_24h: f64,
-    /// The oldest `last_updated`, in seconds before the reply, that is not remarkable.
+    /// The oldest `last_updated`, in seconds before the response, that is not remarkable.
     pub stale_after: f64,
 }
 

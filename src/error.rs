@@ -39,9 +39,9 @@ pub enum Error {
     Source {
         /// The source's own words, with the remedy where one is known.
         message: String,
-        /// The HTTP status, where a reply was received.
+        /// The HTTP status, where a response was received.
         status: Option<u16>,
-        /// The source's own error code (such as 10011), where the reply held one.
+        /// The source's own error code (such as 10011), where the response held one.
         code: Option<i64>,
         /// True where the same call may succeed later.
         retryable: bool,

@@ -66,9 +66,9 @@ impl fmt::Display for Request {
     }
 }
 
-/// What was received: one HTTP reply with its whole body, decompressed.
+/// What was received: one HTTP response with its whole body, decompressed.
 #[derive(Debug, Clone)]
-pub struct Reply {
+pub struct Response {
     /// What was asked, without the key.
     pub url: String,
     /// The HTTP status.
@@ -81,7 +81,7 @@ pub struct Reply {
     pub received_at: DateTime<Utc>,
 }
 
-impl Reply {
+impl Response {
     /// The source's clock when it answered: its `Date` header.
     pub fn date(&self) -> Option<DateTime<Utc>> {
         self.headers
@@ -96,7 +96,7 @@ impl Reply {
 pub struct Spent {
     /// Requests sent, tries included.
     pub calls: u64,
-    /// Replies with status 200.
+    /// Responses with status 200.
     pub credits: u64,
 }
 
@@ -161,7 +161,7 @@ impl Client {
         }
     }
 
-    /// Asks until there is an answer to believe, within the plan's pace. Every whole reply, refusals included, is first
+    /// Asks until there is an answer to believe, within the plan's pace. Every whole response, refusals included, is first
     /// handed to `land`; an answer then to `read`, whose retryable errors are tried again like the source's own.
     ///
     /// # Errors
@@ -170,17 +170,17 @@ impl Client {
     pub async fn get<L, T>(
         &self,
         request: &Request,
-        land: impl FnMut(&Reply) -> Result<L>,
-        read: impl FnMut(L, &Reply) -> Result<T>,
+        land: impl FnMut(&Response) -> Result<L>,
+        read: impl FnMut(L, &Response) -> Result<T>,
     ) -> Result<T> {
-        self.stop.or(self.answer(request, land, read)).await
+        self.stop.or(self.fetch(request, land, read)).await
     }
 
-    async fn answer<L, T>(
+    async fn fetch<L, T>(
         &self,
         request: &Request,
-        mut land: impl FnMut(&Reply) -> Result<L>,
-        mut read: impl FnMut(L, &Reply) -> Result<T>,
+        mut land: impl FnMut(&Response) -> Result<L>,
+        mut read: impl FnMut(L, &Response) -> Result<T>,
     ) -> Result<T> {
         let mut delays = ExponentialBuilder::default()
             .with_min_delay(Duration::from_millis(500))
@@ -192,11 +192,11 @@ impl Client {
         loop {
             tries += 1;
             let refused = match self.once(request).await {
-                Ok(reply) => {
-                    failpoint::pass(failpoint::CALL_ANSWERED);
-                    let landed = land(&reply)?;
-                    match refusal(request, &reply, self.key.as_deref()) {
-                        None => match read(landed, &reply) {
+                Ok(response) => {
+                    failpoint::pass(failpoint::RESPONSE_RECEIVED);
+                    let landed = land(&response)?;
+                    match refusal(request, &response, self.key.as_deref()) {
+                        None => match read(landed, &response) {
                             Err(error) if error.is_retryable() => Refusal {
                                 error,
                                 retry_after: None,
@@ -237,7 +237,7 @@ impl Client {
         }
     }
 
-    async fn once(&self, request: &Request) -> Result<Reply> {
+    async fn once(&self, request: &Request) -> Result<Response> {
         self.limiter.wait().await;
         self.calls.fetch_add(1, Ordering::Relaxed);
         let url = request.url(&self.base);
@@ -272,7 +272,7 @@ impl Client {
             retryable: false,
             cause: None,
         })?;
-        let reply = Reply {
+        let response = Response {
             url: url.into(),
             status,
             headers,
@@ -281,11 +281,11 @@ impl Client {
         };
         tracing::debug!(
             "{} {} ({} bytes)",
-            reply.status,
-            reply.url,
-            reply.body.len()
+            response.status,
+            response.url,
+            response.body.len()
         );
-        Ok(reply)
+        Ok(response)
     }
 }
 
@@ -307,7 +307,7 @@ fn builder() -> reqwest::ClientBuilder {
     reqwest::Client::builder()
         .user_agent(USER_AGENT)
         .connect_timeout(Duration::from_secs(10))
-        // a redirect would carry the key to wherever the reply says
+        // a redirect would carry the key to wherever the response says
         .redirect(reqwest::redirect::Policy::none())
 }
 
@@ -392,8 +392,8 @@ pub async fn clock(settings: &Settings) -> Result<Clock> {
                 Error::config("the HTTP client cannot be set up").because(error)
             })?;
             let told = async {
-                let reply = client.get(url).send().await?;
-                whole(&mut reply.error_for_status()?, CLOCK_LIMIT).await
+                let response = client.get(url).send().await?;
+                whole(&mut response.error_for_status()?, CLOCK_LIMIT).await
             };
             let told = told
                 .await

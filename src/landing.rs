@@ -53,7 +53,7 @@ pub struct Landed {
     pub request: String,
     /// The HTTP status.
     pub status: u16,
-    /// The reply headers worth keeping.
+    /// The response headers worth keeping.
     pub headers: BTreeMap<String, String>,
     /// SHA-256 of the body as received (after transfer decompression), in hex.
     pub sha256: String,
@@ -99,7 +99,7 @@ pub struct Arrival<'a> {
     pub url: &'a str,
     /// The HTTP status.
     pub status: u16,
-    /// The reply headers worth keeping.
+    /// The response headers worth keeping.
     pub headers: &'a BTreeMap<String, String>,
     /// The body.
     pub body: &'a [u8],

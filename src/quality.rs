@@ -90,8 +90,8 @@ impl Rules {
 /// What a record is judged against.
 #[derive(Debug, Clone, Copy)]
 pub struct Context<'a> {
-    /// When the source answered: the reply's `Date`, or our own clock where it had none.
-    pub answered_at: DateTime<Utc>,
+    /// When the source answered: the response's `Date`, or our own clock where it had none.
+    pub sent_at: DateTime<Utc>,
     /// The rules in force.
     pub rules: &'a Rules,
 }
@@ -145,7 +145,7 @@ impl Finding {
 }
 
 /// Holds a quote against every rule.
-pub fn judge(quote: &Quote, context: &Context<'_>) -> Vec<Finding> {
+pub fn validate(quote: &Quote, context: &Context<'_>) -> Vec<Finding> {
     QUOTE_RULES
         .iter()
         .filter_map(|(rule, check)| {

@@ -1,7 +1,7 @@
 //! The words of price history as types: points, resolutions, spans of time.
 //! Arithmetic only; what the source serves for a span is `coingecko`'s to know.
 
-mod answer;
+mod coverage;
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,7 +9,7 @@ use std::str::FromStr;
 use chrono::{DateTime, TimeDelta, Timelike, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-pub use answer::Answer;
+pub use coverage::ChartCoverage;
 
 use crate::error::{Error, Result};
 

@@ -136,11 +136,11 @@ impl Chart {
 
     /// The span that a body answers for, when it was made at an instant and begins with a stamp; never past what is settled.
     /// The last day may begin some seconds before its 24 hours.
-    fn span_of(&self, answered_at: DateTime<Utc>, first: Option<i64>) -> Option<Span> {
-        let settled = self.resolution().settled(answered_at);
+    fn span_of(&self, sent_at: DateTime<Utc>, first: Option<i64>) -> Option<Span> {
+        let settled = self.resolution().settled(sent_at);
         // `Date` counts whole seconds, so the source's window began up to one later
         let ago = |count: u32| {
-            let start = answered_at.timestamp_millis() + 1000 - days(count);
+            let start = sent_at.timestamp_millis() + 1000 - days(count);
             first.map_or(start, |first| first.min(start))
         };
         match self.window {
@@ -367,7 +367,7 @@ pub fn parse(body: &[u8], chart: &Chart, made_at: DateTime<Utc>) -> Result<Point
         if !span.contains(p.0) {
             continue;
         }
-        let judged = stamps::on_grid(resolution, p.0)
+        let checked = stamps::on_grid(resolution, p.0)
             .and_then(|()| {
                 let point = point(p.0, p.1, m.1, v.1);
                 parsed.holes.extend(point.is_err().then_some(p.0));
@@ -381,7 +381,7 @@ pub fn parse(body: &[u8], chart: &Chart, made_at: DateTime<Utc>) -> Result<Point
                 }
                 _ => Ok(()),
             });
-        if let Err(finding) = judged {
+        if let Err(finding) = checked {
             let text = format!("[{},{},{},{}]", p.0, p.1.get(), m.1.get(), v.1.get());
             parsed.refused.push((Some(place as u64), finding, text));
         }

@@ -139,7 +139,7 @@ pub fn markets(mut query: Vec<(&'static str, String)>) -> Request {
 }
 
 /// The coins that a landed URL asked for by name, or `None` where it asked for a page.
-pub fn asked_ids(url: &str) -> Option<Vec<CoinId>> {
+pub fn requested_ids(url: &str) -> Option<Vec<CoinId>> {
     let url = Url::parse(url).ok()?;
     let (_, ids) = url.query_pairs().find(|(name, _)| name == "ids")?;
     Some(

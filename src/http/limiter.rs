@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_limit_nothing_waits_unless_the_source_asks() {
+    fn without_a_limit_nothing_waits_unless_the_api_says_so() {
         let limiter = Limiter::per_minute(None);
         let now = Instant::now();
         assert!((0..100).all(|_| limiter.begin(now).is_none()));

@@ -121,8 +121,8 @@ async fn read(
         }
         None => Default::default(),
     };
-    let silences = store.silences(wanted.resolution, pin).await?;
-    let missing = span.missing(&ends, &coverage, &silences);
+    let empty_spans = store.empty_spans(wanted.resolution, pin).await?;
+    let missing = span.missing(&ends, &coverage, &empty_spans);
     let query = PricesQuery {
         coins,
         resolution: wanted.resolution,

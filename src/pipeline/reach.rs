@@ -1,5 +1,5 @@
 //! How far a series run reaches, and how much of the plan is its share. Pure, but for the account's balance.
-//! Asking and storing are the run's work.
+//! Fetching and storing are the run's work.
 
 use chrono::{DateTime, Datelike, TimeDelta, TimeZone, Utc};
 use serde::{Deserialize, Serialize};

@@ -97,7 +97,7 @@ pub struct Report {
     /// Calls sent, tries included.
     pub calls: u64,
     /// Bodies taken from the landing instead of being asked for again.
-    pub reused: u64,
+    pub recovered: u64,
     /// The quality score, in \[0, 1\]; see [`crate::quality::Quality::score`].
     pub score: Option<f64>,
     /// Accepted quotes that break each warning rule.

@@ -40,7 +40,7 @@ pub struct SeriesReport {
     /// Calls sent, tries included.
     pub calls: u64,
     /// Bodies recovered from runs that died.
-    pub reused: u64,
+    pub recovered: u64,
     /// The folder of the bodies that this run landed.
     pub landing_folder: Option<String>,
     /// When it began.

@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_are_answers() {
+    fn quotes_and_charts_are_no_refusals() {
         for body in [
             "[]",
             "  [{\"id\":\"error\"}]",

@@ -31,7 +31,7 @@ pub(crate) enum Call {
 
 /// What came of a call.
 #[derive(Debug)]
-pub(crate) enum Answer {
+pub(crate) enum Returned {
     /// A value as JSON text, which keeps every number as it was written.
     Json(String),
     /// Rows, with what is missing of them.
@@ -53,7 +53,7 @@ impl Call {
     }
 
     /// Does what is asked for. Runs listen to the stopper; anything else can be dropped at any time.
-    pub(crate) async fn answer(self, settings: &Settings, stopper: &Stopper) -> Result<Answer> {
+    pub(crate) async fn run(self, settings: &Settings, stopper: &Stopper) -> Result<Returned> {
         let run = || Observer::none().stopped_by(stopper.listen());
         match self {
             Self::Init => json(&pipeline::init(settings).await?),
@@ -64,8 +64,8 @@ impl Call {
                 json(&pipeline::run_timeseries(settings, resolution, &run()).await?)
             }
             Self::Backfill(wanted) => json(&pipeline::backfill(settings, &wanted, &run()).await?),
-            Self::Quotes(wanted) => Ok(Answer::Frame(pipeline::quotes(settings, &wanted).await?)),
-            Self::Prices(wanted) => Ok(Answer::Frame(pipeline::prices(settings, &wanted).await?)),
+            Self::Quotes(wanted) => Ok(Returned::Frame(pipeline::quotes(settings, &wanted).await?)),
+            Self::Prices(wanted) => Ok(Returned::Frame(pipeline::prices(settings, &wanted).await?)),
             Self::Quarantine(pick) => json(&pipeline::quarantine(settings, &pick).await?),
             Self::Requeue(pick) => json(&pipeline::requeue(settings, &pick).await?),
             Self::Replay { run } => json(&pipeline::replay(settings, &run).await?),
@@ -79,8 +79,8 @@ impl Call {
     }
 }
 
-fn json(value: &impl Serialize) -> Result<Answer> {
+fn json(value: &impl Serialize) -> Result<Returned> {
     let text = serde_json::to_string(value)
         .map_err(|error| Error::data("the result cannot be written as JSON").because(error))?;
-    Ok(Answer::Json(text))
+    Ok(Returned::Json(text))
 }

@@ -104,7 +104,7 @@ pub fn row<'a>(
     standing: &Standing,
     extremes: Option<&Extremes>,
     currency: Currency,
-    asked: &MarketsQuery,
+    query: &MarketsQuery,
 ) -> Row<'a> {
     let (index, at) = (standing.coin, standing.observed);
     let draw = |purpose: u64| pair(coin.key, purpose);
@@ -132,21 +132,21 @@ pub fn row<'a>(
         peak(extremes.map(|e| &e.low)),
     );
     let price = |value| {
-        if asked.is_exact {
+        if query.is_exact {
             Figure::Real(value)
         } else {
             price_figure(value)
         }
     };
     let sum = |value| {
-        if asked.is_exact {
+        if query.is_exact {
             Figure::Real(value)
         } else {
             amount(value)
         }
     };
     let difference = |value| {
-        if asked.is_exact {
+        if query.is_exact {
             value
         } else {
             shortened(value)
@@ -187,7 +187,7 @@ pub fn row<'a>(
         atl_date: low.map(|(_, at)| stamp(at)),
         roi: roi(prices, coin, index, at),
         last_updated: (coin.price.is_some() && !chance(draw(54), 0.0001)).then(|| stamp(at)),
-        changes: asked
+        changes: query
             .changes
             .iter()
             .filter_map(|span| Some((span, span_length(span)?)))

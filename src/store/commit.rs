@@ -219,7 +219,7 @@ async fn insert_account(
     total_market_cap: Option<f64>,
 ) -> Result<()> {
     let sql = "insert into snapshot (snapshot_time, \"commit\", top, expected, received, state, content_hash, \
-               total_market_cap, named, missing, unknown, refused, asked_again) \
+               total_market_cap, named, missing, unknown, refused, retried) \
                values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
     let state = if commit.account.missing.is_empty() {
         "complete"

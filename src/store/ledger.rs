@@ -62,7 +62,7 @@ pub struct RunStart {
     /// The API that it asks.
     pub api_url: String,
     /// What it is asked for and by which bounds, as JSON.
-    pub asked: String,
+    pub settings: String,
 }
 
 /// What is written about a run at its end.
@@ -174,7 +174,7 @@ pub struct RunRow {
 
 /// Writes that a run has begun.
 pub(crate) async fn begin(connection: &mut Connection, run: &RunStart) -> Result<()> {
-    let sql = "insert into run (id, kind, slot, resolution, state, started_at, version, rule_set, api_url, asked) \
+    let sql = "insert into run (id, kind, slot, resolution, state, started_at, version, rule_set, api_url, settings) \
                values ($1, $2, $3, $4, 'running', $5, $6, $7, $8, $9)";
     let values = vec![
         run.id.as_str().into(),
@@ -185,7 +185,7 @@ pub(crate) async fn begin(connection: &mut Connection, run: &RunStart) -> Result
         env!("CARGO_PKG_VERSION").into(),
         run.rule_set.as_str().into(),
         run.api_url.as_str().into(),
-        run.asked.as_str().into(),
+        run.settings.as_str().into(),
     ];
     connection.execute(sql, values).await.map(drop)
 }

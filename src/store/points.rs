@@ -23,12 +23,12 @@ use crate::error::Result;
 use crate::failpoint;
 use crate::landing::Landed;
 use crate::market::CoinId;
-use crate::series::{Answer, POINT_COLUMNS, PricePoint, Resolution, Span};
+use crate::series::{ChartCoverage, POINT_COLUMNS, PricePoint, Resolution, Span};
 use crate::store::RefusedRow;
 
 /// A chart that was answered, parsed and judged.
 #[derive(Debug, Clone)]
-pub struct AnsweredChart {
+pub struct ReceivedChart {
     /// The body.
     pub landed: Landed,
     /// The coin.
@@ -38,7 +38,7 @@ pub struct AnsweredChart {
     /// The span that was asked for, as far as it is settled; none where the chart was refused whole.
     pub span: Option<Span>,
     /// Where it can be believed, and where it has no points though it should.
-    pub answer: Answer,
+    pub coverage: ChartCoverage,
     /// What of the span that was asked for is settled, and younger than the response, which came out of a cache.
     pub behind: Option<Span>,
     /// Its points, in the order of their stamps, all inside the span.
@@ -53,11 +53,11 @@ pub struct AnsweredChart {
 #[derive(Debug, Default)]
 pub struct SeriesCommit {
     /// The charts.
-    pub charts: Vec<AnsweredChart>,
+    pub charts: Vec<ReceivedChart>,
     /// Coins that were asked for without an answer, and what was said.
-    pub unanswered: Vec<(CoinId, Resolution, String)>,
+    pub failed: Vec<(CoinId, Resolution, String)>,
     /// Earlier runs whose landed bodies are all in here or stored already.
-    pub adopted: Vec<String>,
+    pub recovered: Vec<String>,
     /// Records of earlier runs that were judged again.
     pub requeued: Vec<Requeued>,
     /// How far the run is with it.
@@ -108,15 +108,15 @@ pub(crate) async fn commit_charts(
             let mut stored = insert_known(connection, &rows).await?;
             stored.points += points;
             failpoint::pass(failpoint::COMMIT_HALF_DONE);
-            coverage::insert_covered(connection, spans(&rows, |answer| &answer.covers)).await?;
-            let empty = spans(&rows, |answer| &answer.empty);
+            coverage::insert_covered(connection, spans(&rows, |coverage| &coverage.covers)).await?;
+            let empty = spans(&rows, |coverage| &coverage.empty);
             coverage::insert_empty(connection, empty, false).await?;
-            let refused = spans(&rows, |answer| &answer.refused);
+            let refused = spans(&rows, |coverage| &coverage.refused);
             coverage::insert_empty(connection, refused, true).await?;
             insert_refused(connection, &rows).await?;
             insert_visits(connection, commit, clock.now()).await?;
             quarantine::note(connection, run, &commit.requeued).await?;
-            for earlier in &commit.adopted {
+            for earlier in &commit.recovered {
                 let sql = "update run set recovered_by = $2 where id = $1";
                 connection
                     .execute(sql, vec![earlier.as_str().into(), run.into()])
@@ -130,7 +130,7 @@ pub(crate) async fn commit_charts(
 
 /// A chart with the keys of its rows.
 struct Keyed<'a> {
-    chart: &'a AnsweredChart,
+    chart: &'a ReceivedChart,
     coin: i32,
     landing: i64,
 }
@@ -348,10 +348,10 @@ async fn insert_many(
 
 fn spans<'a>(
     rows: &'a [Keyed<'a>],
-    of: impl Fn(&Answer) -> &Vec<Span> + 'a,
+    of: impl Fn(&ChartCoverage) -> &Vec<Span> + 'a,
 ) -> impl Iterator<Item = SpanRow> + 'a {
     rows.iter().flat_map(move |row| {
-        let of_row = of(&row.chart.answer).iter();
+        let of_row = of(&row.chart.coverage).iter();
         of_row.map(|span| SpanRow {
             coin: row.coin,
             resolution: row.chart.resolution,
@@ -386,13 +386,13 @@ async fn insert_refused(connection: &mut Connection, rows: &[Keyed<'_>]) -> Resu
 }
 
 const VISITS: Sql = Sql {
-    postgres: "insert into visit (coin, resolution, asked_at, outcome) \
+    postgres: "insert into visit (coin, resolution, visited_at, outcome) \
                select x ->> 0, (x ->> 1)::smallint, $2, x ->> 2 from json_array_elements($1::json) as v (x) \
-               on conflict (coin, resolution) do update set asked_at = excluded.asked_at, outcome = excluded.outcome",
-    sqlite: "insert into visit (coin, resolution, asked_at, outcome) \
+               on conflict (coin, resolution) do update set visited_at = excluded.visited_at, outcome = excluded.outcome",
+    sqlite: "insert into visit (coin, resolution, visited_at, outcome) \
              select json_extract(value, '$[0]'), json_extract(value, '$[1]'), $2, json_extract(value, '$[2]') \
              from json_each($1) where true \
-             on conflict (coin, resolution) do update set asked_at = excluded.asked_at, outcome = excluded.outcome",
+             on conflict (coin, resolution) do update set visited_at = excluded.visited_at, outcome = excluded.outcome",
 };
 
 async fn insert_visits(
@@ -401,14 +401,14 @@ async fn insert_visits(
     at: DateTime<Utc>,
 ) -> Result<()> {
     let mut visits: HashMap<(&CoinId, i16), &str> = HashMap::new();
-    for (coin, resolution, said) in &commit.unanswered {
+    for (coin, resolution, said) in &commit.failed {
         visits.insert((coin, resolution.minutes()), said);
     }
     for chart in &commit.charts {
         visits.insert(
             (&chart.coin, chart.resolution.minutes()),
             if chart.span.is_some() {
-                "answered"
+                "received"
             } else {
                 "refused"
             },

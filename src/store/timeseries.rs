@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::connection::{Connection, Sql};
-use super::coverage::{self, Silence};
+use super::coverage::{self, EmptySpan};
 use super::desk::Desk;
 use super::ledger::{self, RunEnd, RunRow, RunStart, Scope, needed};
 use super::migrate::TIMESERIES;
@@ -188,7 +188,7 @@ impl TimeseriesStore {
     ///
     /// # Errors
     /// [`crate::error::Error::Store`].
-    pub async fn orphans(
+    pub async fn unrecovered_runs(
         &mut self,
         resolution: Resolution,
     ) -> Result<Vec<(String, DateTime<Utc>)>> {
@@ -234,12 +234,12 @@ impl TimeseriesStore {
     ///
     /// # Errors
     /// [`crate::error::Error::Store`].
-    pub async fn silences(
+    pub async fn empty_spans(
         &mut self,
         resolution: Resolution,
         pin: i64,
-    ) -> Result<HashMap<CoinId, Vec<Silence>>> {
-        coverage::silences(&mut self.desk.connection, resolution, pin).await
+    ) -> Result<HashMap<CoinId, Vec<EmptySpan>>> {
+        coverage::empty_spans(&mut self.desk.connection, resolution, pin).await
     }
 
     /// Those of some coins that reach into a span, as they were known at a pin.
@@ -278,7 +278,7 @@ impl TimeseriesStore {
         &mut self,
         resolution: Resolution,
     ) -> Result<HashMap<CoinId, DateTime<Utc>>> {
-        let sql = "select coin, asked_at from visit where resolution = $1";
+        let sql = "select coin, visited_at from visit where resolution = $1";
         let rows = self
             .desk
             .connection
@@ -287,7 +287,7 @@ impl TimeseriesStore {
         rows.iter()
             .map(|row| {
                 let coin = CoinId::from_source(needed(row.text(0)?, "visit.coin")?);
-                Ok((coin, needed(row.time(1)?, "visit.asked_at")?))
+                Ok((coin, needed(row.time(1)?, "visit.visited_at")?))
             })
             .collect()
     }

@@ -20,7 +20,7 @@ pub struct Committed {
     /// The API that it asked.
     pub api_url: String,
     /// What it was asked for, as JSON.
-    pub asked: Option<String>,
+    pub settings: Option<String>,
     /// The body's file, below the landing folder.
     pub path: String,
     /// The body's SHA-256, in hex.
@@ -33,7 +33,7 @@ fn committed(row: &Row) -> Result<Committed> {
         run: needed(row.text(1)?, "landing.run")?,
         kind: needed(row.text(2)?, "run.kind")?,
         api_url: needed(row.text(3)?, "run.api_url")?,
-        asked: row.text(4)?,
+        settings: row.text(4)?,
         path: needed(row.text(5)?, "landing.path")?,
         sha256: needed(row.text(6)?, "landing.sha256")?,
     })
@@ -45,7 +45,7 @@ pub(super) async fn of_slot(
     slot: Slot,
     run: &str,
 ) -> Result<Vec<Committed>> {
-    let sql = "select l.\"commit\", l.run, r.kind, r.api_url, r.asked, l.path, l.sha256 from landing l join run r on r.id = l.run \
+    let sql = "select l.\"commit\", l.run, r.kind, r.api_url, r.settings, l.path, l.sha256 from landing l join run r on r.id = l.run \
                where r.slot = $1 and l.\"commit\" <= (select max(m.\"commit\") from landing m where m.run = $2) \
                order by l.\"commit\", l.id";
     let values = vec![slot.start().into(), run.into()];
@@ -55,7 +55,7 @@ pub(super) async fn of_slot(
 
 /// The bodies of a run's charts, and earlier ones that answered for some of the same spans.
 pub(super) async fn of_spans(connection: &mut Connection, run: &str) -> Result<Vec<Committed>> {
-    let sql = "select l.\"commit\", l.run, r.kind, r.api_url, r.asked, l.path, l.sha256 from landing l join run r on r.id = l.run \
+    let sql = "select l.\"commit\", l.run, r.kind, r.api_url, r.settings, l.path, l.sha256 from landing l join run r on r.id = l.run \
                where l.\"commit\" <= (select max(m.\"commit\") from landing m where m.run = $1) and l.id in (\
                select v.landing from coverage v join coverage o on o.coin = v.coin and o.resolution = v.resolution \
                and o.starts_at < v.ends_at and v.starts_at < o.ends_at \

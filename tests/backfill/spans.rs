@@ -190,7 +190,7 @@ async fn a_backfill_of_the_top_follows_the_rank(kind: Kind) {
     mill.backfill(HOURLY, Reach::Days(3), &[], &with)
         .await
         .unwrap();
-    let (mut asked, mut wanted) = (mill.asked(), ranking[..3].to_vec());
+    let (mut asked, mut wanted) = (mill.requested(), ranking[..3].to_vec());
     wanted.push(ranking[9].clone());
     asked.sort();
     wanted.sort();

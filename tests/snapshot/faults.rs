@@ -30,7 +30,7 @@ const FAULTS: [(&str, &str); 12] = [
     ("truncate", "not a whole JSON array"),
 ];
 
-/// How long to wait for a reply: no longer than must be where none will come, and long enough on a busy machine.
+/// How long to wait for a response: no longer than must be where none will come, and long enough on a busy machine.
 fn patience(fault: &str) -> &'static str {
     if fault == "stall" { "2" } else { "30" }
 }
@@ -104,7 +104,7 @@ async fn every_fault_that_does_not_pass_leaves_an_error_and_nothing_else(kind: K
     bench.sim.clear_faults();
     let report = bench.run(&[("top", "20")]).await.unwrap();
     assert_eq!(
-        (report.state, report.calls, report.reused),
+        (report.state, report.calls, report.recovered),
         (RunState::Complete, 1, 0)
     );
 }

@@ -148,7 +148,7 @@ async fn coins_by_name_alone_need_no_page(kind: Kind) {
         (report.state, report.expected, report.stored),
         (RunState::Complete, 2, 2)
     );
-    assert_eq!(bench.pages_asked(), [0]);
+    assert_eq!(bench.pages_requested(), [0]);
     assert_eq!(bench.run(&with).await.unwrap().calls, 0);
 }
 

@@ -229,7 +229,7 @@ impl Mill {
     }
 
     /// The coins that the market was asked for charts of, in order.
-    pub fn asked(&self) -> Vec<String> {
+    pub fn requested(&self) -> Vec<String> {
         let coin = |(path, _): (String, u16)| {
             let rest = path.strip_prefix("/coins/")?;
             Some(rest.split_once("/market_chart")?.0.to_owned())

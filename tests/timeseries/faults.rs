@@ -63,7 +63,7 @@ async fn a_fault_that_does_not_pass_leaves_what_came_and_the_next_run_asks_for_t
         mill.bench.sim.clear_faults();
         let report = mill.run(FIVE, &[]).await.unwrap();
         assert_eq!(
-            (report.state, report.calls, report.reused),
+            (report.state, report.calls, report.recovered),
             (RunState::Complete, 35, 0),
             "{fault}"
         );

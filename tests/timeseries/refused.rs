@@ -116,7 +116,7 @@ async fn a_coin_that_the_snapshot_refused_is_followed_all_the_same(kind: Kind) {
         .await
         .unwrap();
     assert_eq!((report.state, report.expected), (RunState::Complete, 5));
-    assert!(mill.asked().contains(&"bitcoin".to_owned()));
+    assert!(mill.requested().contains(&"bitcoin".to_owned()));
 }
 
 async fn a_snapshot_without_coins_is_not_taken_for_everything(kind: Kind) {

@@ -32,7 +32,7 @@ async fn coins_take_turns_where_the_share_is_small(kind: Kind) {
             (report.state, report.expected, report.postponed),
             (RunState::Complete, 2, 3)
         );
-        let mut turn = mill.asked().split_off(before);
+        let mut turn = mill.requested().split_off(before);
         before += turn.len();
         // the two of one run are under way at once
         turn.sort();

@@ -14,7 +14,7 @@ on_both_databases!(
     a_page_that_is_refused_whole_is_had_again,
     an_unknown_coin_hides_nothing,
     lists_of_coins_in_one_slot_add_up,
-    a_silent_chart_loses_nothing,
+    an_empty_chart_loses_nothing,
 );
 
 const TOP: usize = 60;
@@ -179,7 +179,7 @@ async fn lists_of_coins_in_one_slot_add_up(kind: Kind) {
     tally.close();
 }
 
-async fn a_silent_chart_loses_nothing(kind: Kind) {
+async fn an_empty_chart_loses_nothing(kind: Kind) {
     let mut tally = Tally::new("the source: a silent chart", kind, "backfill");
     let cases = [
         (Resolution::Hour, 10),

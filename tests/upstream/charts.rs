@@ -200,7 +200,7 @@ impl Trial {
         *all = all.and(counts);
     }
 
-    async fn asked(&self, with: &[(&str, &str)]) -> Result<SeriesReport> {
+    async fn attempt(&self, with: &[(&str, &str)]) -> Result<SeriesReport> {
         let mut all = vec![("top", "0"), ("coins", NAMED)];
         all.extend(with);
         match self.resolution {
@@ -215,7 +215,7 @@ impl Trial {
     /// One run, and what of the window the database then has; whatever it says is held against the landed bytes.
     async fn run(&mut self, case: &Case, with: &[(&str, &str)], truth: &Truth) -> (Held, u64) {
         let before = self.mill.bench.sim.calls();
-        let outcome = self.asked(with).await;
+        let outcome = self.attempt(with).await;
         let calls = self.mill.bench.sim.calls() - before;
         let held = self.held(case, outcome, calls, truth).await;
         (held, calls)

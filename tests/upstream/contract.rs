@@ -75,7 +75,7 @@ async fn a_frozen_snapshot_stores_nothing_of_another_shape_and_an_evolving_one_t
         assert_eq!((said(&again), bench.sim.calls()), (chain, 1));
         let report = bench.run(&[("top", "20")]).await.unwrap();
         assert_eq!(
-            (report.state, report.stored, report.calls, report.reused),
+            (report.state, report.stored, report.calls, report.recovered),
             (RunState::Complete, 20, 0, 1)
         );
         assert_eq!(
@@ -135,7 +135,7 @@ async fn a_frozen_series_stores_nothing_of_another_shape_and_an_evolving_one_tak
     // what had come is taken up without a call; the calls that were under way were given up
     assert!(charts >= 1 && asked <= charts + 8);
     assert_eq!(
-        (report.state, report.reused, report.calls),
+        (report.state, report.recovered, report.calls),
         (RunState::Complete, charts, 12 - charts)
     );
     assert_eq!(report.drift.len(), 1);

@@ -59,7 +59,7 @@ impl Case {
     }
 }
 
-/// What is wrong with a reply before anyone looks at what it says. A run without another try misses what it asked for. No
+/// What is wrong with a response before anyone looks at what it says. A run without another try misses what it asked for. No
 /// kind of database makes a difference to that, so PostgreSQL gets a part of them.
 pub fn of_the_wire(kind: Kind) -> Vec<Case> {
     let passing = [
@@ -88,7 +88,7 @@ pub fn of_the_wire(kind: Kind) -> Vec<Case> {
         "body:times=0,status=404,text={\"error\":\"coin not found\"}",
         "body:times=0,status=200,text=[{\"id\":\"bitcoin\"",
     ];
-    // nothing comes, so nothing is waited for longer than a reply takes on a busy machine
+    // nothing comes, so nothing is waited for longer than a response takes on a busy machine
     let silent = ["stall:times=0", "drip:times=0"];
     let mut cases: Vec<Case> = passing
         .map(|fault| Case::new(fault, Ends::Whole).tried("4"))

@@ -26,8 +26,8 @@ create table run (
   version text not null,
   rule_set text not null,
   api_url text not null,
-  -- what it was asked for and by which bounds, as JSON
-  asked text,
+  -- the coins that it was to fetch and the bounds of its rules, as JSON
+  settings text,
   error text,
   report text
 );
@@ -99,7 +99,7 @@ create table snapshot (
   missing text not null,
   unknown text not null,
   refused text not null,
-  asked_again text not null,
+  retried text not null,
   constraint snapshot_key primary key (snapshot_time, "commit")
 );
 
@@ -118,7 +118,7 @@ select
   s.missing,
   s.unknown,
   s.refused,
-  s.asked_again
+  s.retried
 from snapshot s
 where s."commit" = (select max(n."commit") from snapshot n where n.snapshot_time = s.snapshot_time);
 

@@ -28,11 +28,11 @@ create table run (
   version text not null,
   rule_set text not null,
   api_url text not null,
-  -- what it was asked for and by which bounds, as JSON
-  asked text,
+  -- the coins that it was to fetch and the bounds of its rules, as JSON
+  settings text,
   error text,
   report text,
-  recovered_by text constraint run_adopted_by references run (id)
+  recovered_by text constraint run_recovered_by references run (id)
 ) strict;
 create index run_started on run (started_at);
 create index run_unfinished on run (state) where state in ('running', 'abandoned', 'failed');
@@ -142,7 +142,7 @@ create index empty_span_by_landing on empty_span (landing);
 create table visit (
   coin text not null,
   resolution integer not null,
-  asked_at integer not null,
+  visited_at integer not null,
   outcome text not null,
   constraint visit_key primary key (coin, resolution)
 ) strict;

@@ -9,14 +9,14 @@ use crate::series::{DAY, Mill, View, Watch, once_free};
 use crate::support::{Kind, noon, on_both_databases};
 
 on_both_databases!(
-    what_a_killed_run_landed_is_taken_up_without_paying,
-    it_is_taken_up_only_once,
-    what_was_landed_is_taken_up_also_when_time_has_passed,
+    what_a_killed_run_landed_is_recovered_without_paying,
+    it_is_recovered_only_once,
+    what_was_landed_is_recovered_also_when_time_has_passed,
     a_backfill_takes_up_what_a_run_of_its_resolution_landed,
     a_run_of_another_resolution_leaves_it_alone,
     a_damaged_body_is_asked_for_again,
-    a_refused_body_that_is_taken_up_is_counted,
-    a_run_that_the_database_failed_is_taken_up_too,
+    a_refused_body_that_is_recovered_is_counted,
+    a_run_that_the_database_failed_is_recovered_too,
     a_limit_notice_under_200_is_no_body_to_take_up,
 );
 
@@ -57,18 +57,18 @@ async fn kill(mill: &Mill, resolution: Resolution, charts: u64) {
     assert_eq!(mill.states().await, ["running"]);
 }
 
-async fn what_a_killed_run_landed_is_taken_up_without_paying(kind: Kind) {
+async fn what_a_killed_run_landed_is_recovered_without_paying(kind: Kind) {
     let mill = killed(kind, FIVE).await;
-    let before = mill.asked();
+    let before = mill.requested();
     assert_eq!(before.len(), 6);
     let report = once_free(async || mill.run(FIVE, &TOP).await)
         .await
         .unwrap();
     assert_eq!(
-        (report.state, report.reused, report.calls),
+        (report.state, report.recovered, report.calls),
         (RunState::Complete, 4, 2)
     );
-    assert_eq!(mill.asked().len(), 8);
+    assert_eq!(mill.requested().len(), 8);
     assert_eq!(mill.view().await, calm(FIVE).await);
     assert_eq!(report.stored as i64, mill.count("price_point").await);
     let rows = mill
@@ -90,23 +90,23 @@ async fn what_a_killed_run_landed_is_taken_up_without_paying(kind: Kind) {
     assert!(rows.iter().all(|row| row[1].text() == report.run));
 }
 
-async fn it_is_taken_up_only_once(kind: Kind) {
+async fn it_is_recovered_only_once(kind: Kind) {
     let mill = killed(kind, FIVE).await;
     once_free(async || mill.run(FIVE, &TOP).await)
         .await
         .unwrap();
     let (counts, calls) = (mill.counts().await, mill.bench.sim.calls());
     let report = mill.run(FIVE, &TOP).await.unwrap();
-    assert_eq!((report.reused, report.calls, report.stored), (0, 0, 0));
+    assert_eq!((report.recovered, report.calls, report.stored), (0, 0, 0));
     mill.bench.sim.advance(TimeDelta::minutes(4)).unwrap();
-    assert_eq!(mill.run(FIVE, &TOP).await.unwrap().reused, 0);
+    assert_eq!(mill.run(FIVE, &TOP).await.unwrap().recovered, 0);
     assert_eq!(
         (mill.counts().await, mill.bench.sim.calls()),
         (counts, calls)
     );
 }
 
-async fn what_was_landed_is_taken_up_also_when_time_has_passed(kind: Kind) {
+async fn what_was_landed_is_recovered_also_when_time_has_passed(kind: Kind) {
     let mill = killed(kind, FIVE).await;
     // two days: the source no longer has any of it
     mill.bench.sim.advance(TimeDelta::days(2)).unwrap();
@@ -114,7 +114,7 @@ async fn what_was_landed_is_taken_up_also_when_time_has_passed(kind: Kind) {
         .await
         .unwrap();
     assert_eq!(
-        (report.state, report.reused, report.calls),
+        (report.state, report.recovered, report.calls),
         (RunState::Complete, 4, 6)
     );
     let view = mill.view().await;
@@ -140,7 +140,7 @@ async fn a_backfill_takes_up_what_a_run_of_its_resolution_landed(kind: Kind) {
     };
     let report = once_free(backfill).await.unwrap();
     assert_eq!(
-        (report.state, report.reused, report.calls),
+        (report.state, report.recovered, report.calls),
         (RunState::Complete, 4, 2)
     );
     // what lies before the day asked for depends on the windows
@@ -167,13 +167,13 @@ async fn a_run_of_another_resolution_leaves_it_alone(kind: Kind) {
     let mill = killed(kind, FIVE).await;
     let report = mill.run(Resolution::Day, &TOP).await.unwrap();
     assert_eq!(
-        (report.state, report.reused, report.calls),
+        (report.state, report.recovered, report.calls),
         (RunState::Complete, 0, 6)
     );
     let report = once_free(async || mill.run(FIVE, &TOP).await)
         .await
         .unwrap();
-    assert_eq!((report.reused, report.calls), (4, 2));
+    assert_eq!((report.recovered, report.calls), (4, 2));
 }
 
 async fn a_damaged_body_is_asked_for_again(kind: Kind) {
@@ -186,13 +186,13 @@ async fn a_damaged_body_is_asked_for_again(kind: Kind) {
         .await
         .unwrap();
     assert_eq!(
-        (report.state, report.reused, report.calls),
+        (report.state, report.recovered, report.calls),
         (RunState::Complete, 2, 4)
     );
     assert_eq!(mill.view().await, calm(FIVE).await);
 }
 
-async fn a_refused_body_that_is_taken_up_is_counted(kind: Kind) {
+async fn a_refused_body_that_is_recovered_is_counted(kind: Kind) {
     let mill = Mill::new(kind, 6).await;
     mill.snapshot("6").await;
     mill.bench
@@ -211,7 +211,7 @@ async fn a_refused_body_that_is_taken_up_is_counted(kind: Kind) {
     );
 }
 
-async fn a_run_that_the_database_failed_is_taken_up_too(kind: Kind) {
+async fn a_run_that_the_database_failed_is_recovered_too(kind: Kind) {
     let mill = Mill::new(kind, 6).await;
     mill.snapshot("6").await;
     // a table that a commit needs is away for a while
@@ -225,7 +225,7 @@ async fn a_run_that_the_database_failed_is_taken_up_too(kind: Kind) {
     assert_eq!(mill.counts().await, [0; 6]);
     let report = mill.run(FIVE, &TOP).await.unwrap();
     assert_eq!(
-        (report.state, report.reused, report.calls),
+        (report.state, report.recovered, report.calls),
         (RunState::Complete, 6, 0)
     );
     assert_eq!(mill.view().await, calm(FIVE).await);
@@ -242,7 +242,7 @@ async fn a_limit_notice_under_200_is_no_body_to_take_up(kind: Kind) {
     let report = mill.run(FIVE, &with).await.unwrap();
     assert_eq!((report.state, report.calls), (RunState::Complete, 6));
     // a refusal is no record, so that there is nothing to quarantine either
-    assert_eq!((report.reused, mill.count("quarantine").await), (0, 0));
+    assert_eq!((report.recovered, mill.count("quarantine").await), (0, 0));
     assert_eq!(mill.view().await, calm(FIVE).await);
 }
 
