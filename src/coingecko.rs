@@ -1,4 +1,4 @@
-//! CoinGecko's endpoints: what to ask, and what the bodies mean.
+//! CoinGecko's endpoints: which requests to send, and what the bodies mean.
 //! Pure: requests and bytes in, values and findings out; the calls themselves are the HTTP client's.
 
 mod bounded;

@@ -35,7 +35,7 @@ pub const USER_AGENT: &str = concat!(
     " (market data pipeline)"
 );
 
-/// What to ask: a path below the base URL, and its query.
+/// A request: a path below the base URL, and its query.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
     /// Path segments, unencoded.
@@ -69,7 +69,7 @@ impl fmt::Display for Request {
 /// What was received: one HTTP response with its whole body, decompressed.
 #[derive(Debug, Clone)]
 pub struct Response {
-    /// What was asked, without the key.
+    /// The requested URL, without the key.
     pub url: String,
     /// The HTTP status.
     pub status: u16,
@@ -82,7 +82,7 @@ pub struct Response {
 }
 
 impl Response {
-    /// The source's clock when it answered: its `Date` header.
+    /// The API's clock when it responded: its `Date` header.
     pub fn date(&self) -> Option<DateTime<Utc>> {
         self.headers
             .get("date")
@@ -91,7 +91,7 @@ impl Response {
     }
 }
 
-/// How many calls a client has made. A call is a request sent; a credit is what the source charges, for a 200.
+/// How many calls a client has made. A call is a request sent; a credit is what the API charges, for a 200.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Spent {
     /// Requests sent, tries included.
@@ -161,11 +161,11 @@ impl Client {
         }
     }
 
-    /// Asks until there is an answer to believe, within the plan's pace. Every whole response, refusals included, is first
-    /// handed to `land`; an answer then to `read`, whose retryable errors are tried again like the source's own.
+    /// Sends a request until there is a response to believe, within the plan's pace. Every whole response, refusals included, is first
+    /// handed to `land`; one that is no refusal then to `read`, whose retryable errors are tried again like the API's own.
     ///
     /// # Errors
-    /// [`Error::Source`] with the source's code and words once the tries are used up or trying again is no use; whatever
+    /// [`Error::Source`] with the API's code and words once the tries are used up or trying again is no use; whatever
     /// `land` returns, at once; [`Error::Stopped`].
     pub async fn get<L, T>(
         &self,
@@ -218,7 +218,7 @@ impl Client {
             let Some(delay) = delays.next() else {
                 return Err(given_up(error, tries));
             };
-            // jitter may go beyond the longest wait, which only the source's own request may not
+            // jitter may go beyond the longest wait, which only the API's own request may not
             let delay = delay.min(self.max_wait);
             let wait = retry_after.map_or(delay, |asked| asked.max(delay));
             if wait > self.max_wait {
@@ -264,7 +264,7 @@ impl Client {
         let body = body.map_err(|error| cut_short(request, error))?;
         let body = body.ok_or_else(|| Error::Source {
             message: format!(
-                "the source's body for {request} is over {} MB, which no real one is: not read",
+                "the API's body for {request} is over {} MB, which no real one is: not read",
                 BODY_LIMIT >> 20
             ),
             status: Some(status),
@@ -332,14 +332,14 @@ fn given_up(error: Error, tries: usize) -> Error {
 
 fn unreachable(base: &Url, error: reqwest::Error) -> Error {
     let what = if error.is_timeout() {
-        "did not answer in time"
+        "did not respond in time"
     } else {
         "cannot be reached"
     };
     let remedy = "check the network, the proxy variables and COINMILL_API_URL";
     transport(
         format!(
-            "the source at {} {what}: {remedy}",
+            "the API at {} {what}: {remedy}",
             base.host_str().unwrap_or_default()
         ),
         error,
@@ -352,7 +352,7 @@ fn cut_short(request: &Request, error: reqwest::Error) -> Error {
     } else {
         "was cut short"
     };
-    transport(format!("the source's body for {request} {what}"), error)
+    transport(format!("the API's body for {request} {what}"), error)
 }
 
 fn transport(message: String, error: reqwest::Error) -> Error {

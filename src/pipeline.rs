@@ -1,4 +1,4 @@
-//! The runs: what to ask, land, judge and commit, in which order, and what came of it.
+//! The runs: what to fetch, land, validate and commit, in which order, and the results.
 //! Everything left of the commit can be repeated freely; the commit is the only effect.
 
 mod account;

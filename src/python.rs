@@ -20,7 +20,7 @@ use crate::config::{Layers, Settings};
 use crate::remote::call::{Call, Returned};
 use crate::remote::wire;
 
-/// Does a call and gives its answer to Python.
+/// Does a call and gives its result to Python.
 ///
 /// A call on SQLite is done in a process of its own: Python's `sqlite3`, or any other SQLite library of this process, would
 /// undo its locks, since closing a file drops all that the process holds on it, and the file would be damaged.

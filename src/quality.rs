@@ -1,4 +1,4 @@
-//! Judging quotes: rules as data, a verdict and a reason for each, and a report with a score.
+//! Validating quotes: rules as data, a verdict and a reason for each, and a report with a score.
 //! It refuses only what can never be true; what is merely strange is kept and said. Nothing is repaired here.
 
 mod rules;
@@ -87,10 +87,10 @@ impl Rules {
     }
 }
 
-/// What a record is judged against.
+/// What a record is validated against.
 #[derive(Debug, Clone, Copy)]
 pub struct Context<'a> {
-    /// When the source answered: the response's `Date`, or our own clock where it had none.
+    /// When the API sent it: the response's `Date`, or our own clock where it had none.
     pub sent_at: DateTime<Utc>,
     /// The rules in force.
     pub rules: &'a Rules,

@@ -1,4 +1,4 @@
-//! Every recorded refusal becomes one error with the source's own code and words.
+//! Every recorded refusal becomes one error with the API's own code and words.
 //! The recordings are beside the project; where they are absent this says so and passes.
 
 #![allow(

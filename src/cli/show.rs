@@ -108,7 +108,7 @@ pub(super) fn report(report: &Report) -> String {
     let recovered = if report.recovered == 0 {
         String::new()
     } else {
-        format!(", {} bodies landed before", report.recovered)
+        format!(", {} bodies recovered from the landing", report.recovered)
     };
     line("calls", format!("{}{recovered}", report.calls));
     for drift in &report.drift {
@@ -177,7 +177,7 @@ pub(super) fn series(report: &SeriesReport) -> String {
     let recovered = if report.recovered == 0 {
         String::new()
     } else {
-        format!(", {} bodies landed before", report.recovered)
+        format!(", {} bodies recovered from the landing", report.recovered)
     };
     line("calls", format!("{}{recovered}", report.calls));
     for drift in &report.drift {

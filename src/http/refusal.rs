@@ -7,16 +7,16 @@ use super::{Request, Response};
 use crate::error::Error;
 use crate::provider::{Meaning, meaning};
 
-/// A response that is not an answer.
+/// A response that refuses the request.
 #[derive(Debug)]
 pub struct Refusal {
     /// The refusal as this crate's error.
     pub error: Error,
-    /// How long the source asks us to wait.
+    /// How long the API asks us to wait.
     pub retry_after: Option<Duration>,
 }
 
-/// The refusal that a response is, or `None` for an answer. The key is starred out should the source repeat it.
+/// The refusal that a response is, or `None` where it is none. The key is starred out should the API repeat it.
 pub fn refusal(request: &Request, response: &Response, key: Option<&str>) -> Option<Refusal> {
     let Meaning {
         code,
@@ -36,7 +36,7 @@ pub fn refusal(request: &Request, response: &Response, key: Option<&str>) -> Opt
         .map(|remedy| format!(": {remedy}"))
         .unwrap_or_default();
     let error = Error::Source {
-        message: format!("the source refused {request} (HTTP {status}{number}): {message}{remedy}"),
+        message: format!("the API refused {request} (HTTP {status}{number}): {message}{remedy}"),
         status: Some(status),
         code,
         retryable: is_retryable,
@@ -111,13 +111,13 @@ mod tests {
         assert!(!error.is_retryable());
         assert_eq!(
             error.to_string(),
-            "the source refused /coins/markets (HTTP 401, code 10005): This request is limited: the plan does not include this"
+            "the API refused /coins/markets (HTTP 401, code 10005): This request is limited: the plan does not include this"
         );
         assert!(refused(200, "[]").is_none());
     }
 
     #[test]
-    fn a_key_that_the_source_repeats_is_starred_out() {
+    fn a_key_that_the_api_repeats_is_starred_out() {
         let error = refused(401, r#"{"error":"CG-hunter2 is not a key"}"#)
             .unwrap()
             .error;

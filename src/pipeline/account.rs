@@ -1,4 +1,4 @@
-//! What a slot has to answer for, from what was received of it; and what of the refused is worth asking for again. Pure.
+//! What is expected of a slot, from what was received of it; and what of the refused is worth fetching again. Pure.
 //! Fetching and storing are done elsewhere.
 
 use std::collections::{BTreeMap, HashSet};
@@ -37,7 +37,7 @@ pub(super) struct Received<'a> {
     pub(super) sweep: &'a Sweep,
     pub(super) gathered: &'a Gathered,
     pub(super) nameless: &'a Nameless,
-    /// Coins that a request by name was answered without.
+    /// Coins that were requested by name and were not in the response.
     pub(super) unlisted: &'a HashSet<CoinId>,
     /// Coins asked for by name that are stored from earlier slots.
     pub(super) seen_before: &'a HashSet<CoinId>,
@@ -49,7 +49,7 @@ pub(super) struct Received<'a> {
     pub(super) held_back: &'a [String],
 }
 
-/// What is worth asking for a second time.
+/// What is worth fetching a second time.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct SecondLook {
     pub(super) coins: Vec<CoinId>,
@@ -132,7 +132,7 @@ impl Received<'_> {
         }
     }
 
-    /// The coins and the pages that are worth asking for a second time, in view of the slots of the day before (the newest
+    /// The coins and the pages that are worth fetching a second time, in view of the slots of the day before (the newest
     /// first): what is refused again and again must not cost a call in every slot.
     pub(super) fn second_look(&self, before: &[Account]) -> SecondLook {
         let due = |what: &str| {

@@ -1,4 +1,4 @@
-//! What a snapshot run asks for: page after page, then coins by name, then once more what was refused.
+//! What a snapshot run fetches: page after page, then coins by name, then once more what was refused.
 //! Each body is taken in before the next request is chosen, since it says what is still missing.
 
 use super::Observer;
@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::http::Request;
 use crate::store::SnapshotStore;
 
-/// Asks for what is missing, as long as the slot lasts.
+/// Fetches what is missing, as long as the slot lasts.
 ///
 /// # Errors
 /// What stopped it; all that came before is taken in.

@@ -1,4 +1,4 @@
-//! From bodies to what a snapshot stores: each coin once, judged, with the body that it came from.
+//! From bodies to what a snapshot stores: each coin once, validated, with the body that it came from.
 //! Pure: bodies in, rows out. The first record of a coin counts; later ones are repetitions.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -42,7 +42,7 @@ pub(super) struct Taken {
     pub(super) coins: Vec<Option<CoinId>>,
     /// The rules that refuse the records without a coin.
     pub(super) nameless: Vec<String>,
-    /// True for a page of which the program's rules refuse every record: such a body answers for nothing.
+    /// True for a page of which the program's rules refuse every record: such a body covers nothing.
     pub(super) is_refused_whole: bool,
 }
 
@@ -87,7 +87,7 @@ impl Gathered {
         }
     }
 
-    /// Judges one body and takes what it gives.
+    /// Validates one body and takes what it gives.
     ///
     /// # Errors
     /// [`crate::error::Error::Source`] when the body is no page of quotes; [`crate::error::Error::Data`] when it breaks a

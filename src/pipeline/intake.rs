@@ -1,5 +1,5 @@
 //! What a snapshot run takes in: the bodies that earlier runs of the slot have landed, and those that its calls bring.
-//! It says what is received and what is missing; asking for it is `fetch`'s work, storing it the run's.
+//! It says what is received and what is missing; fetching it is `fetch`'s work, storing it the run's.
 
 use std::collections::HashSet;
 
@@ -27,7 +27,7 @@ pub(super) struct Intake<'a> {
     pub(super) bodies: Vec<Landed>,
     pub(super) gathered: Gathered,
     pub(super) sweep: Sweep,
-    /// Coins that a request by name has been answered without: a coin that the source does not know stays away however
+    /// Coins that were requested by name and were not in the response: a coin that CoinGecko does not know stays away however
     /// often it is asked for.
     unlisted: HashSet<CoinId>,
     /// Coins asked for by name that have been received.
@@ -66,7 +66,7 @@ impl<'a> Intake<'a> {
         self.wanted.top
     }
 
-    /// What the slot has to answer for by now.
+    /// What is expected of the slot by now.
     pub(super) fn tally(&self) -> Tally {
         self.received().tally()
     }
@@ -127,7 +127,7 @@ impl<'a> Intake<'a> {
         }
     }
 
-    /// Takes note of what the slot holds already, then takes up bodies that were landed for it: nothing is paid for twice.
+    /// Takes note of what the slot holds already, then recovers bodies that were landed for it: nothing is paid for twice.
     ///
     /// # Errors
     /// [`Error::Data`] where one of them breaks a frozen contract. A body that cannot be read any more is asked for again.
@@ -155,7 +155,7 @@ impl<'a> Intake<'a> {
             match taken {
                 Ok(()) => self.recovered += 1,
                 Err(error) if self.is_breached() => return Err(error),
-                Err(error) => tracing::debug!("{path} is not taken up again: {}", error.chain()),
+                Err(error) => tracing::debug!("{path} is not recovered: {}", error.chain()),
             }
         }
         self.sweep.doubt();
@@ -173,7 +173,7 @@ impl<'a> Intake<'a> {
         drifts.breach(self.terms.contract).is_some()
     }
 
-    /// Reads one body into what has been received. A page of which every record is refused is an answer only to the run
+    /// Reads one body into what has been received. A page of which every record is refused counts only in the run
     /// that asked for it: to any later one it must not stand in the way of a good one.
     ///
     /// # Errors

@@ -1,5 +1,5 @@
-//! What is known of the charts of a resolution: what has been answered, what has been answered with doubted, and so what
-//! is still to be asked for. Pure; reading and storing it are done elsewhere.
+//! What is known of the charts of a resolution: what is covered, where charts were empty, and so what
+//! is still to be fetched. Pure; reading and storing it are done elsewhere.
 
 use std::collections::HashMap;
 
@@ -21,41 +21,41 @@ pub(super) struct Known {
     pub(super) empty_spans: HashMap<CoinId, Vec<EmptySpan>>,
 }
 
-/// What a run is to ask for.
+/// What a run is to fetch.
 #[derive(Debug, Default)]
 pub(super) struct Due {
-    /// The spans to ask for, by coin.
+    /// The spans to fetch, by coin.
     pub(super) gaps: Vec<(CoinId, Vec<Span>)>,
-    /// What is not there and not worth asking for yet.
+    /// What is not there and not worth fetching yet.
     pub(super) waiting: Vec<Absent>,
 }
 
 impl Known {
-    /// Takes note of a chart: says whether its span is free of what is covered, believes a silence that another chart has
-    /// told too, and covers what the chart can be believed for.
+    /// Takes note of a chart: says whether its span is free of what is covered, believes that a span is empty where another
+    /// chart was empty too, and covers what the chart can be believed for.
     pub(super) fn mark(&mut self, mut chart: ReceivedChart) -> ReceivedChart {
         let Some(span) = chart.span else { return chart };
         let covered = self.coverage.entry(chart.coin.clone()).or_default();
         chart.fresh = covered.is_clear_of(span);
         let received_at = chart.landed.received_at;
-        let told = self.empty_spans.entry(chart.coin.clone()).or_default();
-        let told_before: Spans = told
+        let noted = self.empty_spans.entry(chart.coin.clone()).or_default();
+        let empty_before: Spans = noted
             .iter()
             .filter(|it| !it.is_refused && (received_at - it.received_at).abs() >= APART)
             .map(|it| it.span)
             .collect();
-        let silent = std::mem::take(&mut chart.coverage.empty);
-        let silent = silent.into_iter().flat_map(|span| covered.gaps_in(span));
+        let empty = std::mem::take(&mut chart.coverage.empty);
+        let empty = empty.into_iter().flat_map(|span| covered.gaps_in(span));
         let mut believed = Vec::new();
-        for span in silent {
-            let doubted = told_before.gaps_in(span);
+        for span in empty {
+            let doubted = empty_before.gaps_in(span);
             let of_span: Spans = doubted.iter().copied().collect();
             believed.extend(of_span.gaps_in(span));
             chart.coverage.empty.extend(doubted);
         }
         chart.coverage.covers.extend(believed);
         chart.coverage.covers.sort_unstable();
-        // what a better chart has answered for stays answered
+        // what a better chart has covered stays covered
         let refused = std::mem::take(&mut chart.coverage.refused);
         let refused = refused.into_iter().flat_map(|span| covered.gaps_in(span));
         chart.coverage.refused = refused.collect();
@@ -69,13 +69,13 @@ impl Known {
                 is_refused,
             }
         };
-        told.extend(chart.coverage.empty.iter().map(empty_span(false)));
-        told.extend(chart.coverage.refused.iter().map(empty_span(true)));
+        noted.extend(chart.coverage.empty.iter().map(empty_span(false)));
+        noted.extend(chart.coverage.refused.iter().map(empty_span(true)));
         chart
     }
 
-    /// What there is to ask for of a span: only where a new settled point can be, and where no chart was silent within the
-    /// last hour. With `again`, what is covered is asked for too.
+    /// What there is to fetch of a span: only where a new settled point can be, and where no chart was empty within the
+    /// last hour. With `again`, what is covered is fetched too.
     pub(super) fn due(
         &self,
         coins: &[CoinId],
@@ -91,25 +91,25 @@ impl Known {
         for coin in coins {
             let covered = self.coverage.get(coin).filter(|_| !again);
             let mut covered = covered.cloned().unwrap_or_default();
-            let told = self.empty_spans.get(coin).map_or(&[][..], Vec::as_slice);
+            let noted = self.empty_spans.get(coin).map_or(&[][..], Vec::as_slice);
             let within = |spans: Vec<Span>, covered: &Spans| -> Vec<Span> {
                 let within = spans.into_iter().filter_map(|it| it.intersection(span));
                 within.flat_map(|it| covered.gaps_in(it)).collect()
             };
             let recent = |is_refused: bool| -> Vec<Span> {
-                let recent = told.iter().filter(|it| {
+                let recent = noted.iter().filter(|it| {
                     it.is_refused == is_refused && (now - it.received_at).abs() < APART
                 });
                 recent.map(|it| it.span).collect()
             };
-            let (mut silent, mut refused) = (Vec::new(), Vec::new());
+            let (mut empty, mut refused) = (Vec::new(), Vec::new());
             if !again {
-                silent = within(recent(false), &covered);
-                refused = within([recent(true), refused_twice(told)].concat(), &covered);
+                empty = within(recent(false), &covered);
+                refused = within([recent(true), refused_twice(noted)].concat(), &covered);
             }
-            due.waiting.extend(no_points(coin, &silent));
+            due.waiting.extend(no_points(coin, &empty));
             due.waiting.extend(refusal(coin, &refused));
-            let waiting = silent.into_iter().chain(refused);
+            let waiting = empty.into_iter().chain(refused);
             waiting.for_each(|span| covered.insert(span));
             let mut gaps = covered.gaps_in(span);
             gaps.retain(|gap| is_due(resolution, *gap, span));
@@ -122,8 +122,8 @@ impl Known {
 }
 
 /// Where two charts, received far enough apart, both had only points that were refused: a third would have no others.
-fn refused_twice(told: &[EmptySpan]) -> Vec<Span> {
-    let refused: Vec<&EmptySpan> = told.iter().filter(|it| it.is_refused).collect();
+fn refused_twice(noted: &[EmptySpan]) -> Vec<Span> {
+    let refused: Vec<&EmptySpan> = noted.iter().filter(|it| it.is_refused).collect();
     let pairs = refused.iter().enumerate().flat_map(|(place, first)| {
         refused
             .iter()

@@ -46,7 +46,7 @@ fn reason(gap: Span, told: Option<&Vec<EmptySpan>>) -> &'static str {
     let mut told = told.filter(|it| it.span.intersection(gap).is_some());
     match told.next_back() {
         None => "not fetched",
-        Some(silence) if silence.is_refused => "refused: see the quarantine",
+        Some(empty) if empty.is_refused => "refused: see the quarantine",
         Some(_) => "the response had no points: asked for again by a run an hour later",
     }
 }
@@ -65,7 +65,7 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
-    /// What a coin is judged by, whose coverage begins and ends so: a written bound, as far as it is settled, and its own where
+    /// The span that a coin is compared with, whose coverage begins and ends so: a written bound, as far as it is settled, and its own where
     /// none was written. A bound beyond the coin's own leaves the open side to all that could be there.
     pub(super) fn of(self, own: Span) -> Option<Span> {
         let start = match (self.start, self.end) {
@@ -155,7 +155,7 @@ impl Wanted {
     /// The command that fetches what is missing.
     fn remedy(self, coins: &[&str], missing: &[Missing]) -> Option<String> {
         if self.is_past {
-            return Some("what is fetched later is learned later".to_owned());
+            return Some("what was fetched after `as_of` is not shown".to_owned());
         }
         let named = match coins.len() {
             ..=NAMED => coins.join(","),

@@ -77,7 +77,7 @@ async fn read(
         None => store.newest_commit().await?.unwrap_or_default(),
         Some(at) => store.pin(at).await?.ok_or_else(|| {
             Error::data(format!(
-                "nothing was known at {}: history that was fetched later was learned later",
+                "nothing was stored by {}: this history was fetched later",
                 shown(at)
             ))
         })?,

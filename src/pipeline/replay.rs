@@ -1,5 +1,5 @@
 //! A run rebuilt from its landing in a scratch database, and held against what is stored: the same hash by the same rules,
-//! and by other rules the rows that differ. Nothing here asks the source or changes a database.
+//! and by other rules the rows that differ. Nothing here asks CoinGecko or changes a database.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -29,7 +29,7 @@ use crate::store::{
     Committed, PricesQuery, RunRow, RunStart, Scope, SnapshotStore, Table, TimeseriesStore, Value,
 };
 
-/// What came of a replay.
+/// The result of a replay.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Replay {
     /// The run.
@@ -43,9 +43,9 @@ pub struct Replay {
     pub resolution: Option<Resolution>,
     /// True where the hashes are equal and no row differs.
     pub is_same: bool,
-    /// The rules that the run was judged by.
+    /// The rules that the run validated by.
     pub rule_set: String,
-    /// The rules that it was judged by now.
+    /// The rules that it was validated by now.
     pub rule_set_now: String,
     /// Landed bodies that were read.
     pub bodies: u64,

@@ -1,4 +1,4 @@
-//! Refused records judged again by the rules in force: a new run over the old bytes that adds rows and alters none.
+//! Refused records validated again by the rules in force: a new run over the old bytes that adds rows and alters none.
 //! What another version of the rules accepts is stored as learned now; the run that refused it stays as it was.
 
 use std::collections::BTreeMap;
@@ -37,7 +37,7 @@ pub struct StillRefused {
     pub reason: String,
 }
 
-/// What came of judging the refused records of one slot, or of one resolution, again.
+/// The result of validating the refused records of one slot, or of one resolution, again.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RequeueReport {
     /// The run's id.
@@ -51,7 +51,7 @@ pub struct RequeueReport {
     pub resolution: Option<Resolution>,
     /// `complete` where none is refused again.
     pub state: RunState,
-    /// Records judged again.
+    /// Records validated again.
     pub requeued: u64,
     /// Those accepted and stored.
     pub stored: u64,
@@ -89,7 +89,7 @@ impl RequeueReport {
     }
 }
 
-/// Judges refused records again, by the rules in force: one run for each slot and each resolution.
+/// Validates refused records again, by the rules in force: one run for each slot and each resolution.
 ///
 /// # Errors
 /// [`Error::Argument`] for a number that is not there; [`Error::Held`] while another run is at work on the slot or series;
@@ -327,7 +327,7 @@ fn still_refused(received: &ReceivedChart, place: Option<u64>) -> Option<String>
         .find(|refused| refused.record == place || (whole && refused.record.is_none()));
     match found {
         Some(refused) => Some(refused.reason.clone()),
-        None => whole.then(|| "the chart answers for nothing that is settled".to_owned()),
+        None => whole.then(|| "the chart has no settled point".to_owned()),
     }
 }
 

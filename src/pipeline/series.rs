@@ -1,5 +1,5 @@
 //! Charts into the time series database: concurrent within the plan's pace, stored in bounded batches, each one commit.
-//! Which charts to ask for is decided by the runs, `timeseries` and `backfill`.
+//! Which charts to fetch is decided by the runs, `timeseries` and `backfill`.
 
 use std::collections::{HashSet, VecDeque};
 use std::path::Path;
@@ -40,15 +40,15 @@ pub(super) struct Fetcher {
     pub(super) plan: Plan,
 }
 
-/// How many different coins have to fail in a row, without an answer between them, for the API itself to be out.
+/// How many different coins have to fail in a row, without a response between them, for the API itself to be out.
 const OUT: usize = 5;
 
-/// What came of the charts.
+/// The result of the charts.
 #[derive(Debug, Default)]
 pub(super) struct Outcome {
-    /// Charts to ask for.
+    /// Charts to fetch.
     pub(super) expected: u64,
-    /// Charts that were answered with something to believe.
+    /// Charts that were received and can be believed.
     pub(super) received: u64,
     /// Points, or whole bodies, that were refused.
     pub(super) rejected: u64,
@@ -61,7 +61,7 @@ pub(super) struct Outcome {
 }
 
 impl Outcome {
-    /// A run that is to ask for so many charts, and what is missing already.
+    /// A run that is to fetch so many charts, and what is missing already.
     pub(super) fn expecting(charts: usize, missing: Vec<Absent>) -> Self {
         Self {
             expected: charts as u64,
@@ -114,12 +114,12 @@ fn is_general(error: &Error) -> bool {
     }
 }
 
-/// Asks for the charts and stores what comes, which `outcome` tells also where it fails. `known` is what the database knows
+/// Fetches the charts and stores what comes, which `outcome` tells also where it fails. `known` is what the database knows
 /// already, and grows.
 ///
 /// # Errors
 /// [`Error::Store`] where a batch could not be stored; those before it are. [`Error::Data`] for a body that breaks a frozen
-/// contract; [`Error::Stopped`]. What else the source says is in the outcome.
+/// contract; [`Error::Stopped`]. What else CoinGecko says is in the outcome.
 pub(super) async fn fetch_all(
     fetcher: &Arc<Fetcher>,
     writer: &mut Writer,
@@ -175,7 +175,7 @@ pub(super) async fn fetch_all(
                 outcome
                     .missing
                     .push(Absent::coin(chart.coin.as_str(), error.chain()));
-                // an unknown coin is an answer, too
+                // an unknown coin is a response, too
                 if matches!(
                     error,
                     Error::Source {
@@ -204,7 +204,7 @@ pub(super) async fn fetch_all(
     if !queue.is_empty() {
         let coins: HashSet<&CoinId> = queue.iter().map(|chart| &chart.coin).collect();
         let what = format!("{} charts of {} coins", queue.len(), coins.len());
-        outcome.missing.push(Absent::other(what, "not asked for"));
+        outcome.missing.push(Absent::other(what, "not fetched"));
     }
     if !batch.charts.is_empty() || !batch.failed.is_empty() {
         batch.progress = outcome.progress(fetcher.client.spent().calls);
@@ -230,7 +230,7 @@ pub(super) fn batches(charts: Vec<ReceivedChart>) -> Vec<SeriesCommit> {
     batches
 }
 
-/// One chart: asked, landed, parsed and judged.
+/// One chart: fetched, landed, parsed and validated.
 async fn fetch(fetcher: Arc<Fetcher>, chart: Chart) -> (Chart, Result<ReceivedChart>) {
     let request = chart.request(&fetcher.reader.vs_currency);
     let land = |response: &Response| land(&fetcher.folder, &request, response);
@@ -239,7 +239,7 @@ async fn fetch(fetcher: Arc<Fetcher>, chart: Chart) -> (Chart, Result<ReceivedCh
     (chart, received)
 }
 
-/// Takes up what dead runs of a resolution have landed and nobody has stored: nothing is paid for twice. Returns how many
+/// Recovers what dead runs of a resolution have landed and nobody has stored: nothing is paid for twice. Returns how many
 /// bodies that was.
 ///
 /// # Errors
@@ -274,7 +274,7 @@ pub(super) async fn recover(
             match reader.read_landed(root, &chart, &body) {
                 Ok(received) => commit.charts.push(known.mark(received)),
                 Err(error) if reader.is_breached() => return Err(error),
-                Err(error) => tracing::debug!("{} is not taken up: {}", body.path, error.chain()),
+                Err(error) => tracing::debug!("{} is not recovered: {}", body.path, error.chain()),
             }
         }
         commit.recovered.push(run);

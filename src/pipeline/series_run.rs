@@ -1,5 +1,5 @@
-//! One run at work on the series of a resolution: its lock, its ledger row, what it takes up, and its end.
-//! Which charts it asks for is decided by `timeseries`; how, by `series`.
+//! One run at work on the series of a resolution: its lock, its ledger row, what it recovers, and its end.
+//! Which charts it fetches is decided by `timeseries`; how, by `series`.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -50,7 +50,7 @@ struct Recovered {
 }
 
 impl SeriesRun {
-    /// Takes the lock, writes the ledger's row, and takes up what dead runs have landed.
+    /// Takes the lock, writes the ledger's row, and recovers what dead runs have landed.
     pub(super) async fn open(
         url: &DatabaseUrl,
         terms: Terms,
@@ -125,13 +125,13 @@ impl SeriesRun {
         self.store.visits(self.resolution).await
     }
 
-    /// What there is to ask for of a span of some coins. With `again`, what is covered is asked for too.
+    /// What there is to fetch of a span of some coins. With `again`, what is covered is fetched too.
     pub(super) fn due(&self, coins: &[CoinId], span: Option<Span>, again: bool) -> Due {
         let now = self.started_at();
         self.known.due(coins, self.resolution, span, again, now)
     }
 
-    /// Asks for the charts, stores what comes, and writes how it ended.
+    /// Fetches the charts, stores what comes, and writes how it ended.
     pub(super) async fn go(
         self,
         snapshot: &mut SnapshotStore,
@@ -206,7 +206,7 @@ impl SeriesRun {
             _ if outcome.received == 0 && run.recovered.bodies == 0 => {
                 let first = outcome.missing.first().map(ToString::to_string);
                 let first = first.as_deref().unwrap_or("no response");
-                let nothing = || Error::data(format!("nothing came: {first}"));
+                let nothing = || Error::data(format!("nothing was received: {first}"));
                 let said = outcome.error.take().or(outcome.first.take());
                 let more = outcome.missing.len().saturating_sub(1);
                 Some(said.map_or_else(nothing, |said| said.and_more(more)))
@@ -304,13 +304,13 @@ impl SeriesRun {
     }
 }
 
-/// What a run is to ask for.
+/// What a run is to fetch.
 #[derive(Debug, Default)]
 pub(super) struct Planned {
     pub(super) charts: Vec<Chart>,
     /// Coins whose turn comes in a later run.
     pub(super) postponed: u64,
-    /// What is missing and not worth asking for yet.
+    /// What is missing and not worth fetching yet.
     pub(super) waiting: Vec<Absent>,
 }
 

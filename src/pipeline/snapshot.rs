@@ -25,8 +25,8 @@ use crate::market::{CoinId, Quote, Slot};
 use crate::quality::Quality;
 use crate::store::{RunEnd, RunStart, Scope, SlotState, SnapshotCommit, SnapshotStore};
 
-/// Fetches, lands, judges and stores a snapshot. `slot` is the current one unless named. A complete slot costs no call; a
-/// partial one is asked only for its rest; a past one is finished from its landing or refused.
+/// Fetches, lands, validates and stores a snapshot. `slot` is the current one unless named. A complete slot costs no call; a
+/// partial one fetches only its rest; a past one is finished from its landing or refused.
 ///
 /// # Errors
 /// [`Error::Argument`] for a slot to come; [`Error::Past`] for one that is over and whose landing holds nothing more;
@@ -45,7 +45,7 @@ pub async fn run_snapshot(
     let slot = slot.unwrap_or(current);
     if slot > current {
         return Err(Error::argument(format!(
-            "slot {slot} is still to come: the source serves only the present, which is slot {current}"
+            "slot {slot} is still to come: CoinGecko serves only the present, which is slot {current}"
         )));
     }
     let client = Client::new(settings, clock, observer.stop.clone())?;
@@ -209,7 +209,7 @@ impl Run<'_> {
         let fetched = if self.slot < self.current {
             Err(Error::Past {
                 message: format!(
-                    "slot {} is past: the source serves only the present, slot {}",
+                    "slot {} is past: CoinGecko serves only the present, slot {}",
                     self.slot, self.current
                 ),
             })
@@ -245,11 +245,11 @@ impl Run<'_> {
             .collect();
         if named.is_empty() {
             return Error::data(
-                "the source answered without a single coin: nothing is stored; try again later",
+                "CoinGecko sent no coin at all: nothing is stored; try again later",
             );
         }
         Error::data(format!(
-            "the source knows none of the coins asked for ({}): check COINMILL_COINS against /coins/list, ids are not symbols",
+            "CoinGecko knows none of the coins asked for ({}): check COINMILL_COINS against /coins/list, ids are not symbols",
             named.join(", ")
         ))
     }

@@ -90,7 +90,7 @@ impl Sweep {
         self.total = self.total.max(total.filter(|total| *total >= reached));
     }
 
-    /// Takes note that every record of a page was refused: it has been answered, and by nothing.
+    /// Takes note that every record of a page was refused: it has been received, and holds nothing.
     pub(super) fn note_refused(&mut self, number: u32) {
         self.refused.insert(number);
     }
@@ -119,12 +119,12 @@ impl Sweep {
             .find(|page| page.number == number)
     }
 
-    /// Doubts every page that was answered so far: what an earlier run read may have hidden a coin without a trace.
+    /// Doubts every page that was received so far: what an earlier run read may have hidden a coin without a trace.
     pub(super) fn doubt(&mut self) {
         self.suspect.extend(&self.received);
     }
 
-    /// The next page to ask for, or `None` where asking more would not help.
+    /// The next page to fetch, or `None` where one more would not help.
     pub(super) fn next(&mut self) -> Option<Page> {
         let reach = self.expected();
         let absent = |page: &&Page| {
@@ -157,7 +157,7 @@ impl Sweep {
         self.seen.contains_key(coin)
     }
 
-    /// The pages that were not answered, and how many coins slipped through between those that were.
+    /// The pages that were not received, and how many coins slipped through between those that were.
     pub(super) fn missing(&self) -> Vec<Absent> {
         let reach = self.expected();
         let absent: Vec<&Page> = self

@@ -48,7 +48,7 @@ impl Wanted {
     }
 }
 
-/// What a run is asked for and by which bounds: with its landed bodies, all that its rows follow from.
+/// What a run is to fetch, and the bounds of its rules: with its landed bodies, all that its rows follow from.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct RunSettings {
     #[serde(flatten)]

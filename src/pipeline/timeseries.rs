@@ -72,7 +72,7 @@ pub async fn run_timeseries(
         .or_incomplete(settings.completeness)
 }
 
-/// Fetches the history of a span: what the database does not cover yet, in windows that the source serves. It can be
+/// Fetches the history of a span: what the database does not cover yet, in windows that CoinGecko serves. It can be
 /// stopped at any time and goes on where it was.
 ///
 /// # Errors

@@ -1,4 +1,4 @@
-//! The near side of a call on SQLite: starts a worker, passes on its log records and its answer, and sees it end.
+//! The near side of a call on SQLite: starts a worker, passes on its log records and its result, and sees it end.
 //! What the call does is the worker's business; when it has to stop is the caller's.
 
 use std::collections::VecDeque;
@@ -193,13 +193,13 @@ impl Worker {
         !matches!(self.child.try_wait(), Ok(None))
     }
 
-    /// Its answer is its last word, so that nothing is lost by the kill.
+    /// The result is the last thing it sends, so that nothing is lost by the kill.
     fn end(&mut self) {
         let _gone = self.child.kill();
         let _reaped = self.child.wait();
     }
 
-    /// Why there is no answer.
+    /// Why there is no result.
     fn died(&mut self, is_begun: bool) -> Error {
         // who closed its pipe is about to end by itself, and says more in doing so than a kill does
         for _ in 0..20 {
@@ -228,7 +228,7 @@ impl Worker {
         };
         Error::Store {
             message: format!(
-                "the process that worked on the SQLite files ended without an answer ({how}{cause}): {remedy}"
+                "the process that worked on the SQLite files ended without a result ({how}{cause}): {remedy}"
             ),
             retryable: is_begun,
             cause: None,

@@ -1,4 +1,4 @@
-//! The far side of a call on SQLite: a process that does one call and tells what came of it.
+//! The far side of a call on SQLite: a process that does one call and sends its result.
 //! It imports no Python code, reads no setting, and ends with its parent.
 
 use std::io::{self, Write};
@@ -104,7 +104,7 @@ fn parent() -> u32 {
     0
 }
 
-/// Standard output, which the answer and all log records share.
+/// Standard output, which the result and all log records share.
 #[derive(Default, Clone)]
 struct Mouth(Arc<Mutex<()>>);
 

@@ -1,4 +1,4 @@
-//! What can be asked of the pipeline, as values that can be sent, and the answers: one body for this process and a worker's.
+//! Calls of the pipeline as values that can be sent, and their results: one body for this process and a worker's.
 //! It knows neither Python nor where it runs.
 
 use std::path::PathBuf;
@@ -29,7 +29,7 @@ pub(crate) enum Call {
     Demo { data_dir: PathBuf },
 }
 
-/// What came of a call.
+/// The result of a call.
 #[derive(Debug)]
 pub(crate) enum Returned {
     /// A value as JSON text, which keeps every number as it was written.

@@ -16,7 +16,7 @@ use crate::error::Error;
 // the name means another thing among pipes
 use crate::pipeline::Read as Rows;
 
-/// What is asked of a worker. The settings are texts by name, which no environment and no file changes any more.
+/// What a worker is to do. The settings are texts by name, which no environment and no file changes any more.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Request {
     pub(crate) settings: BTreeMap<String, String>,

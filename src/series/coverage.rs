@@ -1,5 +1,5 @@
-//! What a chart answers for: all of the span that was asked for, or only where it has points.
-//! Arithmetic only; when a silence is believed in the end is the pipeline's to decide.
+//! What a chart covers: all of the span that was requested, or only where it has points.
+//! Arithmetic only; when a span is believed to be empty is the pipeline's to decide.
 
 use super::{Resolution, Span, Spans, days};
 
@@ -15,8 +15,8 @@ pub struct ChartCoverage {
 }
 
 impl ChartCoverage {
-    /// A chart with at least half of the points that its span should have answers for all of it: what is not there is not at
-    /// the source. One with fewer answers only where its points are. `stamps` are in order and inside the span.
+    /// A chart with at least half of the points that its span should have covers all of it: what is not there does not
+    /// exist. One with fewer covers only where its points are. `stamps` are in order and inside the span.
     /// Points at the stamps in `holes` are refused.
     pub fn of(resolution: Resolution, span: Span, stamps: &[i64], holes: &[i64]) -> Self {
         let mut all = [stamps, holes].concat();
@@ -144,7 +144,7 @@ mod tests {
             coverage.covers,
             [span(0, at(3)), span(at(5), at(7)), span(at(8), 10 * HOUR)]
         );
-        // where every point is refused, none of the span is answered for
+        // where every point is refused, none of the span is covered
         let coverage =
             ChartCoverage::of(Resolution::Hour, hours(0, 3), &[], &[at(0), at(1), at(2)]);
         assert_eq!(coverage.refused, [span(at(0), 3 * HOUR)]);

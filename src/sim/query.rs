@@ -217,7 +217,7 @@ fn required<'a>(parameters: &'a [(String, String)], name: &str) -> Result<&'a st
     find(parameters, name).ok_or_else(|| Response::refused(422, bodies::missing(name)))
 }
 
-// As at the source: what follows a space in the list is lost without a word.
+// As at CoinGecko: what follows a space in the list is lost without an error.
 fn id_list(list: &str) -> Vec<String> {
     let kept = list.split(char::is_whitespace).next().unwrap_or("");
     kept.split(',')

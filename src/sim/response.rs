@@ -16,7 +16,7 @@ pub enum Delivery {
     /// All of them.
     #[default]
     Whole,
-    /// Half of them, under a length that promises all; then silence on an open connection.
+    /// Half of them, under a length that promises all; then nothing on an open connection.
     Stall,
     /// Half of them, under a length that promises all; then the connection closes.
     Cut,

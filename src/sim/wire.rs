@@ -15,7 +15,7 @@ use super::faults::http_date;
 use super::response::{Delivery, Response};
 use super::swell;
 
-// Often enough that a client which waits for silence waits for ever.
+// Often enough that a client which waits for a pause waits for ever.
 const DRIP: Duration = Duration::from_millis(50);
 
 /// A response as HTTP sends it; one without an end ends when `stop` turns true.

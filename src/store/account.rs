@@ -1,4 +1,4 @@
-//! What a slot has to answer for, as it stands beside its quotes: who was asked for by name, and who is not there and why.
+//! The account of a slot, stored beside its quotes: which coins were named, which are missing, and why.
 //! Which coins these are is decided by the pipeline; here it is written and read.
 
 use serde::{Deserialize, Serialize};
@@ -64,7 +64,7 @@ pub struct RefusedCoin {
     pub rules: Vec<String>,
 }
 
-/// What a slot has to answer for beside its quotes.
+/// What a slot records beside its quotes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Account {
     /// Coins that were asked for by name, by any run of the slot.

@@ -72,7 +72,7 @@ pub struct SnapshotCommit {
     pub quotes: Vec<QuoteRow>,
     /// Records refused.
     pub refused: Vec<RefusedRow>,
-    /// Records of earlier runs that were judged again.
+    /// Records of earlier runs that were validated again.
     pub requeued: Vec<Requeued>,
 }
 
@@ -210,7 +210,7 @@ async fn insert_refused(
     connection.insert("quarantine", &columns, &rows).await
 }
 
-/// Writes what the slot has to answer for from this commit on.
+/// Writes the account of the slot from this commit on.
 async fn insert_account(
     connection: &mut Connection,
     commit: &SnapshotCommit,

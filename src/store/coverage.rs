@@ -1,5 +1,5 @@
-//! Which spans of which charts the API has answered for, and which it has answered with silence; what is in neither was
-//! never asked. What an answer is worth is decided by the pipeline; here it is written and read.
+//! Which spans of which charts are covered, and in which a chart was empty; what is in neither was
+//! never fetched. What a chart is worth is decided by the pipeline; here it is written and read.
 
 use std::collections::{BTreeMap, HashMap};
 

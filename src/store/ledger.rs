@@ -59,7 +59,7 @@ pub struct RunStart {
     pub started_at: DateTime<Utc>,
     /// The rules in force.
     pub rule_set: String,
-    /// The API that it asks.
+    /// The API that it calls.
     pub api_url: String,
     /// What it is asked for and by which bounds, as JSON.
     pub settings: String,
@@ -92,7 +92,7 @@ pub struct RunEnd {
     pub error: Option<String>,
     /// The whole report, as JSON.
     pub report: Option<String>,
-    /// Fields of the source's bodies that are not as they are known to be.
+    /// Fields of CoinGecko's bodies that are not as they are known to be.
     pub drift: Vec<Drift>,
 }
 
@@ -166,7 +166,7 @@ pub struct RunRow {
     pub version: String,
     /// The rules in force.
     pub rule_set: String,
-    /// The API that it asked.
+    /// The API that it called.
     pub api_url: String,
     /// What went wrong.
     pub error: Option<String>,

@@ -1,5 +1,5 @@
 //! The commit of price points: rows, revisions, coverage, quarantine and landing of some charts in one transaction.
-//! What the charts answer for is decided before; here it becomes durable, or nothing of it does.
+//! What the charts cover is decided before; here it becomes durable, or nothing of it does.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
@@ -26,7 +26,7 @@ use crate::market::CoinId;
 use crate::series::{ChartCoverage, POINT_COLUMNS, PricePoint, Resolution, Span};
 use crate::store::RefusedRow;
 
-/// A chart that was answered, parsed and judged.
+/// A chart that was received, parsed and validated.
 #[derive(Debug, Clone)]
 pub struct ReceivedChart {
     /// The body.
@@ -54,11 +54,11 @@ pub struct ReceivedChart {
 pub struct SeriesCommit {
     /// The charts.
     pub charts: Vec<ReceivedChart>,
-    /// Coins that were asked for without an answer, and what was said.
+    /// Coins whose chart was not received, and the errors.
     pub failed: Vec<(CoinId, Resolution, String)>,
     /// Earlier runs whose landed bodies are all in here or stored already.
     pub recovered: Vec<String>,
-    /// Records of earlier runs that were judged again.
+    /// Records of earlier runs that were validated again.
     pub requeued: Vec<Requeued>,
     /// How far the run is with it.
     pub progress: RunProgress,
@@ -211,7 +211,7 @@ const INSERT_NEW: &str = "insert into price_point (coin, resolution, ts, price, 
                       where p.coin = i.coin and p.resolution = i.resolution and p.ts = i.ts) \
     order by i.coin, i.resolution, i.ts";
 
-/// A value received later than the one that stands, and different from it. One that was received earlier (a body taken up
+/// A value received later than the stored one, and different from it. One that was received earlier (a body recovered
 /// from a run that died) tells nothing new.
 const INSERT_REVISIONS: &str = "insert into price_revision (coin, resolution, ts, price, market_cap, volume, landing) \
     select i.coin, i.resolution, i.ts, i.price, i.market_cap, i.volume, i.landing from incoming i \

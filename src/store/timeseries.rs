@@ -146,7 +146,7 @@ impl TimeseriesStore {
         ledger::run(&mut self.desk.connection, id).await
     }
 
-    /// Fields of the source's bodies that are not as they are known to be, over all runs.
+    /// Fields of CoinGecko's bodies that are not as they are known to be, over all runs.
     ///
     /// # Errors
     /// [`crate::error::Error::Store`].
@@ -184,7 +184,7 @@ impl TimeseriesStore {
         points::commit_charts(&mut self.desk, &self.names, run, commit, clock).await
     }
 
-    /// Runs of a resolution that died or failed with bodies nobody has taken up: id and beginning, oldest first.
+    /// Runs of a resolution that died or failed with bodies nobody has recovered: id and beginning, oldest first.
     ///
     /// # Errors
     /// [`crate::error::Error::Store`].
@@ -221,7 +221,7 @@ impl TimeseriesStore {
             .collect()
     }
 
-    /// The spans that the source has answered at a resolution, by coin.
+    /// The spans that charts have covered at a resolution, by coin.
     ///
     /// # Errors
     /// [`crate::error::Error::Store`].

@@ -17,7 +17,7 @@ pub struct Committed {
     pub run: String,
     /// That run's kind.
     pub kind: String,
-    /// The API that it asked.
+    /// The API that it called.
     pub api_url: String,
     /// What it was asked for, as JSON.
     pub settings: Option<String>,
@@ -53,7 +53,7 @@ pub(super) async fn of_slot(
     rows.iter().map(committed).collect()
 }
 
-/// The bodies of a run's charts, and earlier ones that answered for some of the same spans.
+/// The bodies of a run's charts, and earlier ones that covered some of the same spans.
 pub(super) async fn of_spans(connection: &mut Connection, run: &str) -> Result<Vec<Committed>> {
     let sql = "select l.\"commit\", l.run, r.kind, r.api_url, r.settings, l.path, l.sha256 from landing l join run r on r.id = l.run \
                where l.\"commit\" <= (select max(m.\"commit\") from landing m where m.run = $1) and l.id in (\
@@ -64,7 +64,7 @@ pub(super) async fn of_spans(connection: &mut Connection, run: &str) -> Result<V
     rows.iter().map(committed).collect()
 }
 
-/// The spans that a run's charts answered for.
+/// The spans that a run's charts covered.
 pub(super) async fn spans(connection: &mut Connection, run: &str) -> Result<Vec<(CoinId, Span)>> {
     let sql = "select c.id, v.starts_at, v.ends_at from coverage v join coin c on c.key = v.coin \
                join landing l on l.id = v.landing where l.run = $1 order by c.id, v.starts_at";

@@ -24,7 +24,7 @@ def has_ended(process: psutil.Process) -> bool:
 
 
 def slot_lasts() -> bool:
-    """Whether the half-hour goes on long enough for a scheduled run to be made and taken up in it."""
+    """Whether the half-hour goes on long enough for a scheduled run to be made and begun in it."""
     now = datetime.now(timezone.utc)
     return 30 * 60 - (now.minute % 30 * 60 + now.second) > 20
 

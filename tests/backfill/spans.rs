@@ -1,4 +1,4 @@
-//! Which calls a span comes to: no more than it needs, none that the source must refuse, and none twice.
+//! Which calls a span comes to: no more than it needs, none that the API must refuse, and none twice.
 
 use chrono::TimeDelta;
 use coinmill::pipeline::{Reach, RunState};

@@ -127,7 +127,7 @@ async fn an_age_that_is_none_is_passed_over_and_one_beyond_bounds_is_old() {
         let outcome = snapshot(&bench, "20", "age", value).await;
         let chain = said(&outcome.unwrap_err());
         assert!(
-            chain.contains("a cache answered with a page of"),
+            chain.contains("a cache sent a page of"),
             "age: {value}: {chain}"
         );
         assert_eq!(bench.database.counts().await, before);
@@ -159,7 +159,7 @@ async fn a_date_of_another_time_is_an_error_and_nonsense_is_none() {
             matches!(error, Error::Config { .. }),
             "date: {value}: {error:?}"
         );
-        assert!(said(&error).contains("the source's clock says"), "{error}");
+        assert!(said(&error).contains("the API's clock says"), "{error}");
         assert_eq!(bench.database.counts().await, before);
     }
 }
@@ -198,7 +198,7 @@ async fn a_chart_of_another_time_covers_nothing() {
             };
             assert_eq!(mill.count("price_point").await, 0, "{said}");
             assert!(
-                name != "date" || said.contains("the source's clock says"),
+                name != "date" || said.contains("the API's clock says"),
                 "{said}"
             );
             // an age beyond bounds answers for a day beyond bounds, if at all

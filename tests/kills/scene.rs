@@ -197,7 +197,7 @@ impl Stage {
         let fine = output.status.success() && report["state"] == "complete";
         seen.expect(fine, || text(&output));
         seen.paid_twice += self.paid_twice(&listed, calls);
-        // what was listed is adopted, and what was not is all that is asked for
+        // what was listed is recovered, and only what was not is fetched
         let rest = self.calm.calls - listed.len() as u64;
         seen.expect(report["calls"] == rest, || {
             format!("{rest} were to be asked for: {report}")

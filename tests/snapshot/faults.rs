@@ -63,7 +63,7 @@ async fn a_passing_fault_is_tried_again_and_counted(kind: Kind) {
             .await;
         assert_eq!((row[0].text(), row[1].int()), ("complete", 2), "{fault}");
         assert_eq!(row[2], crate::support::Cell::Null, "{fault}");
-        // the source charges for every 200, believed or not
+        // the API charges for every 200, believed or not
         assert_eq!(
             bench.database.number("select credits from budget").await,
             credits,

@@ -1,4 +1,4 @@
-//! Charts without the points that they should have: silence is no proof, and it is not for ever.
+//! Charts without the points that they should have: one empty chart is no proof, and a span is not held empty for ever.
 
 use chrono::TimeDelta;
 use coinmill::pipeline::{Backfill, Observer, Reach, RunState, SeriesReport, backfill};
@@ -63,7 +63,7 @@ async fn a_second_empty_chart_an_hour_later_is_believed_and_none_is_fetched_befo
     for minutes in [0, 30] {
         later(&mill, minutes);
         let report = days(&mill).await;
-        // not asked for, and not passed over in silence either
+        // not fetched, and reported as missing
         assert_eq!(
             (report.state, report.calls, report.missing.len()),
             (RunState::Partial, 0, 1)
@@ -129,7 +129,7 @@ async fn only_what_was_empty_twice_is_believed(kind: Kind) {
     assert_eq!(
         stamps,
         [200, 199, 198, 100, 99, 98].map(at),
-        "no point is lost to the other's silence"
+        "no point is lost to the other chart's empty span"
     );
     let covered = mill.covered("bitcoin", 60).await;
     assert!(

@@ -77,7 +77,7 @@ async fn points_that_cannot_be_are_refused_alone(kind: Kind) {
     assert!(rows[0][3].text().contains("-1.50"), "{rows:?}");
     let ledger = mill.row("select rejected, stored from run").await;
     assert_eq!((ledger[0].int(), ledger[1].int()), (7, 3));
-    // they are answered, so they are not asked for again
+    // they are covered, so they are not fetched again
     assert_eq!(mill.bitcoin().await.unwrap().calls, 0);
 }
 
@@ -171,7 +171,7 @@ async fn a_body_that_is_no_chart_is_refused_whole_and_asked_for_again(kind: Kind
         (0, 0)
     );
     let report = mill.bitcoin().await.unwrap();
-    // a body that was refused is not taken up
+    // a body that was refused is not recovered
     assert_eq!(
         (report.state, report.calls, report.recovered),
         (RunState::Complete, 1, 0)

@@ -1,4 +1,4 @@
-//! A run that is killed in the middle: what it landed is taken up by the next, once, and never paid for again.
+//! A run that is killed in the middle: what it landed is recovered by the next, once, and never paid for again.
 
 use chrono::TimeDelta;
 use coinmill::error::Error;
@@ -108,7 +108,7 @@ async fn it_is_recovered_only_once(kind: Kind) {
 
 async fn what_was_landed_is_recovered_also_when_time_has_passed(kind: Kind) {
     let mill = killed(kind, FIVE).await;
-    // two days: the source no longer has any of it
+    // two days: the API no longer has any of it
     mill.bench.sim.advance(TimeDelta::days(2)).unwrap();
     let report = once_free(async || mill.run(FIVE, &TOP).await)
         .await
@@ -201,7 +201,7 @@ async fn a_refused_body_that_is_recovered_is_counted(kind: Kind) {
     let report = once_free(async || mill.run(FIVE, &TOP).await)
         .await
         .unwrap();
-    // the refused one is no chart to reuse: its coin is asked for again
+    // the refused one is no chart to recover: its coin is fetched again
     assert_eq!((report.state, report.calls), (RunState::Complete, 3));
     assert_eq!(mill.view().await, calm(FIVE).await);
     assert_eq!(

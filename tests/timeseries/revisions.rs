@@ -1,4 +1,4 @@
-//! What the source changes after it was stored: the first value stays, the newest is what stands.
+//! What the API changes after it was stored: the first value stays, the newest is what stands.
 
 use chrono::TimeDelta;
 use coinmill::pipeline::SeriesReport;

@@ -61,7 +61,7 @@ async fn the_ledger_says_what_a_run_did(kind: Kind) {
         (RunState::Complete, "timeseries")
     );
     let points = mill.count("price_point").await;
-    // three coins of 24 hours less ten minutes, of which the source loses a point now and then
+    // three coins of 24 hours less ten minutes, of which the API loses a point now and then
     assert!((840..=864).contains(&points), "{points}");
     let row = mill
         .row(

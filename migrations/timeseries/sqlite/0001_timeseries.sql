@@ -82,7 +82,7 @@ create table coin_name (
   constraint coin_name_key primary key (coin, "commit")
 ) strict;
 
--- One point of a coin's chart under the source's own millisecond, as it was first known. No foreign keys: two of them cost
+-- One point of a coin's chart under CoinGecko's own millisecond, as it was first known. No foreign keys: two of them cost
 -- four times the load. No index by landing either, which costs two fifths more: the points of a body lie within the spans that
 -- `coverage` has of it. A later, different value is a row of `price_revision`.
 create table price_point (
@@ -111,7 +111,7 @@ create table price_revision (
 ) strict, without rowid;
 create index price_revision_by_landing on price_revision (landing);
 
--- The half-open spans that the source has answered; what is not here was not asked. Never past what was settled.
+-- The half-open spans that received charts cover; what is not here was not fetched. Never past what was settled.
 create table coverage (
   coin integer not null,
   resolution integer not null,
@@ -160,7 +160,7 @@ create table quarantine (
 ) strict;
 create index quarantine_by_landing on quarantine (landing);
 
--- What became of refused records that were validated again, by the run that did it.
+-- The outcomes of refused records that were validated again, by the run that did it.
 create table requeue (
   quarantine integer not null constraint requeue_quarantine references quarantine (id),
   run text not null constraint requeue_run references run (id),

@@ -134,7 +134,7 @@ proptest! {
             what: "bitcoin".to_owned(),
             start: "2026-01-01T00:00:00.001Z".parse().unwrap(),
             end: "2026-01-02T00:00:00Z".parse().unwrap(),
-            reason: "not asked for".to_owned(),
+            reason: "not fetched".to_owned(),
         }];
         let warning = Some("a span is missing".to_owned());
         let rows = Rows { batch: batch.clone(), missing: missing.clone(), warning: warning.clone() };
