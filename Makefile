@@ -33,7 +33,7 @@ $(BIN)/coinmill: $(BIN)/tools FORCE
 	@touch $@
 FORCE:
 
-demo: setup  ## a market, a run and what came of it; no network
+demo: setup  ## a market, both runs and their results; no network
 	@$(BIN)/coinmill demo
 
 lint: setup $(AIRFLOW)/tools

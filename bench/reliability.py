@@ -21,13 +21,13 @@ STACK_TITLE = "## The stack\n"
 HEAD = """\
 # Reliability
 
-What came of faults that were injected into real runs: the real program, real PostgreSQL and SQLite, the market server
-over real HTTP. After each fault the run is repeated and its content compared with that of a run that nobody disturbed.
+Results of faults that were injected into real runs: the real program, real PostgreSQL and SQLite, the market server
+over real HTTP. After each fault the run is repeated and its content compared with that of an undisturbed run.
 
 - *injected*: faults, each with a run and databases of its own.
-- *healed*: the next run was complete, all equal to the undisturbed one, and a third run had nothing to do.
+- *healed*: the next run was complete, its content equals the undisturbed one, and a third run had nothing to do.
 - *lost*, *doubled*: rows that were missing or too many after that.
-- *silent*: faults after which something was said to be complete that was not.
+- *silent*: faults after which a report said complete, but was wrong.
 - *paid twice*: calls for bodies that were in the landing already.
 
 To reproduce it: `make chaos` (an hour on two cores; it writes this page). `make test` injects a few of each sort.
@@ -55,14 +55,14 @@ Key = tuple[str, str, str]
 
 @dataclass
 class Row:
-    """What came of one sort of fault."""
+    """The results of one sort of fault."""
 
     counts: list[int] = field(default_factory=lambda: [0] * len(COUNTS))
     seconds: list[float] = field(default_factory=list)
 
 
 def read(log: Path, third: str) -> dict[Key, Row]:
-    """What came of each group and kind of run, by database or executor."""
+    """The results of each group and kind of run, by database or executor."""
     rows: defaultdict[Key, Row] = defaultdict(Row)
     for line in log.read_text().splitlines():
         noted = json.loads(line)

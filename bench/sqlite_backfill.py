@@ -39,9 +39,9 @@ def by_hand(api: str, coins: list[str], days: int, file: str) -> None:
         for coin in coins:
             for start in range(now - days * DAY, now, WINDOW):
                 span = {"vs_currency": "usd", "from": start, "to": min(start + WINDOW, now)}
-                reply = session.get(f"{api}/coins/{coin}/market_chart/range", params=span, timeout=60)
-                reply.raise_for_status()
-                body = reply.json()
+                response = session.get(f"{api}/coins/{coin}/market_chart/range", params=span, timeout=60)
+                response.raise_for_status()
+                body = response.json()
                 columns = zip(body["prices"], body["market_caps"], body["total_volumes"], strict=True)
                 rows = [(coin, p[0], p[1], m[1], v[1]) for p, m, v in columns]
                 database.executemany("insert or ignore into price_point values (?, ?, ?, ?, ?)", rows)

@@ -1,7 +1,7 @@
 """Every half-hour, or as `COINMILL_SCHEDULE` says: the market's snapshot, then the time series of its coins.
 
 Settings come from the environment of the workers (`COINMILL_SNAPSHOT_URL`, `COINMILL_API_KEY`, …); the tables come from
-`coinmill init`. A run belongs to the slot of its `run_after`: the source serves only the present, so a run that is too
+`coinmill init`. A run belongs to the slot of its `run_after`: CoinGecko serves only the present, so a run that is too
 late fails at once and says so. Any task may be cleared and run again: what is stored already is not stored twice.
 """
 

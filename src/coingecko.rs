@@ -1,4 +1,4 @@
-//! CoinGecko's endpoints: what to ask, and what the bodies mean.
+//! CoinGecko's endpoints: which requests to send, and what the bodies mean.
 //! Pure: requests and bytes in, values and findings out; the calls themselves are the HTTP client's.
 
 mod bounded;
@@ -8,5 +8,5 @@ mod markets;
 mod number;
 
 pub use markets::{
-    ENDPOINT, Page, Record, asked_ids, by_ids, is_usable, markets, page, pages, parse,
+    ENDPOINT, Page, Record, by_ids, is_usable, markets, page, pages, parse, requested_ids,
 };

@@ -47,7 +47,7 @@ pub struct Thresholds {
     pub min_volume: f64,
     /// The largest 24 h change, in percent either way, that is not remarkable.
     pub max_change_24h: f64,
-    /// The oldest `last_updated`, in seconds before the reply, that is not remarkable.
+    /// The oldest `last_updated`, in seconds before the response, that is not remarkable.
     pub stale_after: f64,
 }
 
@@ -139,7 +139,7 @@ pub struct Settings {
     pub thresholds: Thresholds,
     /// Warning rules whose quotes are refused, by name.
     pub refuse: Vec<String>,
-    /// What follows when the source's bodies have other fields than are known.
+    /// What follows when the API's bodies have other fields than are known.
     pub contract: Contract,
 }
 
@@ -285,7 +285,7 @@ fn base_url(text: &str) -> Result<Url> {
 }
 
 fn coin_list(text: &str) -> Result<Vec<CoinId>> {
-    // the source silently loses what follows a space in its list, so spaces are ours to remove
+    // CoinGecko drops, without an error, what follows a space in its list, so spaces are ours to remove
     let mut coins = Vec::new();
     for id in text.split(',').map(str::trim).filter(|id| !id.is_empty()) {
         let id: CoinId = id.parse()?;

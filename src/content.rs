@@ -1,5 +1,5 @@
 //! The content hash: one number for what a slot holds, equal wherever the same quotes are stored.
-//! It covers the accepted fields of the source under their natural keys; nothing derived, no keys or times of ours.
+//! It covers the accepted fields of the API under their natural keys; nothing derived, no keys or times of ours.
 
 use chrono::{DateTime, Utc};
 use ring::digest::{Context, SHA256};

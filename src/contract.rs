@@ -1,4 +1,4 @@
-//! The contract with the source: which fields its bodies have, and what one has more or less.
+//! The contract with the API: which fields its bodies have, and what one has more or less.
 //! It only knows names; the endpoints know their own fields, and the runs decide what follows.
 
 use std::collections::BTreeMap;
@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 const FIELDS: usize = 200;
 const LONGEST: usize = 100;
 
-/// What follows when the source's bodies have other fields than are known.
+/// What follows when the API's bodies have other fields than are known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Contract {
     /// It is written down, and the run goes on.
@@ -139,7 +139,7 @@ impl Drifts {
         };
         (contract == Contract::Freeze).then(|| {
             Error::data(format!(
-                "the contract is frozen, and the source sends {first}{more}: nothing is stored; look at the landed body, then \
+                "the contract is frozen, and the API sends {first}{more}: nothing is stored; look at the landed body, then \
                  run again with --contract evolve, which takes it up without a call"
             ))
         })
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_source_that_invents_names_is_not_followed_for_ever() {
+    fn an_api_that_invents_names_is_not_followed_for_ever() {
         let mut drifts = Drifts::default();
         for number in 0..10_000 {
             let name = format!("{number}{}", "x".repeat(10_000));

@@ -85,7 +85,7 @@ pub fn volume_to_cap(volume: f64, cap: f64) -> Option<f64> {
 }
 
 /// The distance of the price from the all-time high, in percent: `100 · (price / ath - 1)`. `None` for a high that is
-/// not above 0. Unlike the source's own `ath_change_percentage` it goes with the price beside it.
+/// not above 0. Unlike the API's own `ath_change_percentage` it goes with the price beside it.
 pub fn ath_distance(price: f64, ath: f64) -> Option<f64> {
     finite((ath > 0.0).then(|| 100.0 * (price / ath - 1.0)))
 }

@@ -37,11 +37,11 @@ pub enum Error {
     /// The market API refused, or could not be reached.
     #[error("{message}")]
     Source {
-        /// The source's own words, with the remedy where one is known.
+        /// The API's own words, with the remedy where one is known.
         message: String,
-        /// The HTTP status, where a reply was received.
+        /// The HTTP status, where a response was received.
         status: Option<u16>,
-        /// The source's own error code (such as 10011), where the reply held one.
+        /// The API's own error code (such as 10011), where the response held one.
         code: Option<i64>,
         /// True where the same call may succeed later.
         retryable: bool,
@@ -84,7 +84,7 @@ pub enum Error {
         /// What is held.
         message: String,
     },
-    /// The slot is over, and the source serves only the present: nothing can be done.
+    /// The slot is over, and the API serves only the present: nothing can be done.
     #[error("{message}")]
     Past {
         /// Which slot.

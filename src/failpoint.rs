@@ -7,8 +7,8 @@ use std::io::{self, Write};
 pub const RUN_BEGUN: &str = "run-begun";
 /// Calls are reserved, and none is made yet.
 pub const CALLS_RESERVED: &str = "calls-reserved";
-/// A reply has arrived whole, and nothing of it is on the disk.
-pub const CALL_ANSWERED: &str = "call-answered";
+/// A response has arrived whole, and nothing of it is on the disk.
+pub const RESPONSE_RECEIVED: &str = "response-received";
 /// The run's folder is made, and its manifest is half written.
 pub const FOLDER_HALF_MADE: &str = "folder-half-made";
 /// Half of a body is in its file.
@@ -37,7 +37,7 @@ pub const ALL: [&str; 14] = [
     RUN_BEGUN,
     CALLS_RESERVED,
     FOLDER_HALF_MADE,
-    CALL_ANSWERED,
+    RESPONSE_RECEIVED,
     BODY_HALF_LANDED,
     BODY_NOT_LISTED,
     BODY_HALF_LISTED,

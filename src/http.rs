@@ -35,7 +35,7 @@ pub const USER_AGENT: &str = concat!(
     " (market data pipeline)"
 );
 
-/// What to ask: a path below the base URL, and its query.
+/// A request: a path below the base URL, and its query.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
     /// Path segments, unencoded.
@@ -66,10 +66,10 @@ impl fmt::Display for Request {
     }
 }
 
-/// What was received: one HTTP reply with its whole body, decompressed.
+/// What was received: one HTTP response with its whole body, decompressed.
 #[derive(Debug, Clone)]
-pub struct Reply {
-    /// What was asked, without the key.
+pub struct Response {
+    /// The requested URL, without the key.
     pub url: String,
     /// The HTTP status.
     pub status: u16,
@@ -81,8 +81,8 @@ pub struct Reply {
     pub received_at: DateTime<Utc>,
 }
 
-impl Reply {
-    /// The source's clock when it answered: its `Date` header.
+impl Response {
+    /// The API's clock when it responded: its `Date` header.
     pub fn date(&self) -> Option<DateTime<Utc>> {
         self.headers
             .get("date")
@@ -91,12 +91,12 @@ impl Reply {
     }
 }
 
-/// How many calls a client has made. A call is a request sent; a credit is what the source charges, for a 200.
+/// How many calls a client has made. A call is a request sent; a credit is what the API charges, for a 200.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Spent {
     /// Requests sent, tries included.
     pub calls: u64,
-    /// Replies with status 200.
+    /// Responses with status 200.
     pub credits: u64,
 }
 
@@ -161,26 +161,26 @@ impl Client {
         }
     }
 
-    /// Asks until there is an answer to believe, within the plan's pace. Every whole reply, refusals included, is first
-    /// handed to `land`; an answer then to `read`, whose retryable errors are tried again like the source's own.
+    /// Sends a request until there is a response to believe, within the plan's pace. Every whole response, refusals included, is first
+    /// handed to `land`; one that is no refusal then to `read`, whose retryable errors are tried again like the API's own.
     ///
     /// # Errors
-    /// [`Error::Source`] with the source's code and words once the tries are used up or trying again is no use; whatever
+    /// [`Error::Source`] with the API's code and words once the tries are used up or trying again is no use; whatever
     /// `land` returns, at once; [`Error::Stopped`].
     pub async fn get<L, T>(
         &self,
         request: &Request,
-        land: impl FnMut(&Reply) -> Result<L>,
-        read: impl FnMut(L, &Reply) -> Result<T>,
+        land: impl FnMut(&Response) -> Result<L>,
+        read: impl FnMut(L, &Response) -> Result<T>,
     ) -> Result<T> {
-        self.stop.or(self.answer(request, land, read)).await
+        self.stop.or(self.fetch(request, land, read)).await
     }
 
-    async fn answer<L, T>(
+    async fn fetch<L, T>(
         &self,
         request: &Request,
-        mut land: impl FnMut(&Reply) -> Result<L>,
-        mut read: impl FnMut(L, &Reply) -> Result<T>,
+        mut land: impl FnMut(&Response) -> Result<L>,
+        mut read: impl FnMut(L, &Response) -> Result<T>,
     ) -> Result<T> {
         let mut delays = ExponentialBuilder::default()
             .with_min_delay(Duration::from_millis(500))
@@ -192,11 +192,11 @@ impl Client {
         loop {
             tries += 1;
             let refused = match self.once(request).await {
-                Ok(reply) => {
-                    failpoint::pass(failpoint::CALL_ANSWERED);
-                    let landed = land(&reply)?;
-                    match refusal(request, &reply, self.key.as_deref()) {
-                        None => match read(landed, &reply) {
+                Ok(response) => {
+                    failpoint::pass(failpoint::RESPONSE_RECEIVED);
+                    let landed = land(&response)?;
+                    match refusal(request, &response, self.key.as_deref()) {
+                        None => match read(landed, &response) {
                             Err(error) if error.is_retryable() => Refusal {
                                 error,
                                 retry_after: None,
@@ -218,7 +218,7 @@ impl Client {
             let Some(delay) = delays.next() else {
                 return Err(given_up(error, tries));
             };
-            // jitter may go beyond the longest wait, which only the source's own request may not
+            // jitter may go beyond the longest wait, which only the API's own request may not
             let delay = delay.min(self.max_wait);
             let wait = retry_after.map_or(delay, |asked| asked.max(delay));
             if wait > self.max_wait {
@@ -237,7 +237,7 @@ impl Client {
         }
     }
 
-    async fn once(&self, request: &Request) -> Result<Reply> {
+    async fn once(&self, request: &Request) -> Result<Response> {
         self.limiter.wait().await;
         self.calls.fetch_add(1, Ordering::Relaxed);
         let url = request.url(&self.base);
@@ -264,7 +264,7 @@ impl Client {
         let body = body.map_err(|error| cut_short(request, error))?;
         let body = body.ok_or_else(|| Error::Source {
             message: format!(
-                "the source's body for {request} is over {} MB, which no real one is: not read",
+                "the API's body for {request} is over {} MB, which no real one is: not read",
                 BODY_LIMIT >> 20
             ),
             status: Some(status),
@@ -272,7 +272,7 @@ impl Client {
             retryable: false,
             cause: None,
         })?;
-        let reply = Reply {
+        let response = Response {
             url: url.into(),
             status,
             headers,
@@ -281,11 +281,11 @@ impl Client {
         };
         tracing::debug!(
             "{} {} ({} bytes)",
-            reply.status,
-            reply.url,
-            reply.body.len()
+            response.status,
+            response.url,
+            response.body.len()
         );
-        Ok(reply)
+        Ok(response)
     }
 }
 
@@ -307,7 +307,7 @@ fn builder() -> reqwest::ClientBuilder {
     reqwest::Client::builder()
         .user_agent(USER_AGENT)
         .connect_timeout(Duration::from_secs(10))
-        // a redirect would carry the key to wherever the reply says
+        // a redirect would carry the key to wherever the response says
         .redirect(reqwest::redirect::Policy::none())
 }
 
@@ -332,14 +332,14 @@ fn given_up(error: Error, tries: usize) -> Error {
 
 fn unreachable(base: &Url, error: reqwest::Error) -> Error {
     let what = if error.is_timeout() {
-        "did not answer in time"
+        "did not respond in time"
     } else {
         "cannot be reached"
     };
     let remedy = "check the network, the proxy variables and COINMILL_API_URL";
     transport(
         format!(
-            "the source at {} {what}: {remedy}",
+            "the API at {} {what}: {remedy}",
             base.host_str().unwrap_or_default()
         ),
         error,
@@ -352,7 +352,7 @@ fn cut_short(request: &Request, error: reqwest::Error) -> Error {
     } else {
         "was cut short"
     };
-    transport(format!("the source's body for {request} {what}"), error)
+    transport(format!("the API's body for {request} {what}"), error)
 }
 
 fn transport(message: String, error: reqwest::Error) -> Error {
@@ -392,8 +392,8 @@ pub async fn clock(settings: &Settings) -> Result<Clock> {
                 Error::config("the HTTP client cannot be set up").because(error)
             })?;
             let told = async {
-                let reply = client.get(url).send().await?;
-                whole(&mut reply.error_for_status()?, CLOCK_LIMIT).await
+                let response = client.get(url).send().await?;
+                whole(&mut response.error_for_status()?, CLOCK_LIMIT).await
             };
             let told = told
                 .await

@@ -1,4 +1,4 @@
-//! The landing: every body as it was received, and what was asked, in dated folders.
+//! The landing: every body as it was received, and its request, in dated folders.
 //! Bytes in, bytes out, by hash; what the bytes mean is read elsewhere.
 //!
 //! `YYYY-MM-DD/<run>/NNNN-<what>.zst` holds one body; `manifest.jsonl` beside it holds the run on its first line and then
@@ -49,11 +49,11 @@ pub struct RunHeader {
 pub struct Landed {
     /// The body's file, below the landing folder, with `/` between its parts.
     pub path: String,
-    /// What was asked: method and URL, without the key.
+    /// The request: method and URL, without the key.
     pub request: String,
     /// The HTTP status.
     pub status: u16,
-    /// The reply headers worth keeping.
+    /// The response headers worth keeping.
     pub headers: BTreeMap<String, String>,
     /// SHA-256 of the body as received (after transfer decompression), in hex.
     pub sha256: String,
@@ -64,7 +64,7 @@ pub struct Landed {
 }
 
 impl Landed {
-    /// When the source sent it: its `Date`, or where it gave none, our clock when it had arrived.
+    /// When the API sent it: its `Date`, or where it gave none, our clock when it had arrived.
     pub fn sent_at(&self) -> DateTime<Utc> {
         let told = self
             .headers
@@ -73,7 +73,7 @@ impl Landed {
         told.map_or(self.received_at, Into::into)
     }
 
-    /// When the source made it: a body out of a cache is older than its `Date` by its `Age` (RFC 9111, section 5.1).
+    /// When the API made it: a body out of a cache is older than its `Date` by its `Age` (RFC 9111, section 5.1).
     pub fn made_at(&self) -> DateTime<Utc> {
         let age = self.headers.get("age").map(|text| text.trim());
         let digits = age.filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
@@ -86,7 +86,7 @@ impl Landed {
         made.unwrap_or(sent)
     }
 
-    /// The URL that was asked.
+    /// The requested URL.
     pub fn url(&self) -> &str {
         self.request.trim_start_matches("GET ")
     }
@@ -95,11 +95,11 @@ impl Landed {
 /// A body to land.
 #[derive(Debug, Clone, Copy)]
 pub struct Arrival<'a> {
-    /// The URL that was asked, without the key.
+    /// The requested URL, without the key.
     pub url: &'a str,
     /// The HTTP status.
     pub status: u16,
-    /// The reply headers worth keeping.
+    /// The response headers worth keeping.
     pub headers: &'a BTreeMap<String, String>,
     /// The body.
     pub body: &'a [u8],
@@ -385,7 +385,7 @@ fn line(value: &impl Serialize) -> io::Result<Vec<u8>> {
     Ok(line)
 }
 
-/// What was asked, as a part of a file's name: ids are not ours, and must not become paths.
+/// The request, as a part of a file's name: ids are not ours, and must not become paths.
 fn slug(what: &str) -> String {
     let mut slug = String::new();
     for c in what.chars().take(60) {

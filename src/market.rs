@@ -1,5 +1,5 @@
 //! The words of the market as types: coins, quotes and slots.
-//! They hold what the source said; nothing here fetches, judges or stores.
+//! They hold what CoinGecko said; nothing here fetches, validates or stores.
 
 mod column;
 
@@ -18,7 +18,7 @@ pub use column::{Column, Kind, Origin, beside_keys, quote_columns, stored_column
 pub struct CoinId(String);
 
 impl CoinId {
-    /// An id from the source, which is taken as it is: what we would refuse from a user may still be a coin.
+    /// An id from CoinGecko, which is taken as it is: what we would refuse from a user may still be a coin.
     pub fn from_source(id: String) -> Self {
         Self(id)
     }
@@ -66,7 +66,7 @@ macro_rules! measures {
                 match self { $(Measure::$variant => $column,)+ }
             }
 
-            /// The name of its field at the source, which is its column's where the two do not differ.
+            /// The name of its field at CoinGecko, which is its column's where the two do not differ.
             pub const fn field(self) -> &'static str {
                 match self { $(Measure::$variant => either!($($field)?, $column),)+ }
             }
@@ -127,11 +127,11 @@ measures! {
     MaxSupply = "max_supply",
     /// All-time high price.
     Ath = "ath",
-    /// Distance of the price from the all-time high, in percent, by the source.
+    /// Distance of the price from the all-time high, in percent, by CoinGecko.
     AthChangePct = "ath_change_pct" from "ath_change_percentage",
     /// All-time low price.
     Atl = "atl",
-    /// Distance of the price from the all-time low, in percent, by the source.
+    /// Distance of the price from the all-time low, in percent, by CoinGecko.
     AtlChangePct = "atl_change_pct" from "atl_change_percentage",
     /// Return on investment since the coin's sale, as a multiple.
     RoiTimes = "roi_times" from "roi.times",
@@ -139,16 +139,16 @@ measures! {
     RoiPct = "roi_pct" from "roi.percentage",
 }
 
-/// One coin's row of `/coins/markets`, every number as the source gave it.
+/// One coin's row of `/coins/markets`, every number as CoinGecko gave it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Quote {
     /// The coin.
     pub id: CoinId,
-    /// Ticker symbol, as written by the source.
+    /// Ticker symbol, as written by CoinGecko.
     pub symbol: String,
     /// Name for people.
     pub name: Option<String>,
-    /// Rank by market cap, as the source has it: it lags, can be shared and can be null.
+    /// Rank by market cap, as CoinGecko has it: it lags, can be shared and can be null.
     pub market_cap_rank: Option<i64>,
     /// The numbers, by [`Measure`].
     pub measures: [Option<f64>; MEASURES],
@@ -158,12 +158,12 @@ pub struct Quote {
     pub atl_date: Option<DateTime<Utc>>,
     /// The currency of `roi_times` and `roi_percentage`.
     pub roi_currency: Option<String>,
-    /// When the source last updated it, to the millisecond.
+    /// When CoinGecko last updated it, to the millisecond.
     pub last_updated: Option<DateTime<Utc>>,
 }
 
 impl Quote {
-    /// One of the quote's numbers; `None` where the source had null or nothing.
+    /// One of the quote's numbers; `None` where CoinGecko had null or nothing.
     #[expect(
         clippy::indexing_slicing,
         reason = "the array has one place for each measure"
@@ -173,7 +173,7 @@ impl Quote {
     }
 }
 
-/// An instant to the millisecond, which is all that the source gives and all that both databases keep alike.
+/// An instant to the millisecond, which is all that CoinGecko gives and all that both databases keep alike.
 pub fn to_millisecond(instant: DateTime<Utc>) -> DateTime<Utc> {
     instant.trunc_subsecs(3)
 }

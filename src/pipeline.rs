@@ -1,8 +1,7 @@
-//! The runs: what to ask, land, judge and commit, in which order, and what came of it.
+//! The runs: what to fetch, land, validate and commit, in which order, and the results.
 //! Everything left of the commit can be repeated freely; the commit is the only effect.
 
 mod account;
-mod answered;
 mod arrival;
 mod begin;
 mod calls;
@@ -14,6 +13,7 @@ mod gather;
 mod holding;
 mod in_time;
 mod intake;
+mod known;
 mod missing;
 mod prices;
 mod quarantine;
@@ -64,7 +64,7 @@ pub struct Progress {
     pub unit: &'static str,
 }
 
-/// Whoever waits for a run: told of its progress after every reply, and able to stop it.
+/// Whoever waits for a run: told of its progress after every response, and able to stop it.
 #[derive(Clone)]
 pub struct Observer<'a> {
     progress: Option<&'a (dyn Fn(Progress) + Send + Sync)>,

@@ -17,10 +17,10 @@ use pyo3::types::PyString;
 use serde::Serialize;
 
 use crate::config::{Layers, Settings};
-use crate::remote::call::{Answer, Call};
+use crate::remote::call::{Call, Returned};
 use crate::remote::wire;
 
-/// Does a call and gives its answer to Python.
+/// Does a call and gives its result to Python.
 ///
 /// A call on SQLite is done in a process of its own: Python's `sqlite3`, or any other SQLite library of this process, would
 /// undo its locks, since closing a file drops all that the process holds on it, and the file would be damaged.
@@ -30,7 +30,7 @@ fn done<'py>(
     settings: Settings,
     call: Call,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let answer = if call.is_on_sqlite(&settings) {
+    let returned = if call.is_on_sqlite(&settings) {
         let interpreter = spawn::Interpreter::of_this_process(py)?
             .map_err(|error| errors::to_exception(py, &error))?;
         let request = wire::Request {
@@ -38,16 +38,17 @@ fn done<'py>(
             call,
         };
         wait::block_on(py, |stopper| async move {
-            spawn::ask(&interpreter, request, &stopper).await
+            spawn::call(&interpreter, request, &stopper).await
         })?
     } else {
-        wait::block_on(py, |stopper| async move {
-            call.answer(&settings, &stopper).await
-        })?
+        wait::block_on(
+            py,
+            |stopper| async move { call.run(&settings, &stopper).await },
+        )?
     };
-    match answer {
-        Answer::Json(text) => loads(py, &text),
-        Answer::Frame(read) => Bound::new(py, frame::Frame::of(py, read)?).map(Bound::into_any),
+    match returned {
+        Returned::Json(text) => loads(py, &text),
+        Returned::Frame(read) => Bound::new(py, frame::Frame::of(py, read)?).map(Bound::into_any),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Judging quotes: rules as data, a verdict and a reason for each, and a report with a score.
+//! Validating quotes: rules as data, a verdict and a reason for each, and a report with a score.
 //! It refuses only what can never be true; what is merely strange is kept and said. Nothing is repaired here.
 
 mod rules;
@@ -87,11 +87,11 @@ impl Rules {
     }
 }
 
-/// What a record is judged against.
+/// What a record is validated against.
 #[derive(Debug, Clone, Copy)]
 pub struct Context<'a> {
-    /// When the source answered: the reply's `Date`, or our own clock where it had none.
-    pub answered_at: DateTime<Utc>,
+    /// When the API sent it: the response's `Date`, or our own clock where it had none.
+    pub sent_at: DateTime<Utc>,
     /// The rules in force.
     pub rules: &'a Rules,
 }
@@ -145,7 +145,7 @@ impl Finding {
 }
 
 /// Holds a quote against every rule.
-pub fn judge(quote: &Quote, context: &Context<'_>) -> Vec<Finding> {
+pub fn validate(quote: &Quote, context: &Context<'_>) -> Vec<Finding> {
     QUOTE_RULES
         .iter()
         .filter_map(|(rule, check)| {

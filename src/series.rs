@@ -1,7 +1,7 @@
 //! The words of price history as types: points, resolutions, spans of time.
-//! Arithmetic only; what the source serves for a span is `coingecko`'s to know.
+//! Arithmetic only; what the API serves for a span is `coingecko`'s to know.
 
-mod answer;
+mod coverage;
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,7 +9,7 @@ use std::str::FromStr;
 use chrono::{DateTime, TimeDelta, Timelike, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-pub use answer::Answer;
+pub use coverage::ChartCoverage;
 
 use crate::error::{Error, Result};
 
@@ -17,10 +17,10 @@ const MINUTE: i64 = 60_000;
 const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
 
-/// How far apart the points of a chart are, as the source gives them; never resampled before they are stored.
+/// How far apart the points of a chart are, as the API gives them; never resampled before they are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Resolution {
-    /// Five minutes: the source has the last 24 hours only.
+    /// Five minutes: the API has the last 24 hours only.
     FiveMinutes,
     /// One hour.
     Hour,
@@ -117,10 +117,10 @@ impl FromStr for Resolution {
     }
 }
 
-/// One point of a coin's chart. Null at the source is `None`.
+/// One point of a coin's chart. Null at the API is `None`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PricePoint {
-    /// The source's own stamp, in milliseconds since 1970.
+    /// The API's own stamp, in milliseconds since 1970.
     pub ts: i64,
     /// Price of one coin, in `vs_currency`.
     pub price: Option<f64>,

@@ -34,7 +34,7 @@ mod query;
 mod quote;
 mod recorded;
 mod recording;
-mod reply;
+mod response;
 mod routes;
 mod seeded;
 mod server;

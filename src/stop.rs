@@ -35,9 +35,13 @@ impl Stop {
     }
 
     /// Returns once it is asked for; never, where nobody can ask any more.
-    pub async fn asked(&self) {
+    pub async fn requested(&self) {
         if let Some(receiver) = &self.0
-            && receiver.clone().wait_for(|asked| *asked).await.is_ok()
+            && receiver
+                .clone()
+                .wait_for(|requested| *requested)
+                .await
+                .is_ok()
         {
             return;
         }
@@ -51,7 +55,7 @@ impl Stop {
     pub async fn or<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
         tokio::select! {
             biased;
-            () = self.asked() => Err(Error::stopped()),
+            () = self.requested() => Err(Error::stopped()),
             done = work => done,
         }
     }

@@ -27,10 +27,10 @@ mod value;
 
 pub use account::{Absent, Account, REFUSED, RefusedCoin};
 pub use commit::{QuoteRow, RefusedRow, SnapshotCommit};
-pub use coverage::Silence;
+pub use coverage::EmptySpan;
 pub use ledger::{RunEnd, RunProgress, RunRow, RunStart, Scope};
 pub use names::Named;
-pub use points::{AnsweredChart, SeriesCommit, Stored};
+pub use points::{ReceivedChart, SeriesCommit, Stored};
 pub use quarantine::{Outcome, Refused, Requeued};
 pub use quotes::{Holdings, SlotState};
 pub use snapshots::SnapshotStore;

@@ -35,8 +35,8 @@ on_both_databases!(
     unknown_coins_are_named_with_where_to_look,
     a_past_slot_says_so_without_a_call,
     a_landing_that_cannot_be_written_names_its_setting,
-    a_source_that_is_not_there_names_its_setting,
-    a_clock_that_the_source_does_not_have_names_its_setting,
+    an_api_that_is_not_there_names_its_setting,
+    a_clock_that_the_api_does_not_have_names_its_setting,
 );
 
 /// Whatever goes wrong, what was there is there, and the run that failed is in the ledger.
@@ -192,7 +192,7 @@ async fn a_past_slot_says_so_without_a_call(kind: Kind) {
         &error,
         &[
             "slot 2026-01-14T07:00Z is past",
-            "the source serves only the present",
+            "CoinGecko serves only the present",
         ],
     );
     before.is_kept(&bench, 1, 0).await;
@@ -219,7 +219,7 @@ async fn a_landing_that_cannot_be_written_names_its_setting(kind: Kind) {
     before.is_kept(&bench, 3, 0).await;
 }
 
-async fn a_source_that_is_not_there_names_its_setting(kind: Kind) {
+async fn an_api_that_is_not_there_names_its_setting(kind: Kind) {
     let bench = Bench::new(kind, 20).await;
     let before = Before::of(&bench, &[TOP]).await;
     let url = format!("http://127.0.0.1:{}/api/v3", closed_port());
@@ -237,7 +237,7 @@ async fn a_source_that_is_not_there_names_its_setting(kind: Kind) {
     before.is_kept(&bench, 1, 0).await;
 }
 
-async fn a_clock_that_the_source_does_not_have_names_its_setting(kind: Kind) {
+async fn a_clock_that_the_api_does_not_have_names_its_setting(kind: Kind) {
     let bench = Bench::new(kind, 20).await;
     let before = Before::of(&bench, &[TOP]).await;
     let url = format!("http://127.0.0.1:{}/api/v3", closed_port());

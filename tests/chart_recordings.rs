@@ -287,17 +287,17 @@ async fn a_landing_of_recordings_gives_the_same_series_again_without_a_call(kind
     }
     let (start, end) = ("2021-05-14T00:00:00Z", "2021-05-15T14:00:00Z");
     let past = Reach::Between(start.parse().unwrap(), Some(end.parse().unwrap()));
-    let mut taken_up = 0;
+    let mut recovered = 0;
     for resolution in [Resolution::Hour, Resolution::Day] {
         let report = mill.backfill(resolution, past, &["bitcoin"], &[]).await;
-        taken_up += report.unwrap().reused;
+        recovered += report.unwrap().recovered;
     }
-    taken_up += mill
+    recovered += mill
         .run(Resolution::FiveMinutes, &BITCOIN)
         .await
         .unwrap()
-        .reused;
-    assert_eq!((taken_up, mill.bench.sim.calls()), (4, calls));
+        .recovered;
+    assert_eq!((recovered, mill.bench.sim.calls()), (4, calls));
     assert_eq!(mill.view().await, expected);
     assert_eq!(mill.count("price_revision").await, 0);
 }

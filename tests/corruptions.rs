@@ -125,7 +125,7 @@ fn report(outcome: Result<Report>) -> serde_json::Value {
     }
 }
 
-/// Serves a page with its corruptions and holds what became of it against what must have.
+/// Serves a page with its corruptions and compares the result with what it must be.
 async fn serve(kind: Kind, page: &[(Row, Option<Corruption>)]) {
     let bench = Bench::new(kind, 1).await;
     let served: Vec<Row> = page

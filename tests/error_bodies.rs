@@ -1,4 +1,4 @@
-//! Every recorded refusal becomes one error with the source's own code and words.
+//! Every recorded refusal becomes one error with the API's own code and words.
 //! The recordings are beside the project; where they are absent this says so and passes.
 
 #![allow(
@@ -13,7 +13,7 @@ use std::path::Path;
 
 use chrono::DateTime;
 use coinmill::error::Error;
-use coinmill::http::{Reply, Request, refusal};
+use coinmill::http::{Request, Response, refusal};
 use serde_json::Value;
 
 /// What stands between a mark and the next quote or tag, read in the plainest way there is.
@@ -40,7 +40,7 @@ fn every_recorded_refusal_gives_its_code_and_its_words() {
             .flatten()
             .map(|(name, value)| (name.clone(), value.as_str().unwrap().to_owned()))
             .collect();
-        let reply = Reply {
+        let response = Response {
             url: String::new(),
             status: u16::try_from(status).unwrap(),
             headers,
@@ -51,7 +51,7 @@ fn every_recorded_refusal_gives_its_code_and_its_words() {
             path: vec!["coins".to_owned(), "markets".to_owned()],
             query: vec![],
         };
-        let error = refusal(&request, &reply, None).unwrap().error;
+        let error = refusal(&request, &response, None).unwrap().error;
         let Error::Source { message, code, .. } = &error else {
             unreachable!("{error}")
         };

@@ -171,6 +171,8 @@ async fn every_column_is_in_the_dictionary_and_former_names_are_nowhere() {
         "market_cap_change_percentage_24h",
         "roi_percentage",
         "adopted_by",
+        "asked_again",
+        "asked_at",
         "dominance",
     ] {
         assert!(!dictionary.contains(former), "{former}");

@@ -24,7 +24,7 @@ use serde_json::value::RawValue;
 
 use support::{Bench, Cell, Database, Kind, on_both_databases, recordings};
 
-/// The numbers of a quote: its columns have the names of the source's fields.
+/// The numbers of a quote: its columns have the names of the API's fields.
 const NUMBERS: [&str; 18] = [
     "current_price",
     "market_cap",

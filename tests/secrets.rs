@@ -91,7 +91,7 @@ impl Logged {
     }
 }
 
-/// The ways in which a run can end: settings over those of the bench, and what is wrong with the source.
+/// The ways in which a run can end: settings over those of the bench, and what is wrong with the API.
 fn ways(kind: Kind) -> Vec<(Vec<(&'static str, String)>, &'static str)> {
     let own = |pairs: &[(&'static str, &str)]| {
         pairs
@@ -237,7 +237,7 @@ fn search(folder: &Path) -> usize {
         let bytes = std::fs::read(&path).unwrap();
         if path.extension().is_some_and(|extension| extension == "zst") {
             let body = zstd::decode_all(bytes.as_slice()).unwrap();
-            // a body is kept as it was received, so a key that the source itself repeats is in it, and nowhere else
+            // a body is kept as it was received, so a key that the API itself repeats is in it, and nowhere else
             if !body.starts_with(ECHO.as_bytes()) {
                 assert_silent(&String::from_utf8_lossy(&body));
             }

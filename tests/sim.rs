@@ -30,20 +30,23 @@ use client::{AGENT, control, get, receive, send};
 use start::{recorded, recordings, seeded};
 
 #[tokio::test]
-async fn a_reply_is_dated_by_the_simulator_s_clock_and_cached_like_a_real_one() {
+async fn a_response_is_dated_by_the_simulator_s_clock_and_cached_like_a_real_one() {
     let sim = seeded(5).await;
-    let reply = get(&sim, "/ping").await;
+    let response = get(&sim, "/ping").await;
     assert_eq!(
-        (reply.status, reply.text().as_str()),
+        (response.status, response.text().as_str()),
         (200, r#"{"gecko_says":"(V3) To the Moon!"}"#)
     );
-    assert_eq!(reply.header("date"), Some("Wed, 14 Jan 2026 12:00:00 GMT"));
-    assert_eq!(reply.head.to_lowercase().matches("\r\ndate:").count(), 1);
     assert_eq!(
-        reply.header("content-type"),
+        response.header("date"),
+        Some("Wed, 14 Jan 2026 12:00:00 GMT")
+    );
+    assert_eq!(response.head.to_lowercase().matches("\r\ndate:").count(), 1);
+    assert_eq!(
+        response.header("content-type"),
         Some("application/json; charset=utf-8")
     );
-    assert_eq!(reply.header("cache-control"), Some("public, max-age=30"));
+    assert_eq!(response.header("cache-control"), Some("public, max-age=30"));
     assert_eq!(sim.url(), format!("http://{}/api/v3", sim.address()));
 }
 
@@ -52,16 +55,16 @@ async fn every_coin_is_on_exactly_one_page() {
     let sim = seeded(600).await;
     let mut ids = Vec::new();
     for page in 1..=3 {
-        let reply = get(
+        let response = get(
             &sim,
             &format!("/coins/markets?vs_currency=usd&per_page=250&page={page}"),
         )
         .await;
         assert_eq!(
-            (reply.header("total"), reply.header("per-page")),
+            (response.header("total"), response.header("per-page")),
             (Some("600"), Some("250"))
         );
-        let rows = reply.json();
+        let rows = response.json();
         ids.extend(
             rows.as_array()
                 .unwrap()
@@ -95,8 +98,8 @@ async fn refusals_have_the_real_statuses_and_bodies() {
             r#"{"error":"coin not found"}"#,
         ),
     ] {
-        let reply = get(&sim, target).await;
-        assert_eq!((reply.status, reply.text().as_str()), (status, body));
+        let response = get(&sim, target).await;
+        assert_eq!((response.status, response.text().as_str()), (status, body));
     }
     let nameless = receive(send(&sim, "GET", "/api/v3/ping", "", "").await).await;
     assert_eq!(nameless.status, 403);
@@ -241,9 +244,12 @@ async fn every_recorded_page_is_served_byte_for_byte_at_its_own_time() {
         sim.set_clock(page.instant).unwrap();
         let file = std::fs::read(folder.join(&page.name)).unwrap();
         let rows: Vec<Value> = serde_json::from_slice(&file).unwrap();
-        let reply = get(&sim, "/coins/markets?vs_currency=usd&per_page=250&page=1").await;
-        assert!(reply.body == file, "{}", page.name);
-        assert_eq!(reply.header("total"), Some(rows.len().to_string().as_str()));
+        let response = get(&sim, "/coins/markets?vs_currency=usd&per_page=250&page=1").await;
+        assert!(response.body == file, "{}", page.name);
+        assert_eq!(
+            response.header("total"),
+            Some(rows.len().to_string().as_str())
+        );
         let part = get(&sim, "/coins/markets?vs_currency=usd&per_page=7&page=2").await;
         assert_eq!(part.json().as_array().unwrap().as_slice(), &rows[7..14]);
         let text = part.text();
@@ -298,13 +304,13 @@ async fn recorded_charts_are_served_whole_and_in_part() {
             continue;
         };
         sim.set_clock(chart.instant).unwrap();
-        let reply = get(
+        let response = get(
             &sim,
             &format!("/coins/bitcoin/market_chart?vs_currency=usd&{query}"),
         )
         .await;
         assert!(
-            reply.body == std::fs::read(folder.join(name)).unwrap(),
+            response.body == std::fs::read(folder.join(name)).unwrap(),
             "{name}"
         );
     }

@@ -86,7 +86,7 @@ def test_prices_can_be_read_as_they_were_known(filled: coinmill.Mill, sim: coinm
     filled.backfill(days=8, coins=COINS)
     assert len(filled.prices()) > known
     assert len(filled.prices(as_of=first)) == known
-    with pytest.raises(coinmill.DataError, match="nothing was known"):
+    with pytest.raises(coinmill.DataError, match="nothing was stored"):
         filled.prices(as_of=first - timedelta(days=1))
 
 
@@ -111,7 +111,7 @@ def test_quotes_can_be_read_as_they_were_known(filled: coinmill.Mill, sim: coinm
     assert (len(known), known.to_arrow()["snapshot_time"][0].as_py(), known.missing) == (20, slot, [])
     assert filled.quotes(sim.now, as_of=first).to_arrow()["snapshot_time"][0].as_py() == slot
     assert filled.quotes(as_of=sim.now).to_arrow()["snapshot_time"][0].as_py() > slot
-    with pytest.raises(coinmill.DataError, match="nothing was known at 2020-01-01T00:00:00Z"):
+    with pytest.raises(coinmill.DataError, match="nothing was stored by 2020-01-01T00:00:00Z"):
         filled.quotes(as_of="2020-01-01")
     with pytest.raises(ValueError, match="is not a time"):
         filled.quotes(as_of="yesterday")

@@ -85,7 +85,7 @@ def test_a_frozen_contract_stores_nothing_of_what_is_new(sim: coinmill.Sim, tmp_
         assert frozen.status()["snapshot"]["quotes"] == 0
         evolving = coinmill.Mill(**other.settings, data_dir=tmp_path, top=50, contract="evolve")
         report = evolving.run_snapshot()
-        assert (report["state"], report["calls"], report["reused"]) == ("complete", 0, 1)
+        assert (report["state"], report["calls"], report["recovered"]) == ("complete", 0, 1)
         assert [(drift["field"], drift["records"]) for drift in report["drift"]] == [("mood", 50)]
     assert {drift["field"] for drift in mill.status()["drift"]} == {"mood"}
 
@@ -153,7 +153,7 @@ def test_an_incomplete_run_raises_with_its_report_and_keeps_what_came(sim: coinm
     assert (short.value.report["state"], short.value.report["stored"], short.value.retryable) == ("partial", 150, True)
     sim.clear_faults()
     report = mill.run_snapshot()
-    assert (report["state"], report["stored"], report["calls"], report["reused"]) == ("complete", 150, 1, 1)
+    assert (report["state"], report["stored"], report["calls"], report["recovered"]) == ("complete", 150, 1, 1)
 
 
 def test_a_mill_survives_pickling_with_its_settings(

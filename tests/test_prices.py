@@ -24,7 +24,7 @@ def filled(sim: coinmill.Sim, tmp_path: Path) -> coinmill.Mill:
     ("coins", "says"),
     [
         (["bitcon"], r"no prices of bitcon are stored: did you mean bitcoin\?"),
-        ("btc", "btc is the symbol of bitcoin: prices are asked for by id"),
+        ("btc", "btc is the symbol of bitcoin: give the id"),
         (["ethereum", "bitcon"], r"no prices of bitcon are stored: did you mean bitcoin\?"),
         ("dogecoin", "no prices of dogecoin are stored: `coinmill backfill"),
     ],

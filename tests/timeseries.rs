@@ -17,16 +17,18 @@ mod support;
 #[path = "support/series.rs"]
 mod series;
 
-#[path = "timeseries/adoption.rs"]
-mod adoption;
 #[path = "timeseries/due.rs"]
 mod due;
+#[path = "timeseries/empty.rs"]
+mod empty;
 #[path = "timeseries/faults.rs"]
 mod faults;
 #[path = "timeseries/names.rs"]
 mod names;
 #[path = "timeseries/quarantine.rs"]
 mod quarantine;
+#[path = "timeseries/recovery.rs"]
+mod recovery;
 #[path = "timeseries/refused.rs"]
 mod refused;
 #[path = "timeseries/revisions.rs"]
@@ -35,5 +37,3 @@ mod revisions;
 mod runs;
 #[path = "timeseries/share.rs"]
 mod share;
-#[path = "timeseries/silence.rs"]
-mod silence;

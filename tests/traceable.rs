@@ -1,4 +1,4 @@
-//! What is stored can be made again from the bytes it came from: refused records judged again, runs rebuilt and compared.
+//! What is stored can be made again from the bytes it came from: refused records validated again, runs rebuilt and compared.
 //! Real servers, files and databases of both kinds; rows are read by SQL, not through the product.
 
 #![allow(

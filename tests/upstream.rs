@@ -1,5 +1,5 @@
-//! Whatever the source does to a run, the run does not lie: complete, or partial with what is missing by name, or failed.
-//! What the source can do to the machine that asks it is in `hostile`, what is wrong in single rows in `corruptions`.
+//! Whatever the API does to a run, the run does not lie: complete, or partial with what is missing by name, or failed.
+//! What the API can do to the machine that asks it is in `hostile`, what is wrong in single rows in `corruptions`.
 
 #![allow(
     clippy::unwrap_used,

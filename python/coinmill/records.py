@@ -76,7 +76,7 @@ class RunReport(TypedDict):
     refused: list[RefusedCoin]
     unknown: list[UnknownCoin]
     calls: int
-    reused: int
+    recovered: int
     score: float | None
     warnings: dict[str, int]
     rejections: dict[str, int]
@@ -105,7 +105,7 @@ class SeriesReport(TypedDict):
     missing: list[Absent]
     drift: list[Drift]
     calls: int
-    reused: int
+    recovered: int
     landing_folder: str | None
     started_at: str
     finished_at: str

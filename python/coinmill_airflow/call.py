@@ -51,7 +51,7 @@ def ended_by_signals() -> Iterator[None]:
     def killed(number: int, frame: FrameType | None) -> None:
         if callable(terminate):
             terminate(number, frame)
-        raise AirflowException("the task was killed (SIGTERM); what it had landed is taken up by the next try")
+        raise AirflowException("the task was killed (SIGTERM); the next try recovers what it had landed")
 
     signal.signal(signal.SIGTERM, killed)
     if callable(fault):

@@ -105,12 +105,12 @@ pub(super) fn report(report: &Report) -> String {
     if let Some(score) = report.score {
         line("quality", format!("{score:.4}{}", counts(&report.warnings)));
     }
-    let reused = if report.reused == 0 {
+    let recovered = if report.recovered == 0 {
         String::new()
     } else {
-        format!(", {} bodies landed before", report.reused)
+        format!(", {} bodies recovered from the landing", report.recovered)
     };
-    line("calls", format!("{}{reused}", report.calls));
+    line("calls", format!("{}{recovered}", report.calls));
     for drift in &report.drift {
         line("contract", drift.to_string());
     }
@@ -174,12 +174,12 @@ pub(super) fn series(report: &SeriesReport) -> String {
     for missing in &report.missing {
         line("missing", missing.to_string());
     }
-    let reused = if report.reused == 0 {
+    let recovered = if report.recovered == 0 {
         String::new()
     } else {
-        format!(", {} bodies landed before", report.reused)
+        format!(", {} bodies recovered from the landing", report.recovered)
     };
-    line("calls", format!("{}{reused}", report.calls));
+    line("calls", format!("{}{recovered}", report.calls));
     for drift in &report.drift {
         line("contract", drift.to_string());
     }

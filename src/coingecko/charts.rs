@@ -1,5 +1,5 @@
 //! `/coins/{id}/market_chart` and its range: which requests give which span at which resolution, and the body as points.
-//! Pure. Whether a point can be believed is judged here too, since a chart has no other fields to judge by.
+//! Pure. Points are validated here too, since a chart has no other fields to compare them with.
 
 mod points;
 mod stamps;
@@ -21,10 +21,10 @@ use crate::market::CoinId;
 use crate::quality::{FUTURE_TOLERANCE, Finding, Rule, chart as rules};
 use crate::series::{PricePoint, Resolution, Span, days};
 
-/// The longest range that the source answers hourly.
+/// The longest range for which CoinGecko sends hourly points.
 const HOURLY_DAYS: u32 = 90;
 
-/// The shortest range that we ask for: one of a day or less that ends now is answered five-minutely.
+/// The shortest range that we ask for: for one of a day or less that ends now, CoinGecko sends five-minute points.
 const SHORTEST_RANGE: i64 = 2 * 86_400;
 
 /// The endpoint, as reports name it.
@@ -134,13 +134,13 @@ impl Chart {
         }
     }
 
-    /// The span that a body answers for, when it was made at an instant and begins with a stamp; never past what is settled.
+    /// The span that a body covers, when it was made at an instant and begins with a stamp; never past what is settled.
     /// The last day may begin some seconds before its 24 hours.
-    fn span_of(&self, answered_at: DateTime<Utc>, first: Option<i64>) -> Option<Span> {
-        let settled = self.resolution().settled(answered_at);
-        // `Date` counts whole seconds, so the source's window began up to one later
+    fn span_of(&self, sent_at: DateTime<Utc>, first: Option<i64>) -> Option<Span> {
+        let settled = self.resolution().settled(sent_at);
+        // `Date` counts whole seconds, so CoinGecko's window began up to one later
         let ago = |count: u32| {
-            let start = answered_at.timestamp_millis() + 1000 - days(count);
+            let start = sent_at.timestamp_millis() + 1000 - days(count);
             first.map_or(start, |first| first.min(start))
         };
         match self.window {
@@ -157,8 +157,8 @@ fn seconds(text: &str) -> Option<i64> {
     (seconds.abs() < 100_000_000_000).then_some(seconds)
 }
 
-/// The fewest requests that answer for the gaps of a coin, oldest first. `None` where the source has nothing so old at
-/// this resolution any more. `now` is the source's clock.
+/// The fewest requests that cover the gaps of a coin, oldest first. `None` where CoinGecko has nothing so old at
+/// this resolution any more. `now` is CoinGecko's clock.
 pub fn charts(
     coin: &CoinId,
     resolution: Resolution,
@@ -249,7 +249,7 @@ fn hourly(gap: Span, now: i64) -> Vec<Window> {
 /// What a body holds.
 #[derive(Debug, Default)]
 pub struct Points {
-    /// The span that it answers for; none where it was refused whole.
+    /// The span that it covers; none where it was refused whole.
     pub span: Option<Span>,
     /// The points of the span, in the order of their stamps, each stamp once.
     pub points: Vec<PricePoint>,
@@ -261,7 +261,7 @@ pub struct Points {
     pub drift: Vec<(Deviation, String)>,
 }
 
-/// What a body of a chart, made at an instant, answers, and what was refused of it. A body that is no chart, whose arrays do
+/// What a body of a chart, made at an instant, holds, and what was refused of it. A body that is no chart, whose arrays do
 /// not belong together or whose spacing is not the resolution asked for is refused whole.
 ///
 /// # Errors
@@ -287,7 +287,7 @@ pub fn parse(body: &[u8], chart: &Chart, made_at: DateTime<Utc>) -> Result<Point
         }
         Err(error) => {
             return Err(Error::Source {
-                message: "the source's body of a chart is not whole JSON".to_owned(),
+                message: "the API's body of a chart is not whole JSON".to_owned(),
                 status: None,
                 code: None,
                 retryable: true,
@@ -382,7 +382,7 @@ pub fn parse(body: &[u8], chart: &Chart, made_at: DateTime<Utc>) -> Result<Point
         if !span.contains(p.0) {
             continue;
         }
-        let judged = stamps::on_grid(resolution, p.0)
+        let checked = stamps::on_grid(resolution, p.0)
             .and_then(|()| {
                 let point = point(p.0, p.1, m.1, v.1);
                 parsed.holes.extend(point.is_err().then_some(p.0));
@@ -396,7 +396,7 @@ pub fn parse(body: &[u8], chart: &Chart, made_at: DateTime<Utc>) -> Result<Point
                 }
                 _ => Ok(()),
             });
-        if let Err(finding) = judged {
+        if let Err(finding) = checked {
             let text = format!("[{},{},{},{}]", p.0, p.1.get(), m.1.get(), v.1.get());
             parsed.refused.push((Some(place as u64), finding, text));
         }

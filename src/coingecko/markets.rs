@@ -1,5 +1,5 @@
 //! `/coins/markets`: the requests for the top coins and for coins by name, and its body as records.
-//! Whether a record can be believed is judged in `quality`; here it is only read.
+//! Records are validated in `quality`; here they are only read.
 
 use std::sync::LazyLock;
 
@@ -15,10 +15,10 @@ use crate::http::Request;
 use crate::market::{CoinId, MEASURES, Measure, Origin, Quote, quote_columns};
 use crate::quality::{Finding, record};
 
-/// The most rows that the source serves on one page.
+/// The most rows that CoinGecko serves on one page.
 const LONGEST_PAGE: u32 = 250;
 
-/// The longest list of ids in one request, in bytes: a URL of about 8 kB is answered 414.
+/// The longest list of ids in one request, in bytes: a URL of about 8 kB gets a 414.
 const LONGEST_LIST: usize = 4_000;
 
 /// The longest id that is taken for one, in bytes: real ones reach 60, and a key of PostgreSQL's has its limits.
@@ -139,7 +139,7 @@ pub fn markets(mut query: Vec<(&'static str, String)>) -> Request {
 }
 
 /// The coins that a landed URL asked for by name, or `None` where it asked for a page.
-pub fn asked_ids(url: &str) -> Option<Vec<CoinId>> {
+pub fn requested_ids(url: &str) -> Option<Vec<CoinId>> {
     let url = Url::parse(url).ok()?;
     let (_, ids) = url.query_pairs().find(|(name, _)| name == "ids")?;
     Some(
@@ -166,11 +166,11 @@ pub struct Record<'a> {
 ///
 /// # Errors
 /// [`Error::Source`], retryable, when the body is not a JSON array, or a longer one than a page can be: it was cut, or it
-/// is no answer at all.
+/// is no response at all.
 pub fn parse(body: &[u8]) -> Result<Vec<Record<'_>>> {
     let records: Bounded<&RawValue, { LONGEST_PAGE as usize }> = serde_json::from_slice(body).map_err(|error| Error::Source {
         message: format!(
-            "the source's body for {ENDPOINT} is not a whole JSON array of at most {LONGEST_PAGE} records"
+            "the API's body for {ENDPOINT} is not a whole JSON array of at most {LONGEST_PAGE} records"
         ),
         status: None,
         code: None,

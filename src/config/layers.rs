@@ -61,7 +61,7 @@ pub const SETTINGS: &[Setting] = &[
     ),
     setting(
         "data_dir",
-        "where the default databases and landing are [default: coinmill-data]",
+        "the folder of the default databases and landing [default: coinmill-data]",
     ),
     setting(
         "snapshot_url",
@@ -93,7 +93,7 @@ pub const SETTINGS: &[Setting] = &[
     ),
     setting(
         "completeness",
-        "the share of what is expected below which a run is also an error [default: 0.95]",
+        "a run that stores less than this share of what it expected ends with an error [default: 0.95]",
     ),
     setting(
         "timeout",
@@ -134,7 +134,7 @@ pub const SETTINGS: &[Setting] = &[
     ),
     setting(
         "contract",
-        "evolve: note fields that are new or gone; freeze: store nothing then [default: evolve]",
+        "when fields are new or gone: evolve reports it, freeze stores nothing [default: evolve]",
     ),
 ];
 

@@ -14,7 +14,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 /// A sliding window over the last minute.
 ///
 /// A token bucket, which the usual crates give, lets through up to twice the number in a window that begins with a full
-/// bucket; the source counts windows.
+/// bucket; the API counts windows.
 pub(super) struct Limiter {
     calls: Option<usize>,
     /// Whoever waits, in the order in which they came: only the first looks at the state.
@@ -42,13 +42,13 @@ impl Limiter {
     /// Returns when one more call may begin, which it then has to.
     pub(super) async fn wait(&self) {
         let _first = self.queue.lock().await;
-        // the source may ask for a hold while a call waits for its turn
+        // the API may ask for a hold while a call waits for its turn
         while let Some(later) = self.begin(Instant::now()) {
             tokio::time::sleep_until(later).await;
         }
     }
 
-    /// Lets no call begin for so long: the source has asked for it.
+    /// Lets no call begin for so long: the API has asked for it.
     pub(super) fn hold(&self, wait: Duration) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let until = Instant::now() + wait;
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_limit_nothing_waits_unless_the_source_asks() {
+    fn without_a_limit_nothing_waits_unless_the_api_says_so() {
         let limiter = Limiter::per_minute(None);
         let now = Instant::now();
         assert!((0..100).all(|_| limiter.begin(now).is_none()));

@@ -3,31 +3,31 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::{Reply, Request};
+use super::{Request, Response};
 use crate::error::Error;
 use crate::provider::{Meaning, meaning};
 
-/// A reply that is not an answer.
+/// A response that refuses the request.
 #[derive(Debug)]
 pub struct Refusal {
     /// The refusal as this crate's error.
     pub error: Error,
-    /// How long the source asks us to wait.
+    /// How long the API asks us to wait.
     pub retry_after: Option<Duration>,
 }
 
-/// The refusal that a reply is, or `None` for an answer. The key is starred out should the source repeat it.
-pub fn refusal(request: &Request, reply: &Reply, key: Option<&str>) -> Option<Refusal> {
+/// The refusal that a response is, or `None` where it is none. The key is starred out should the API repeat it.
+pub fn refusal(request: &Request, response: &Response, key: Option<&str>) -> Option<Refusal> {
     let Meaning {
         code,
         mut message,
         remedy,
         is_retryable,
-    } = meaning(reply.status, &reply.body)?;
+    } = meaning(response.status, &response.body)?;
     if let Some(key) = key.filter(|key| !key.is_empty()) {
         message = starred(&message, key);
     }
-    let status = reply.status;
+    let status = response.status;
     let number = code
         .filter(|&code| code != i64::from(status))
         .map(|code| format!(", code {code}"))
@@ -36,7 +36,7 @@ pub fn refusal(request: &Request, reply: &Reply, key: Option<&str>) -> Option<Re
         .map(|remedy| format!(": {remedy}"))
         .unwrap_or_default();
     let error = Error::Source {
-        message: format!("the source refused {request} (HTTP {status}{number}): {message}{remedy}"),
+        message: format!("the API refused {request} (HTTP {status}{number}): {message}{remedy}"),
         status: Some(status),
         code,
         retryable: is_retryable,
@@ -44,7 +44,7 @@ pub fn refusal(request: &Request, reply: &Reply, key: Option<&str>) -> Option<Re
     };
     Some(Refusal {
         error,
-        retry_after: retry_after(reply),
+        retry_after: retry_after(response),
     })
 }
 
@@ -63,15 +63,15 @@ fn starred(said: &str, key: &str) -> String {
 }
 
 /// `Retry-After` in either of its forms (RFC 9110, section 10.2.3): seconds, or a date, which is measured from `Date`.
-fn retry_after(reply: &Reply) -> Option<Duration> {
-    let text = reply.headers.get("retry-after")?.trim();
+fn retry_after(response: &Response) -> Option<Duration> {
+    let text = response.headers.get("retry-after")?.trim();
     if let Ok(seconds) = text.parse() {
         return Some(Duration::from_secs(seconds));
     }
     let until = httpdate::parse_http_date(text).ok()?;
-    let now = reply
+    let now = response
         .date()
-        .map_or_else(|| reply.received_at.into(), SystemTime::from);
+        .map_or_else(|| response.received_at.into(), SystemTime::from);
     Some(until.duration_since(now).unwrap_or_default())
 }
 
@@ -83,8 +83,8 @@ mod tests {
 
     use super::*;
 
-    fn reply(status: u16, headers: &[(&str, &str)], body: &str) -> Reply {
-        Reply {
+    fn response(status: u16, headers: &[(&str, &str)], body: &str) -> Response {
+        Response {
             url: String::new(),
             status,
             headers: headers
@@ -101,7 +101,7 @@ mod tests {
             path: vec!["coins".into(), "markets".into()],
             query: vec![],
         };
-        refusal(&request, &reply(status, &[], body), Some("CG-hunter2"))
+        refusal(&request, &response(status, &[], body), Some("CG-hunter2"))
     }
 
     #[test]
@@ -111,13 +111,13 @@ mod tests {
         assert!(!error.is_retryable());
         assert_eq!(
             error.to_string(),
-            "the source refused /coins/markets (HTTP 401, code 10005): This request is limited: the plan does not include this"
+            "the API refused /coins/markets (HTTP 401, code 10005): This request is limited: the plan does not include this"
         );
         assert!(refused(200, "[]").is_none());
     }
 
     #[test]
-    fn a_key_that_the_source_repeats_is_starred_out() {
+    fn a_key_that_the_api_repeats_is_starred_out() {
         let error = refused(401, r#"{"error":"CG-hunter2 is not a key"}"#)
             .unwrap()
             .error;
@@ -137,18 +137,18 @@ mod tests {
     fn retry_after_is_read_in_both_forms() {
         let date = ("date", "Thu, 01 Jan 1970 00:00:10 GMT");
         assert_eq!(
-            retry_after(&reply(429, &[("retry-after", "119")], "")),
+            retry_after(&response(429, &[("retry-after", "119")], "")),
             Some(Duration::from_secs(119))
         );
         let until = ("retry-after", "Thu, 01 Jan 1970 00:01:10 GMT");
         assert_eq!(
-            retry_after(&reply(429, &[until, date], "")),
+            retry_after(&response(429, &[until, date], "")),
             Some(Duration::from_secs(60))
         );
         assert_eq!(
-            retry_after(&reply(429, &[("retry-after", "soon")], "")),
+            retry_after(&response(429, &[("retry-after", "soon")], "")),
             None
         );
-        assert_eq!(retry_after(&reply(429, &[], "")), None);
+        assert_eq!(retry_after(&response(429, &[], "")), None);
     }
 }

@@ -21,9 +21,9 @@ pub enum Kind {
 pub enum Origin {
     /// What the row is about.
     Key,
-    /// This field of the source's record, as it came.
+    /// This field of the API's record, as it came.
     Source(&'static str),
-    /// Computed from the source's fields.
+    /// Computed from the API's fields.
     Derived,
     /// Computed on reading, from what else is known of the slot by then: the table `quote` has no such column.
     Read,

@@ -1,4 +1,4 @@
-//! What a slot has to answer for, from what was received of it; and what of the refused is worth asking for again. Pure.
+//! What is expected of a slot, from what was received of it; and what of the refused is worth fetching again. Pure.
 //! Fetching and storing are done elsewhere.
 
 use std::collections::{BTreeMap, HashSet};
@@ -10,7 +10,7 @@ use crate::market::CoinId;
 use crate::store::{Absent, Account, REFUSED, RefusedCoin};
 
 /// After so many slots in a row in which a coin was refused, it is asked for a second time only once a day.
-const STUBBORN: usize = 3;
+const REPEATED: usize = 3;
 
 /// In how many bodies of a slot a coin is refused before it is no longer asked for.
 const CHANCES: u32 = 2;
@@ -37,19 +37,19 @@ pub(super) struct Received<'a> {
     pub(super) sweep: &'a Sweep,
     pub(super) gathered: &'a Gathered,
     pub(super) nameless: &'a Nameless,
-    /// Coins that a request by name was answered without.
-    pub(super) asked: &'a HashSet<CoinId>,
+    /// Coins that were requested by name and were not in the response.
+    pub(super) unlisted: &'a HashSet<CoinId>,
     /// Coins asked for by name that are stored from earlier slots.
     pub(super) seen_before: &'a HashSet<CoinId>,
     /// Coins asked for by name whose record came.
     pub(super) came: &'a HashSet<CoinId>,
     /// What has been asked for a second time by earlier runs of the slot.
-    pub(super) asked_again: &'a [String],
+    pub(super) retried: &'a [String],
     /// What is not asked for a second time in this slot, since that was no use in the slots before.
     pub(super) held_back: &'a [String],
 }
 
-/// What is worth asking for a second time.
+/// What is worth fetching a second time.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct SecondLook {
     pub(super) coins: Vec<CoinId>,
@@ -70,7 +70,7 @@ impl Received<'_> {
             .partition(|coin| refusals.contains_key(*coin));
         let (unknown, lost): (Vec<&CoinId>, Vec<&CoinId>) = rest
             .into_iter()
-            .partition(|coin| self.asked.contains(*coin));
+            .partition(|coin| self.unlisted.contains(*coin));
         let (gone, unknown): (Vec<&CoinId>, Vec<&CoinId>) = unknown
             .into_iter()
             .partition(|coin| self.seen_before.contains(*coin));
@@ -95,19 +95,18 @@ impl Received<'_> {
         }));
         let by_choice = refusals.iter().filter(|(_, refusal)| refusal.is_by_choice);
         let again = by_rule
-            .filter(|(coin, refusal)| refusal.bodies >= CHANCES || self.asked.contains(*coin));
-        let mut asked_again = self.asked_again.to_vec();
-        asked_again.extend(again.map(|(coin, _)| coin.to_string()));
+            .filter(|(coin, refusal)| refusal.bodies >= CHANCES || self.unlisted.contains(*coin));
+        let mut retried = self.retried.to_vec();
+        retried.extend(again.map(|(coin, _)| coin.to_string()));
         let pages = self.nameless.iter();
         let read_again = pages.filter(|(_, (rules, reads))| !rules.is_empty() && *reads >= CHANCES);
-        asked_again.extend(read_again.map(|(number, _)| self.page(*number)));
-        asked_again.sort_unstable();
-        asked_again.dedup();
+        retried.extend(read_again.map(|(number, _)| self.page(*number)));
+        retried.sort_unstable();
+        retried.dedup();
         let spent = |missing: &Absent| {
             missing.reason == GONE
                 || missing.is_refused()
-                    && (asked_again.contains(&missing.what)
-                        || self.held_back.contains(&missing.what))
+                    && (retried.contains(&missing.what) || self.held_back.contains(&missing.what))
                     && !refusals
                         .iter()
                         .any(|(coin, r)| r.is_of_a_whole_body && coin.as_str() == missing.what)
@@ -128,12 +127,12 @@ impl Received<'_> {
                         rules: refusal.rules.clone(),
                     })
                     .collect(),
-                asked_again,
+                retried,
             },
         }
     }
 
-    /// The coins and the pages that are worth asking for a second time, in view of the slots of the day before (the newest
+    /// The coins and the pages that are worth fetching a second time, in view of the slots of the day before (the newest
     /// first): what is refused again and again must not cost a call in every slot.
     pub(super) fn second_look(&self, before: &[Account]) -> SecondLook {
         let due = |what: &str| {
@@ -141,10 +140,10 @@ impl Received<'_> {
                 let mut missing = account.missing.iter();
                 missing.any(|missing| missing.is_refused() && missing.what == what)
             };
-            let again = |account: &Account| account.asked_again.iter().any(|name| name == what);
-            let is_stubborn = before.len() >= STUBBORN && before.iter().take(STUBBORN).all(refused);
-            let was_asked = self.asked_again.iter().any(|name| name == what);
-            !was_asked && (!is_stubborn || !before.iter().any(again))
+            let again = |account: &Account| account.retried.iter().any(|name| name == what);
+            let is_repeated = before.len() >= REPEATED && before.iter().take(REPEATED).all(refused);
+            let was_retried = self.retried.iter().any(|name| name == what);
+            !was_retried && (!is_repeated || !before.iter().any(again))
         };
         let mut pages: Vec<u32> = self
             .nameless
@@ -157,7 +156,7 @@ impl Received<'_> {
         let mut coins = Vec::new();
         let refusals = self.gathered.refusals.iter();
         for (coin, _) in refusals.filter(|(coin, refusal)| {
-            let has_chance = refusal.bodies < CHANCES && !self.asked.contains(*coin);
+            let has_chance = refusal.bodies < CHANCES && !self.unlisted.contains(*coin);
             !refusal.is_by_choice && has_chance && due(coin.as_str())
         }) {
             match self.sweep.refused_page_of(coin) {

@@ -1,17 +1,17 @@
-//! Replies on their way into the landing: the one place that knows both.
+//! Responses on their way into the landing: the one place that knows both.
 
 use crate::error::{Error, Result};
-use crate::http::{Reply, Request};
+use crate::http::{Request, Response};
 use crate::landing::{Arrival, Landed, RunFolder};
 
-/// Lands a reply as it was received.
-pub(super) fn land(folder: &RunFolder, request: &Request, reply: &Reply) -> Result<Landed> {
+/// Lands a response as it was received.
+pub(super) fn land(folder: &RunFolder, request: &Request, response: &Response) -> Result<Landed> {
     let arrival = Arrival {
-        url: &reply.url,
-        status: reply.status,
-        headers: &reply.headers,
-        body: &reply.body,
-        received_at: reply.received_at,
+        url: &response.url,
+        status: response.status,
+        headers: &response.headers,
+        body: &response.body,
+        received_at: response.received_at,
     };
     folder.land(&request.to_string(), arrival)
 }

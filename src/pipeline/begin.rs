@@ -4,14 +4,14 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::terms::{Asked, Terms};
+use super::terms::{RunSettings, Terms};
 use crate::landing::RunHeader;
 use crate::store::{RunStart, Scope};
 
 /// What the ledger is told of a run that begins now.
 pub(super) fn run_start(
     terms: &Terms,
-    asked: &Asked,
+    run_settings: &RunSettings,
     kind: &'static str,
     scope: Scope,
     started_at: DateTime<Utc>,
@@ -23,7 +23,7 @@ pub(super) fn run_start(
         started_at,
         rule_set: terms.rules.name(),
         api_url: terms.api_url.to_string(),
-        asked: serde_json::to_string(asked).unwrap_or_default(),
+        settings: serde_json::to_string(run_settings).unwrap_or_default(),
     }
 }
 

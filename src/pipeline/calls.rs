@@ -12,7 +12,7 @@ use super::in_time::{believe, is_in_time};
 use crate::clock::Clock;
 use crate::coingecko;
 use crate::error::{Error, Result};
-use crate::http::{Client, Reply, Request};
+use crate::http::{Client, Request, Response};
 use crate::landing::{Landed, RunFolder, RunHeader};
 use crate::market::Slot;
 use crate::store::SnapshotStore;
@@ -40,7 +40,7 @@ impl Calls {
     /// # Errors
     /// [`Error::Past`] once the slot is over; [`Error::Budget`] once the month's calls are spent; otherwise as the client and
     /// the landing give them.
-    pub(super) async fn ask(
+    pub(super) async fn fetch(
         &mut self,
         store: &mut SnapshotStore,
         request: &Request,
@@ -62,14 +62,14 @@ impl Calls {
         let mut credits = Credits::new(store, self.credits_per_month);
         credits.take(now, 1).await?;
         let before = self.client.spent().credits;
-        let land = |reply: &Reply| land(folder, request, reply);
-        let read = |landed: Landed, reply: &Reply| {
-            coingecko::parse(&reply.body)?;
+        let land = |response: &Response| land(folder, request, response);
+        let read = |landed: Landed, response: &Response| {
+            coingecko::parse(&response.body)?;
             believe(self.slot, &landed)?;
-            Ok((landed, reply.body.clone()))
+            Ok((landed, response.body.clone()))
         };
-        let answered = credits.during(self.client.get(request, land, read)).await;
+        let received = credits.during(self.client.get(request, land, read)).await;
         credits.settle(self.client.spent().credits - before).await?;
-        answered
+        received
     }
 }

@@ -1,4 +1,4 @@
-//! What a snapshot run asks for: page after page, then coins by name, then once more what was refused.
+//! What a snapshot run fetches: page after page, then coins by name, then once more what was refused.
 //! Each body is taken in before the next request is chosen, since it says what is still missing.
 
 use super::Observer;
@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::http::Request;
 use crate::store::SnapshotStore;
 
-/// Asks for what is missing, as long as the slot lasts.
+/// Fetches what is missing, as long as the slot lasts.
 ///
 /// # Errors
 /// What stopped it; all that came before is taken in.
@@ -23,30 +23,30 @@ pub(super) async fn fetch(
     let vs_currency = &intake.terms.vs_currency;
     observer.show(intake.progress());
     while let Some(page) = intake.sweep.next() {
-        ask(intake, calls, store, &coingecko::page(vs_currency, page)).await?;
+        take(intake, calls, store, &coingecko::page(vs_currency, page)).await?;
         observer.show(intake.progress());
     }
     for (request, _) in coingecko::by_ids(vs_currency, &intake.waiting()) {
-        ask(intake, calls, store, &request).await?;
+        take(intake, calls, store, &request).await?;
         observer.show(intake.progress());
     }
     for request in second_requests(intake, calls, store).await? {
-        ask(intake, calls, store, &request).await?;
+        take(intake, calls, store, &request).await?;
     }
     Ok(())
 }
 
-async fn ask(
+async fn take(
     intake: &mut Intake<'_>,
     calls: &mut Calls,
     store: &mut SnapshotStore,
     request: &Request,
 ) -> Result<()> {
-    let (landed, body) = calls.ask(store, request).await?;
+    let (landed, body) = calls.fetch(store, request).await?;
     intake.take(landed, body.to_vec(), true)
 }
 
-/// Requests for what was refused: what is wrong in one reply may be right in the next.
+/// Requests for what was refused: what is wrong in one response may be right in the next.
 async fn second_requests(
     intake: &mut Intake<'_>,
     calls: &Calls,

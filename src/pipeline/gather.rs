@@ -1,4 +1,4 @@
-//! From bodies to what a snapshot stores: each coin once, judged, with the body that it came from.
+//! From bodies to what a snapshot stores: each coin once, validated, with the body that it came from.
 //! Pure: bodies in, rows out. The first record of a coin counts; later ones are repetitions.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -9,7 +9,7 @@ use crate::derive::derive;
 use crate::error::Result;
 use crate::landing::Landed;
 use crate::market::{CoinId, Measure, Quote};
-use crate::quality::{Context, Finding, Quality, Rules, Verdict, judge, rejects};
+use crate::quality::{Context, Finding, Quality, Rules, Verdict, rejects, validate};
 use crate::store::{QuoteRow, RefusedRow};
 
 /// A body that parsed as a page of quotes, and what it was asked for.
@@ -42,7 +42,7 @@ pub(super) struct Taken {
     pub(super) coins: Vec<Option<CoinId>>,
     /// The rules that refuse the records without a coin.
     pub(super) nameless: Vec<String>,
-    /// True for a page of which the program's rules refuse every record: such a body answers for nothing.
+    /// True for a page of which the program's rules refuse every record: such a body covers nothing.
     pub(super) is_refused_whole: bool,
 }
 
@@ -87,7 +87,7 @@ impl Gathered {
         }
     }
 
-    /// Judges one body and takes what it gives.
+    /// Validates one body and takes what it gives.
     ///
     /// # Errors
     /// [`crate::error::Error::Source`] when the body is no page of quotes; [`crate::error::Error::Data`] when it breaks a
@@ -101,7 +101,7 @@ impl Gathered {
     ) -> Result<Taken> {
         let index = self.bodies;
         let context = Context {
-            answered_at: body.landed.sent_at(),
+            sent_at: body.landed.sent_at(),
             rules,
         };
         let records = coingecko::parse(&body.bytes)?;
@@ -122,10 +122,10 @@ impl Gathered {
             let coin = named_id.clone();
             let coin = coin.filter(|coin| coingecko::is_usable(coin.as_str()));
             // what was refused on a page is asked for by its id
-            let asked_for = coin.as_ref().map_or(!body.is_page, |coin| {
+            let is_wanted = coin.as_ref().map_or(!body.is_page, |coin| {
                 named.contains(coin) || self.refusals.contains_key(coin)
             });
-            if place >= body.surplus_from && !asked_for {
+            if place >= body.surplus_from && !is_wanted {
                 continue;
             }
             taken.coins.push(coin.clone());
@@ -136,7 +136,7 @@ impl Gathered {
                 usable = true;
                 continue;
             }
-            let (quote, findings) = judged(record.quote, &context);
+            let (quote, findings) = validated(record.quote, &context);
             if let Some(quote) = quote {
                 usable = true;
                 self.quality.count(&findings);
@@ -253,13 +253,13 @@ impl Gathered {
 }
 
 /// A record held against every rule: the quote, where none refuses it, and what it breaks.
-pub(super) fn judged(
+pub(super) fn validated(
     quote: std::result::Result<Quote, Vec<Finding>>,
     context: &Context<'_>,
 ) -> (Option<Quote>, Vec<Finding>) {
     match quote {
         Ok(quote) => {
-            let findings = judge(&quote, context);
+            let findings = validate(&quote, context);
             (Some(quote).filter(|_| !rejects(&findings)), findings)
         }
         Err(findings) => (None, findings),

@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 
 use super::in_time::is_in_time;
-use super::terms::{Asked, Terms, Wanted};
+use super::terms::{RunSettings, Terms, Wanted};
 use crate::coingecko;
 use crate::error::Result;
 use crate::landing::{self, Landed};
@@ -41,14 +41,14 @@ impl Stored {
     }
 
     /// True where the slot holds all that is asked for now, which may be more than it was asked for before.
-    pub(super) fn is_done(&self, state: &SlotState, asked: &Asked) -> bool {
+    pub(super) fn is_done(&self, state: &SlotState, run_settings: &RunSettings) -> bool {
         let Account {
             unknown, refused, ..
         } = &state.account;
         // what was left out by other settings may be taken by these
         let still_refused = refused.iter().all(|refused| {
             let mut rules = refused.rules.iter();
-            rules.any(|rule| asked.refuse.contains(rule))
+            rules.any(|rule| run_settings.refuse.contains(rule))
         });
         let is_settled = |coin: &CoinId| {
             self.quotes.iter().any(|quote| quote.id == *coin)
@@ -59,8 +59,8 @@ impl Stored {
         };
         state.is_complete()
             && still_refused
-            && u64::from(asked.wanted.top) <= state.top
-            && asked.wanted.coins.iter().all(is_settled)
+            && u64::from(run_settings.wanted.top) <= state.top
+            && run_settings.wanted.coins.iter().all(is_settled)
     }
 }
 

@@ -7,26 +7,26 @@ use crate::error::{Error, Result};
 use crate::landing::Landed;
 use crate::market::Slot;
 
-/// How long after its end a slot may still be answered for, by a run that began in time.
+/// How long after its end a response may still be stored for a slot, by a run that began in time.
 const GRACE: TimeDelta = TimeDelta::minutes(5);
 
-/// How far the source's clock may be behind the slot's start: clocks differ by seconds.
+/// How far CoinGecko's clock may be behind the slot's start: clocks differ by seconds.
 const SKEW: TimeDelta = TimeDelta::minutes(1);
 
-/// True for an instant whose answers belong to the slot.
+/// True for an instant whose responses belong to the slot.
 pub(super) fn is_in_time(slot: Slot, instant: DateTime<Utc>) -> bool {
     (slot.start() - SKEW..slot.end() + GRACE).contains(&instant)
 }
 
-/// Refuses an answer of another time: the source's clock is not ours, or a cache still has what it was before the slot.
+/// Refuses a response of another time: CoinGecko's clock is not ours, or a cache still has what it was before the slot.
 ///
 /// # Errors
-/// [`Error::Config`] for a clock that differs; [`Error::Source`], retryable, for a cache's answer.
+/// [`Error::Config`] for a clock that differs; [`Error::Source`], retryable, for a cache's response.
 pub(super) fn believe(slot: Slot, landed: &Landed) -> Result<()> {
     let (sent, made) = (landed.sent_at(), landed.made_at());
     if !is_in_time(slot, sent) {
         return Err(Error::config(format!(
-            "the source's clock says {}, which is not in slot {slot} of this machine's clock: correct the clock (or set \
+            "the API's clock says {}, which is not in slot {slot} of this machine's clock: correct the clock (or set \
              COINMILL_CLOCK=sim for a simulated market)",
             sent.format("%Y-%m-%dT%H:%M:%SZ"),
         )));
@@ -34,7 +34,7 @@ pub(super) fn believe(slot: Slot, landed: &Landed) -> Result<()> {
     if !is_in_time(slot, made) {
         return Err(Error::Source {
             message: format!(
-                "a cache answered with a page of {}, before slot {slot}",
+                "a cache sent a page of {}, from before slot {slot}",
                 made.format("%Y-%m-%dT%H:%M:%SZ"),
             ),
             status: Some(landed.status),

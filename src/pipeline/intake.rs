@@ -1,5 +1,5 @@
 //! What a snapshot run takes in: the bodies that earlier runs of the slot have landed, and those that its calls bring.
-//! It says what is received and what is missing; asking for it is `fetch`'s work, storing it the run's.
+//! It says what is received and what is missing; fetching it is `fetch`'s work, storing it the run's.
 
 use std::collections::HashSet;
 
@@ -22,20 +22,20 @@ pub(super) struct Intake<'a> {
     wanted: Wanted,
     pages: Vec<Page>,
     /// Bodies taken from the landing.
-    pub(super) reused: u64,
+    pub(super) recovered: u64,
     /// The bodies that the rows came from.
     pub(super) bodies: Vec<Landed>,
     pub(super) gathered: Gathered,
     pub(super) sweep: Sweep,
-    /// Coins that a request by name has been answered without: a coin that the source does not know stays away however
+    /// Coins that were requested by name and were not in the response: a coin that CoinGecko does not know stays away however
     /// often it is asked for.
-    asked: HashSet<CoinId>,
+    unlisted: HashSet<CoinId>,
     /// Coins asked for by name that have been received.
     named: HashSet<CoinId>,
     seen_before: HashSet<CoinId>,
     nameless: Nameless,
     /// What earlier runs of the slot have asked for a second time.
-    asked_again: Vec<String>,
+    retried: Vec<String>,
     /// What of the refused is not asked for a second time in this slot.
     held_back: Vec<String>,
 }
@@ -49,14 +49,14 @@ impl<'a> Intake<'a> {
             sweep: Sweep::new(wanted.top, pages.clone()),
             wanted,
             pages,
-            reused: 0,
+            recovered: 0,
             bodies: Vec::new(),
             gathered: Gathered::default(),
-            asked: HashSet::new(),
+            unlisted: HashSet::new(),
             named: HashSet::new(),
             seen_before: HashSet::new(),
             nameless: Nameless::new(),
-            asked_again: Vec::new(),
+            retried: Vec::new(),
             held_back: Vec::new(),
         }
     }
@@ -66,7 +66,7 @@ impl<'a> Intake<'a> {
         self.wanted.top
     }
 
-    /// What the slot has to answer for by now.
+    /// What is expected of the slot by now.
     pub(super) fn tally(&self) -> Tally {
         self.received().tally()
     }
@@ -78,10 +78,10 @@ impl<'a> Intake<'a> {
             sweep: &self.sweep,
             gathered: &self.gathered,
             nameless: &self.nameless,
-            asked: &self.asked,
+            unlisted: &self.unlisted,
             seen_before: &self.seen_before,
             came: &self.named,
-            asked_again: &self.asked_again,
+            retried: &self.retried,
             held_back: &self.held_back,
         }
     }
@@ -105,7 +105,7 @@ impl<'a> Intake<'a> {
     pub(super) fn waiting(&self) -> Vec<CoinId> {
         let waiting = |coin: &&CoinId| {
             !self.named.contains(*coin)
-                && !self.asked.contains(*coin)
+                && !self.unlisted.contains(*coin)
                 && !self.gathered.refusals.contains_key(*coin)
         };
         self.wanted.coins.iter().filter(waiting).cloned().collect()
@@ -127,7 +127,7 @@ impl<'a> Intake<'a> {
         }
     }
 
-    /// Takes note of what the slot holds already, then takes up bodies that were landed for it: nothing is paid for twice.
+    /// Takes note of what the slot holds already, then recovers bodies that were landed for it: nothing is paid for twice.
     ///
     /// # Errors
     /// [`Error::Data`] where one of them breaks a frozen contract. A body that cannot be read any more is asked for again.
@@ -142,8 +142,8 @@ impl<'a> Intake<'a> {
         self.sweep = Sweep::new(self.wanted.top, self.pages.clone());
         if let Some(SlotState { account, .. }) = &slot.state {
             let unknown = account.unknown.iter().cloned();
-            self.asked.extend(unknown.map(CoinId::from_source));
-            self.asked_again.clone_from(&account.asked_again);
+            self.unlisted.extend(unknown.map(CoinId::from_source));
+            self.retried.clone_from(&account.retried);
         }
         self.seen_before.clone_from(&slot.seen_before);
         let held = slot.quotes.iter().map(|quote| quote.id.clone());
@@ -153,9 +153,9 @@ impl<'a> Intake<'a> {
             let taken = landing::read(&self.terms.landing_dir, &landed)
                 .and_then(|bytes| self.take(landed, bytes, false));
             match taken {
-                Ok(()) => self.reused += 1,
+                Ok(()) => self.recovered += 1,
                 Err(error) if self.is_breached() => return Err(error),
-                Err(error) => tracing::debug!("{path} is not taken up again: {}", error.chain()),
+                Err(error) => tracing::debug!("{path} is not recovered: {}", error.chain()),
             }
         }
         self.sweep.doubt();
@@ -173,7 +173,7 @@ impl<'a> Intake<'a> {
         drifts.breach(self.terms.contract).is_some()
     }
 
-    /// Reads one body into what has been received. A page of which every record is refused is an answer only to the run
+    /// Reads one body into what has been received. A page of which every record is refused counts only in the run
     /// that asked for it: to any later one it must not stand in the way of a good one.
     ///
     /// # Errors
@@ -187,15 +187,15 @@ impl<'a> Intake<'a> {
             contract,
             ..
         } = self.terms;
-        let asked_for =
+        let is_requested =
             |page: &Page| coingecko::page(vs_currency, *page).url(api_url).as_str() == url;
-        let page = self.pages.iter().copied().find(asked_for);
+        let page = self.pages.iter().copied().find(is_requested);
         let total = landed
             .headers
             .get("total")
             .and_then(|total| total.parse::<u64>().ok());
         let named: HashSet<CoinId> = self.wanted.coins.iter().cloned().collect();
-        let asked = coingecko::asked_ids(&url);
+        let requested = coingecko::requested_ids(&url);
         let top = self.wanted.top;
         let surplus_from = match page {
             Some(page) => (top - (page.ranks().0 - 1).min(top)) as usize,
@@ -206,7 +206,7 @@ impl<'a> Intake<'a> {
             landed,
             bytes,
             surplus_from,
-            is_page: page.is_some() || asked.is_none(),
+            is_page: page.is_some() || requested.is_none(),
         };
         let taken = self.gathered.add(&body, &named, rules, *contract)?;
         self.bodies.push(body.landed);
@@ -218,14 +218,14 @@ impl<'a> Intake<'a> {
         let came: HashSet<&CoinId> = taken.coins.iter().flatten().collect();
         let received = came.iter().filter(|coin| named.contains(**coin));
         self.named.extend(received.map(|coin| (*coin).clone()));
-        let absent = asked.into_iter().flatten();
+        let absent = requested.into_iter().flatten();
         let absent: Vec<CoinId> = absent.filter(|coin| !came.contains(coin)).collect();
         match taken.nameless.first() {
             // one of them may have come under an id that cannot be read
             Some(rules) if page.is_none() => absent
                 .into_iter()
                 .for_each(|coin| self.gathered.refuse(coin, rules)),
-            _ => self.asked.extend(absent),
+            _ => self.unlisted.extend(absent),
         }
         if let Some(page) = page {
             let (rules, reads) = self.nameless.entry(page.number).or_default();

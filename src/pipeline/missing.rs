@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::reach::is_due;
 use crate::market::CoinId;
 use crate::series::{Resolution, Span, Spans};
-use crate::store::Silence;
+use crate::store::EmptySpan;
 
 /// Rows that were read, and what is missing of them.
 #[derive(Debug, Clone)]
@@ -41,12 +41,12 @@ pub struct Missing {
 }
 
 /// Why a span is not covered.
-fn reason(gap: Span, told: Option<&Vec<Silence>>) -> &'static str {
+fn reason(gap: Span, told: Option<&Vec<EmptySpan>>) -> &'static str {
     let told = told.into_iter().flatten();
     let mut told = told.filter(|it| it.span.intersection(gap).is_some());
     match told.next_back() {
         None => "not fetched",
-        Some(silence) if silence.is_refused => "refused: see the quarantine",
+        Some(empty) if empty.is_refused => "refused: see the quarantine",
         Some(_) => "the response had no points: asked for again by a run an hour later",
     }
 }
@@ -65,7 +65,7 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
-    /// What a coin is judged by, whose coverage begins and ends so: a written bound, as far as it is settled, and its own where
+    /// The span that a coin is compared with, whose coverage begins and ends so: a written bound, as far as it is settled, and its own where
     /// none was written. A bound beyond the coin's own leaves the open side to all that could be there.
     pub(super) fn of(self, own: Span) -> Option<Span> {
         let start = match (self.start, self.end) {
@@ -94,19 +94,19 @@ impl Wanted {
         self,
         ends: &BTreeMap<CoinId, Span>,
         coverage: &HashMap<CoinId, Spans>,
-        silences: &HashMap<CoinId, Vec<Silence>>,
+        empty_spans: &HashMap<CoinId, Vec<EmptySpan>>,
     ) -> Vec<Missing> {
         let none = Spans::default();
         let mut missing = Vec::new();
         for (coin, own) in ends {
-            let Some(judged) = self.of(*own) else {
+            let Some(checked) = self.of(*own) else {
                 continue;
             };
             let settled = Span {
-                end: self.settled.max(judged.end),
-                ..judged
+                end: self.settled.max(checked.end),
+                ..checked
             };
-            let gaps = coverage.get(coin).unwrap_or(&none).gaps_in(judged);
+            let gaps = coverage.get(coin).unwrap_or(&none).gaps_in(checked);
             let due = gaps
                 .into_iter()
                 .filter(|gap| is_due(self.resolution, *gap, settled));
@@ -115,7 +115,7 @@ impl Wanted {
                 what: coin.to_string(),
                 start: DateTime::from_timestamp_millis(gap.start).unwrap_or_default(),
                 end: DateTime::from_timestamp_millis(gap.end).unwrap_or_default(),
-                reason: reason(gap, silences.get(coin)).to_owned(),
+                reason: reason(gap, empty_spans.get(coin)).to_owned(),
             }));
         }
         missing
@@ -155,7 +155,7 @@ impl Wanted {
     /// The command that fetches what is missing.
     fn remedy(self, coins: &[&str], missing: &[Missing]) -> Option<String> {
         if self.is_past {
-            return Some("what is fetched later is learned later".to_owned());
+            return Some("what was fetched after `as_of` is not shown".to_owned());
         }
         let named = match coins.len() {
             ..=NAMED => coins.join(","),
@@ -235,13 +235,13 @@ mod tests {
     }
 
     #[test]
-    fn without_bounds_a_coin_is_judged_between_its_own() {
+    fn without_bounds_a_coin_is_checked_between_its_own() {
         let covered = [(10, 20), (30, 40)];
         assert_eq!(spans(wanted(None, None), &covered), [(20, 30)]);
     }
 
     #[test]
-    fn a_written_bound_is_judged_as_far_as_it_is_settled() {
+    fn a_written_bound_is_checked_as_far_as_it_is_settled() {
         let covered = [(10, 20), (30, 40)];
         let ask = |start: Option<i64>, end: Option<i64>| {
             let ms = |hour| hour * HOUR;

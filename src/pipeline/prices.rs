@@ -77,7 +77,7 @@ async fn read(
         None => store.newest_commit().await?.unwrap_or_default(),
         Some(at) => store.pin(at).await?.ok_or_else(|| {
             Error::data(format!(
-                "nothing was known at {}: history that was fetched later was learned later",
+                "nothing was stored by {}: this history was fetched later",
                 shown(at)
             ))
         })?,
@@ -121,8 +121,8 @@ async fn read(
         }
         None => Default::default(),
     };
-    let silences = store.silences(wanted.resolution, pin).await?;
-    let missing = span.missing(&ends, &coverage, &silences);
+    let empty_spans = store.empty_spans(wanted.resolution, pin).await?;
+    let missing = span.missing(&ends, &coverage, &empty_spans);
     let query = PricesQuery {
         coins,
         resolution: wanted.resolution,

@@ -1,5 +1,5 @@
 //! The quarantine of both databases for people: what is in it, by a number that says where.
-//! Judging its records again is `requeue`'s work.
+//! Validating its records again is `requeue`'s work.
 
 use std::fmt;
 use std::str::FromStr;
@@ -89,7 +89,7 @@ pub struct Quarantined {
     pub record: Option<u64>,
     /// Its own bytes, or the beginning of a whole body's.
     pub raw: String,
-    /// What became of it when it was last validated again: `stored`, `present` or `refused`; null where it never was.
+    /// The outcome when it was last validated again: `stored`, `present` or `refused`; null where it never was.
     pub outcome: Option<String>,
     /// The run that validated it again.
     pub requeued_by: Option<String>,

@@ -1,5 +1,5 @@
 //! Reading quotes: a slot's, as they were known at an instant, and what of them was missing then.
-//! Nothing here asks the source or changes a database.
+//! Nothing here calls CoinGecko or changes a database.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -31,7 +31,7 @@ pub async fn quotes(settings: &Settings, wanted: &Quotes) -> Result<Read> {
         None => store.newest_commit().await?,
         Some(as_of) => Some(store.pin(as_of).await?.ok_or_else(|| {
             Error::data(format!(
-                "nothing was known at {}: a snapshot that was taken later was learned later",
+                "nothing was stored by {}: the first snapshot was taken later",
                 shown(as_of)
             ))
         })?),
@@ -62,9 +62,9 @@ fn none_there(wanted: &Quotes) -> Error {
     Error::data(match (wanted.at, wanted.as_of) {
         (None, None) => "there is no snapshot yet: run `coinmill run snapshot`".to_owned(),
         (Some(at), None) => format!("there is no snapshot at or before {}", shown(at)),
-        (None, Some(as_of)) => format!("no snapshot was known at {}", shown(as_of)),
+        (None, Some(as_of)) => format!("no snapshot was stored by {}", shown(as_of)),
         (Some(at), Some(as_of)) => format!(
-            "no snapshot at or before {} was known at {}",
+            "no snapshot at or before {} was stored by {}",
             shown(at),
             shown(as_of)
         ),

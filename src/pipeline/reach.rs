@@ -1,5 +1,5 @@
 //! How far a series run reaches, and how much of the plan is its share. Pure, but for the account's balance.
-//! Asking and storing are the run's work.
+//! Fetching and storing are the run's work.
 
 use chrono::{DateTime, Datelike, TimeDelta, TimeZone, Utc};
 use serde::{Deserialize, Serialize};
@@ -10,7 +10,7 @@ use crate::market::{CoinId, Slot};
 use crate::provider::Plan;
 use crate::series::{Resolution, Span, days};
 
-/// How long one run may keep the source busy, in minutes: a third of the half-hour between two runs.
+/// How long one run may keep CoinGecko busy, in minutes: a third of the half-hour between two runs.
 const MINUTES: u64 = 10;
 
 /// Which history to fetch.
@@ -49,7 +49,7 @@ pub(super) fn recent(now: DateTime<Utc>, resolution: Resolution, plan: &Plan) ->
     )
 }
 
-/// The oldest instant that the plan and the source serve at a resolution, with an hour's or a minute's margin for the time
+/// The oldest instant that the plan and CoinGecko serve at a resolution, with an hour's or a minute's margin for the time
 /// that passes until the call is made. A daily chart is asked for by a number of days, which no passing time makes more.
 pub(super) fn oldest(resolution: Resolution, plan: &Plan, now: DateTime<Utc>) -> Option<i64> {
     match resolution {
@@ -125,14 +125,14 @@ pub(super) fn span(wanted: &Backfill, plan: &Plan, now: DateTime<Utc>) -> Result
         let name = wanted.resolution.name();
         return Err(Error::argument(match (wanted.resolution, plan.history_days) {
             (Resolution::FiveMinutes, _) => {
-                "the source keeps five-minute points for one day only: ask for --days 1, or for --resolution 1h".to_owned()
+                "CoinGecko keeps five-minute points for one day only: ask for --days 1, or for --resolution 1h".to_owned()
             }
             (_, Some(reach)) => format!(
                 "the plan {} reaches {reach} days back at {name}, and the span begins before that: ask for --days {reach} \
                  at the most, or set COINMILL_HISTORY_DAYS if the plan has more",
                 plan.kind
             ),
-            (_, None) => format!("the source has nothing so old at {name}"),
+            (_, None) => format!("CoinGecko has nothing so old at {name}"),
         }));
     }
     Ok(Span::new(start.max(oldest), end))
@@ -148,7 +148,7 @@ pub(super) fn is_due(resolution: Resolution, gap: Span, span: Span) -> bool {
 }
 
 /// A run's share of the plan: the month's calls that are left, over the runs that are left in it, and no more than ten
-/// minutes of the source's pace. `u64::MAX` where the plan has no limits.
+/// minutes of CoinGecko's pace. `u64::MAX` where the plan has no limits.
 pub(super) fn share(spent: u64, plan: &Plan, now: DateTime<Utc>) -> u64 {
     let paced = plan
         .calls_per_minute

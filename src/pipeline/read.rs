@@ -1,5 +1,5 @@
 //! Reading what is stored: the processed layer as dated Parquet folders.
-//! Nothing here asks the source or changes a database; frames are read in `quotes` and `prices`.
+//! Nothing here calls CoinGecko or changes a database; frames are read in `quotes` and `prices`.
 
 use std::collections::BTreeMap;
 use std::path::Path;

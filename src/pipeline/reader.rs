@@ -1,5 +1,5 @@
-//! Bodies of charts as what they answer: parsed, judged and held against the contract, fresh or out of the landing.
-//! Asking for them is `series`'s work, storing them the store's.
+//! Bodies of charts as what they cover: parsed, validated and held against the contract, fresh or out of the landing.
+//! Fetching them is `series`'s work, storing them the store's.
 
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
@@ -9,12 +9,12 @@ use chrono::{DateTime, TimeDelta, Utc};
 use crate::coingecko::charts::{self, Chart};
 use crate::contract::{Contract, Drift, Drifts};
 use crate::error::{Error, Result};
-use crate::http::{Reply, refusal};
+use crate::http::{Response, refusal};
 use crate::landing::{self, Landed};
-use crate::series::{Answer, Span};
-use crate::store::{AnsweredChart, RefusedRow};
+use crate::series::{ChartCoverage, Span};
+use crate::store::{ReceivedChart, RefusedRow};
 
-/// How far the source's clock may be from ours: it says what of a chart is settled, and so what is never asked for again.
+/// How far CoinGecko's clock may be from ours: it says what of a chart is settled, and so what is never fetched again.
 const SKEW: TimeDelta = TimeDelta::minutes(5);
 
 /// Reads the charts of one run, and notes what is not as it is known to be.
@@ -34,17 +34,17 @@ impl Reader {
         }
     }
 
-    /// A body as what it answers.
+    /// A body as what it covers.
     ///
     /// # Errors
-    /// [`Error::Config`] when the source's clock is not ours; [`Error::Source`], retryable, when it is not JSON;
+    /// [`Error::Config`] when CoinGecko's clock is not ours; [`Error::Source`], retryable, when it is not JSON;
     /// [`Error::Data`] when it breaks a frozen contract.
-    pub(super) fn read(&self, chart: &Chart, landed: Landed, body: &[u8]) -> Result<AnsweredChart> {
+    pub(super) fn read(&self, chart: &Chart, landed: Landed, body: &[u8]) -> Result<ReceivedChart> {
         let (sent, received) = (landed.sent_at(), landed.received_at);
         if (sent - received).abs() > SKEW {
             let shown = |at: DateTime<Utc>| at.format("%Y-%m-%dT%H:%M:%SZ");
             return Err(Error::config(format!(
-                "the source's clock says {}, and this machine's {}: correct the clock (or set COINMILL_CLOCK=sim for a \
+                "the API's clock says {}, and this machine's {}: correct the clock (or set COINMILL_CLOCK=sim for a \
                  simulated market)",
                 shown(sent),
                 shown(received)
@@ -72,15 +72,15 @@ impl Reader {
                 raw,
             });
         let stamps: Vec<i64> = parsed.points.iter().map(|point| point.ts).collect();
-        let answer = parsed
+        let coverage = parsed
             .span
-            .map(|span| Answer::of(chart.resolution(), span, &stamps, &parsed.holes));
+            .map(|span| ChartCoverage::of(chart.resolution(), span, &stamps, &parsed.holes));
         let settled = chart.settled_by(landed.received_at);
         let behind = parsed.span.and_then(|span| Span::new(span.end, settled));
         let step = chart.resolution().step();
-        Ok(AnsweredChart {
+        Ok(ReceivedChart {
             behind: behind.filter(|behind| behind.length() >= step),
-            answer: answer.unwrap_or_default(),
+            coverage: coverage.unwrap_or_default(),
             landed,
             coin: chart.coin.clone(),
             resolution: chart.resolution(),
@@ -91,7 +91,7 @@ impl Reader {
         })
     }
 
-    /// A body out of the landing as what it answers. What was landed was not judged: it may be a refusal.
+    /// A body out of the landing as what it covers. What was landed was not validated: it may be a refusal.
     ///
     /// # Errors
     /// As [`Self::read`], and [`Error::Data`] where the body is gone or damaged.
@@ -100,17 +100,17 @@ impl Reader {
         root: &Path,
         chart: &Chart,
         landed: &Landed,
-    ) -> Result<AnsweredChart> {
-        let reply = Reply {
+    ) -> Result<ReceivedChart> {
+        let response = Response {
             url: landed.url().to_owned(),
             status: landed.status,
             headers: landed.headers.clone(),
             body: landing::read(root, landed)?.into(),
             received_at: landed.received_at,
         };
-        match refusal(&chart.request(&self.vs_currency), &reply, None) {
+        match refusal(&chart.request(&self.vs_currency), &response, None) {
             Some(refused) => Err(refused.error),
-            None => self.read(chart, landed.clone(), &reply.body),
+            None => self.read(chart, landed.clone(), &response.body),
         }
     }
 

@@ -1,5 +1,5 @@
 //! A run rebuilt from its landing in a scratch database, and held against what is stored: the same hash by the same rules,
-//! and by other rules the rows that differ. Nothing here asks the source or changes a database.
+//! and by other rules the rows that differ. Nothing here asks CoinGecko or changes a database.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -7,15 +7,15 @@ use std::path::Path;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use super::answered::Answered;
 use super::begin::run_start;
 use super::compare::{Change, Difference, compare, shown};
+use super::known::Known;
 use super::reader::Reader;
-use super::requeue::rejudged_quotes;
+use super::requeue::revalidated_quotes;
 use super::series::batches;
 use super::snapshot;
 use super::status::timeseries;
-use super::terms::{Asked, Terms};
+use super::terms::{RunSettings, Terms};
 use crate::clock::Clock;
 use crate::coingecko::charts::Chart;
 use crate::config::{DatabaseUrl, Settings};
@@ -29,7 +29,7 @@ use crate::store::{
     Committed, PricesQuery, RunRow, RunStart, Scope, SnapshotStore, Table, TimeseriesStore, Value,
 };
 
-/// What came of a replay.
+/// The result of a replay.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Replay {
     /// The run.
@@ -43,9 +43,9 @@ pub struct Replay {
     pub resolution: Option<Resolution>,
     /// True where the hashes are equal and no row differs.
     pub is_same: bool,
-    /// The rules that the run was judged by.
+    /// The rules that the run validated by.
     pub rule_set: String,
-    /// The rules that it was judged by now.
+    /// The rules that it was validated by now.
     pub rule_set_now: String,
     /// Landed bodies that were read.
     pub bodies: u64,
@@ -72,18 +72,18 @@ pub async fn replay(settings: &Settings, run: &str) -> Result<Replay> {
         contract: Contract::Evolve,
         ..Terms::of(settings)?
     };
-    let asked = Asked::of(settings);
+    let run_settings = RunSettings::of(settings);
     let mut store =
         SnapshotStore::open_existing(&settings.snapshot_url, &settings.vs_currency).await?;
     if let Some(row) = store.run(run).await? {
-        let replayed = replay_quotes(&terms, &asked, &mut store, &row).await?;
+        let replayed = replay_quotes(&terms, &run_settings, &mut store, &row).await?;
         store.close().await?;
         return Ok(replayed);
     }
     store.close().await?;
     if let Some(mut store) = timeseries(settings).await? {
         if let Some(row) = store.run(run).await? {
-            let replayed = replay_points(&terms, &asked, &mut store, &row).await?;
+            let replayed = replay_points(&terms, &run_settings, &mut store, &row).await?;
             store.close().await?;
             return Ok(replayed);
         }
@@ -123,16 +123,22 @@ fn nothing(run: &str) -> Error {
 }
 
 /// The ledger's row of a scratch database for a run.
-fn start_of(terms: &Terms, asked: &Asked, scope: Scope, id: &str, at: DateTime<Utc>) -> RunStart {
+fn start_of(
+    terms: &Terms,
+    run_settings: &RunSettings,
+    scope: Scope,
+    id: &str,
+    at: DateTime<Utc>,
+) -> RunStart {
     RunStart {
         id: id.to_owned(),
-        ..run_start(terms, asked, "replay", scope, at)
+        ..run_start(terms, run_settings, "replay", scope, at)
     }
 }
 
 async fn replay_quotes(
     terms: &Terms,
-    asked: &Asked,
+    run_settings: &RunSettings,
     store: &mut SnapshotStore,
     row: &RunRow,
 ) -> Result<Replay> {
@@ -153,28 +159,38 @@ async fn replay_quotes(
         let Some(first) = bodies.first() else {
             continue;
         };
-        let asked = Asked::from_ledger(first.asked.as_deref()).unwrap_or_else(|| asked.clone());
+        let run_settings = RunSettings::from_ledger(first.settings.as_deref())
+            .unwrap_or_else(|| run_settings.clone());
         let mut terms = terms.clone();
         if let Ok(url) = first.api_url.parse() {
             terms.api_url = url;
         }
         if as_then {
-            terms.rules = asked.rules()?;
+            terms.rules = run_settings.rules()?;
         }
         let clock = Clock::Frozen(row.started_at);
         let scope = Scope::Slot(slot);
-        let start = start_of(&terms, &asked, scope, &first.run, row.started_at);
+        let start = start_of(&terms, &run_settings, scope, &first.run, row.started_at);
         if first.kind == "requeue" {
             let refused = store.requeued_by(&first.run).await?;
             rebuilt.begin_run(&start, clock).await?;
             let (commit, _) =
-                rejudged_quotes(&terms, &mut rebuilt, &start.id, slot, refused).await?;
+                revalidated_quotes(&terms, &mut rebuilt, &start.id, slot, refused).await?;
             let end = |hash: &str| snapshot::rebuilt_end(hash, row.started_at);
             rebuilt.commit_snapshot(&commit, clock, end).await?;
             continue;
         }
         let bodies = bodies_of(&terms.landing_dir, bodies)?;
-        snapshot::rebuild(&terms, &asked, clock, &mut rebuilt, start, slot, bodies).await?;
+        snapshot::rebuild(
+            &terms,
+            &run_settings,
+            clock,
+            &mut rebuilt,
+            start,
+            slot,
+            bodies,
+        )
+        .await?;
     }
     let rebuilt_hash = snapshot_hash(slot, &rebuilt.quotes(slot).await?);
     let stored_table = store.quote_table(slot, slot.next(), Some(pin)).await?;
@@ -240,7 +256,7 @@ type Points = BTreeMap<(CoinId, i64), PricePoint>;
 
 async fn replay_points(
     terms: &Terms,
-    asked: &Asked,
+    run_settings: &RunSettings,
     store: &mut TimeseriesStore,
     row: &RunRow,
 ) -> Result<Replay> {
@@ -255,11 +271,11 @@ async fn replay_points(
     let scratch = Scratch::new()?;
     let mut rebuilt = TimeseriesStore::open(&scratch.url(), &terms.vs_currency).await?;
     let scope = Scope::Series(resolution);
-    let start = start_of(terms, asked, scope, &row.id, row.started_at);
+    let start = start_of(terms, run_settings, scope, &row.id, row.started_at);
     let clock = Clock::Frozen(row.started_at);
     rebuilt.begin_run(&start, clock).await?;
     let reader = Reader::new(&terms.vs_currency, terms.contract);
-    let mut known = Answered::default();
+    let mut known = Known::default();
     let mut charts = Vec::new();
     for landed in bodies_of(&terms.landing_dir, &committed)? {
         let chart = Chart::of_url(landed.url(), &terms.vs_currency).ok_or_else(|| {
@@ -268,8 +284,8 @@ async fn replay_points(
                 landed.path
             ))
         })?;
-        let answered = reader.read_landed(&terms.landing_dir, &chart, &landed)?;
-        charts.push(known.mark(answered));
+        let received = reader.read_landed(&terms.landing_dir, &chart, &landed)?;
+        charts.push(known.mark(received));
     }
     for batch in batches(charts) {
         rebuilt.commit(&row.id, &batch, clock).await?;

@@ -1,4 +1,4 @@
-//! What came of a run: the same facts for the ledger, the command line, Python and machines.
+//! The result of a run: the same facts for the ledger, the command line, Python and machines.
 //! It only holds them; printing is the face's work.
 
 use std::collections::BTreeMap;
@@ -61,7 +61,7 @@ pub struct Unknown {
     pub did_you_mean: Option<String>,
 }
 
-/// What came of a run.
+/// The result of a run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Report {
     /// The run's id.
@@ -97,7 +97,7 @@ pub struct Report {
     /// Calls sent, tries included.
     pub calls: u64,
     /// Bodies taken from the landing instead of being asked for again.
-    pub reused: u64,
+    pub recovered: u64,
     /// The quality score, in \[0, 1\]; see [`crate::quality::Quality::score`].
     pub score: Option<f64>,
     /// Accepted quotes that break each warning rule.
@@ -181,12 +181,12 @@ impl Report {
         let is_refused = self.missing.iter().any(Absent::is_refused);
         let remedy = match (self.can_grow, is_refused) {
             (true, _) => {
-                "what came is stored; run it again while the slot lasts, and only the rest is asked for"
+                "what was received is stored; run it again while the slot lasts: it fetches only the rest"
             }
             (false, true) => {
-                "asking again in this slot would bring no more: `coinmill quarantine list` says why each was refused"
+                "another run in this slot would bring no more: `coinmill quarantine list` says why each was refused"
             }
-            (false, false) => "asking again in this slot would bring no more",
+            (false, false) => "another run in this slot would bring no more",
         };
         let (slot, accepted, expected) = (self.slot, self.accepted, self.expected);
         Err(Error::Incomplete {

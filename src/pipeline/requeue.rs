@@ -1,4 +1,4 @@
-//! Refused records judged again by the rules in force: a new run over the old bytes that adds rows and alters none.
+//! Refused records validated again by the rules in force: a new run over the old bytes that adds rows and alters none.
 //! What another version of the rules accepts is stored as learned now; the run that refused it stays as it was.
 
 use std::collections::BTreeMap;
@@ -8,11 +8,11 @@ use serde::Serialize;
 
 use super::arrival::blocking;
 use super::begin::run_start;
-use super::gather::{Gathered, judged, reasons};
+use super::gather::{Gathered, reasons, validated};
 use super::quarantine::{Pick, RefusedId, picked};
 use super::reader::Reader;
 use super::report::{RunState, failed};
-use super::terms::{Asked, Terms};
+use super::terms::{RunSettings, Terms};
 use crate::clock::Clock;
 use crate::coingecko;
 use crate::coingecko::charts::Chart;
@@ -25,7 +25,7 @@ use crate::market::{Quote, Slot};
 use crate::quality::{Context, Quality};
 use crate::series::Resolution;
 use crate::store::{
-    AnsweredChart, Outcome, Refused, Requeued, RunEnd, RunStart, Scope, SeriesCommit,
+    Outcome, ReceivedChart, Refused, Requeued, RunEnd, RunStart, Scope, SeriesCommit,
     SnapshotCommit, SnapshotStore, TimeseriesStore,
 };
 
@@ -38,7 +38,7 @@ pub struct StillRefused {
     pub reason: String,
 }
 
-/// What came of judging the refused records of one slot, or of one resolution, again.
+/// The result of validating the refused records of one slot, or of one resolution, again.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RequeueReport {
     /// The run's id.
@@ -52,7 +52,7 @@ pub struct RequeueReport {
     pub resolution: Option<Resolution>,
     /// `complete` where none is refused again.
     pub state: RunState,
-    /// Records judged again.
+    /// Records validated again.
     pub requeued: u64,
     /// Those accepted and stored.
     pub stored: u64,
@@ -90,13 +90,13 @@ impl RequeueReport {
     }
 }
 
-/// Judges refused records again, by the rules in force: one run for each slot and each resolution.
+/// Validates refused records again, by the rules in force: one run for each slot and each resolution.
 ///
 /// # Errors
 /// [`Error::Argument`] for a number that is not there; [`Error::Held`] while another run is at work on the slot or series;
 /// [`Error::Data`] when a landed body is gone or damaged; otherwise as the databases give them.
 pub async fn requeue(settings: &Settings, pick: &Pick) -> Result<Vec<RequeueReport>> {
-    let (terms, asked) = (Terms::of(settings)?, Asked::of(settings));
+    let (terms, run_settings) = (Terms::of(settings)?, RunSettings::of(settings));
     let clock = http::clock(settings).await?;
     let (quotes, points) = picked(settings, pick).await?;
     let mut slots: BTreeMap<Slot, Vec<Refused>> = BTreeMap::new();
@@ -112,12 +112,13 @@ pub async fn requeue(settings: &Settings, pick: &Pick) -> Result<Vec<RequeueRepo
     for (slot, refused) in slots {
         let (url, vs_currency) = (&settings.snapshot_url, &settings.vs_currency);
         let store = SnapshotStore::open_existing(url, vs_currency).await?;
-        reports.push(requeue_quotes(store, &terms, &asked, clock, slot, refused).await?);
+        reports.push(requeue_quotes(store, &terms, &run_settings, clock, slot, refused).await?);
     }
     for (resolution, refused) in series {
         let (url, vs_currency) = (&settings.timeseries_url, &settings.vs_currency);
         let store = TimeseriesStore::open_existing(url, vs_currency).await?;
-        reports.push(requeue_points(store, &terms, &asked, clock, resolution, refused).await?);
+        reports
+            .push(requeue_points(store, &terms, &run_settings, clock, resolution, refused).await?);
     }
     Ok(reports)
 }
@@ -125,17 +126,23 @@ pub async fn requeue(settings: &Settings, pick: &Pick) -> Result<Vec<RequeueRepo
 async fn requeue_quotes(
     mut store: SnapshotStore,
     terms: &Terms,
-    asked: &Asked,
+    run_settings: &RunSettings,
     clock: Clock,
     slot: Slot,
     refused: Vec<Refused>,
 ) -> Result<RequeueReport> {
     store.hold(slot).await?;
-    let start = run_start(terms, asked, "requeue", Scope::Slot(slot), clock.now());
+    let start = run_start(
+        terms,
+        run_settings,
+        "requeue",
+        Scope::Slot(slot),
+        clock.now(),
+    );
     store.begin_run(&start, clock).await?;
     let done = async {
         let (mut commit, requeued) =
-            rejudged_quotes(terms, &mut store, &start.id, slot, refused).await?;
+            revalidated_quotes(terms, &mut store, &start.id, slot, refused).await?;
         commit.requeued.clone_from(&requeued);
         let mut report = report(&start, &requeued, false, clock.now());
         let hash = store
@@ -159,7 +166,7 @@ async fn requeue_quotes(
 }
 
 /// What the commit of a requeue of quotes stores, and what becomes of each record.
-pub(super) async fn rejudged_quotes(
+pub(super) async fn revalidated_quotes(
     terms: &Terms,
     store: &mut SnapshotStore,
     run: &str,
@@ -183,7 +190,7 @@ pub(super) async fn rejudged_quotes(
         store.show_life().await?;
         let bytes = landing::read(&terms.landing_dir, &landed)?;
         let context = Context {
-            answered_at: landed.sent_at(),
+            sent_at: landed.sent_at(),
             rules: &terms.rules,
         };
         let mut wanted: Vec<&Refused> = group.iter().collect();
@@ -196,7 +203,7 @@ pub(super) async fn rejudged_quotes(
                 continue;
             };
             let id = wanted.swap_remove(at).id;
-            let (quote, findings) = judged(record.quote, &context);
+            let (quote, findings) = validated(record.quote, &context);
             let (outcome, reason) = match quote {
                 None => (Outcome::Refused, Some(reasons(&findings))),
                 Some(quote) if gathered.holds(&quote.id) => (Outcome::Present, None),
@@ -244,19 +251,19 @@ pub(super) async fn rejudged_quotes(
 async fn requeue_points(
     mut store: TimeseriesStore,
     terms: &Terms,
-    asked: &Asked,
+    run_settings: &RunSettings,
     clock: Clock,
     resolution: Resolution,
     refused: Vec<Refused>,
 ) -> Result<RequeueReport> {
     store.hold(resolution).await?;
     let scope = Scope::Series(resolution);
-    let start = run_start(terms, asked, "requeue", scope, clock.now());
+    let start = run_start(terms, run_settings, "requeue", scope, clock.now());
     store.begin_run(&start, clock).await?;
     let done = async {
         let of_landing = terms.clone();
         let read = blocking(move || {
-            let commit = rejudged_points(&of_landing, refused)?;
+            let commit = revalidated_points(&of_landing, refused)?;
             let bodies = commit.charts.iter().map(|chart| &chart.landed);
             landing::sync_bodies(&of_landing.landing_dir, bodies).map(|()| commit)
         });
@@ -278,7 +285,7 @@ async fn requeue_points(
 }
 
 /// The charts of which something is accepted now, read again whole: points that are there already stay as they are.
-fn rejudged_points(terms: &Terms, mut refused: Vec<Refused>) -> Result<SeriesCommit> {
+fn revalidated_points(terms: &Terms, mut refused: Vec<Refused>) -> Result<SeriesCommit> {
     let reader = Reader::new(&terms.vs_currency, Contract::Evolve);
     let mut commit = SeriesCommit::default();
     refused.sort_by(|a, b| (&a.body, a.record).cmp(&(&b.body, b.record)));
@@ -292,11 +299,11 @@ fn rejudged_points(terms: &Terms, mut refused: Vec<Refused>) -> Result<SeriesCom
                 first.body
             ))
         })?;
-        let answered = reader.read_landed(root, &chart, &landed)?;
+        let received = reader.read_landed(root, &chart, &landed)?;
         let again: Vec<Requeued> = group
             .iter()
             .map(|record| {
-                let reason = still_refused(&answered, record.record);
+                let reason = still_refused(&received, record.record);
                 Requeued {
                     id: record.id,
                     outcome: reason
@@ -307,9 +314,9 @@ fn rejudged_points(terms: &Terms, mut refused: Vec<Refused>) -> Result<SeriesCom
             })
             .collect();
         if again.iter().any(|record| record.outcome == Outcome::Stored) {
-            commit.charts.push(AnsweredChart {
+            commit.charts.push(ReceivedChart {
                 refused: Vec::new(),
-                ..answered
+                ..received
             });
         }
         commit.requeued.extend(again);
@@ -318,15 +325,15 @@ fn rejudged_points(terms: &Terms, mut refused: Vec<Refused>) -> Result<SeriesCom
 }
 
 /// Why a place of a chart, or the whole of it, is refused now.
-fn still_refused(answered: &AnsweredChart, place: Option<u64>) -> Option<String> {
-    let whole = answered.span.is_none();
-    let found = answered
+fn still_refused(received: &ReceivedChart, place: Option<u64>) -> Option<String> {
+    let whole = received.span.is_none();
+    let found = received
         .refused
         .iter()
         .find(|refused| refused.record == place || (whole && refused.record.is_none()));
     match found {
         Some(refused) => Some(refused.reason.clone()),
-        None => whole.then(|| "the chart answers for nothing that is settled".to_owned()),
+        None => whole.then(|| "the chart has no settled point".to_owned()),
     }
 }
 

@@ -1,5 +1,5 @@
 //! Charts into the time series database: concurrent within the plan's pace, stored in bounded batches, each one commit.
-//! Which charts to ask for is decided by the runs, `timeseries` and `backfill`.
+//! Which charts to fetch is decided by the runs, `timeseries` and `backfill`.
 
 use std::collections::{HashSet, VecDeque};
 use std::path::Path;
@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
-use super::answered::{Answered, refusal, silence};
 use super::arrival::land;
 use super::credits::Credits;
+use super::known::{Known, no_points, refusal};
 use super::reach::in_reach;
 use super::reader::Reader;
 use super::writer::Writer;
@@ -17,12 +17,12 @@ use super::{Observer, Progress};
 use crate::clock::Clock;
 use crate::coingecko::charts::Chart;
 use crate::error::{Error, Result};
-use crate::http::{Client, Reply};
+use crate::http::{Client, Response};
 use crate::landing::{self, RunFolder};
 use crate::market::CoinId;
 use crate::provider::Plan;
 use crate::series::Resolution;
-use crate::store::{Absent, AnsweredChart, RunProgress, SeriesCommit, TimeseriesStore};
+use crate::store::{Absent, ReceivedChart, RunProgress, SeriesCommit, TimeseriesStore};
 
 /// Calls under way at once.
 const CONCURRENT: usize = 8;
@@ -32,7 +32,7 @@ const BATCH_POINTS: usize = 40_000;
 const BATCH_CHARTS: usize = 100;
 
 /// What the calls of a run need, shared between them.
-pub(super) struct Asking {
+pub(super) struct Fetcher {
     pub(super) client: Client,
     pub(super) folder: Arc<RunFolder>,
     pub(super) reader: Arc<Reader>,
@@ -40,16 +40,16 @@ pub(super) struct Asking {
     pub(super) plan: Plan,
 }
 
-/// How many different coins have to fail in a row, without an answer between them, for the API itself to be out.
+/// How many different coins have to fail in a row, without a response between them, for the API itself to be out.
 const OUT: usize = 5;
 
-/// What came of the charts.
+/// The result of the charts.
 #[derive(Debug, Default)]
 pub(super) struct Outcome {
-    /// Charts to ask for.
+    /// Charts to fetch.
     pub(super) expected: u64,
-    /// Charts that were answered with something to believe.
-    pub(super) answered: u64,
+    /// Charts that were received and can be believed.
+    pub(super) received: u64,
     /// Points, or whole bodies, that were refused.
     pub(super) rejected: u64,
     /// What is missing.
@@ -61,7 +61,7 @@ pub(super) struct Outcome {
 }
 
 impl Outcome {
-    /// A run that is to ask for so many charts, and what is missing already.
+    /// A run that is to fetch so many charts, and what is missing already.
     pub(super) fn expecting(charts: usize, missing: Vec<Absent>) -> Self {
         Self {
             expected: charts as u64,
@@ -70,15 +70,15 @@ impl Outcome {
         }
     }
 
-    fn note(&mut self, chart: &AnsweredChart) {
+    fn note(&mut self, chart: &ReceivedChart) {
         self.rejected += chart.refused.len() as u64;
         match chart.span {
             Some(_) => {
-                self.answered += 1;
-                let empty = &chart.answer.empty;
-                self.missing.extend(silence(&chart.coin, empty));
+                self.received += 1;
+                let empty = &chart.coverage.empty;
+                self.missing.extend(no_points(&chart.coin, empty));
                 self.missing
-                    .extend(refusal(&chart.coin, &chart.answer.refused));
+                    .extend(refusal(&chart.coin, &chart.coverage.refused));
                 self.missing.extend(chart.behind.map(|behind| {
                     let reason = format!("a cache's response, without what is there from {behind}");
                     Absent::coin(chart.coin.as_str(), reason)
@@ -97,7 +97,7 @@ impl Outcome {
     fn progress(&self, calls: u64) -> RunProgress {
         RunProgress {
             expected: self.expected,
-            received: self.answered,
+            received: self.received,
             rejected: self.rejected,
             calls,
         }
@@ -114,18 +114,18 @@ fn is_general(error: &Error) -> bool {
     }
 }
 
-/// Asks for the charts and stores what comes, which `outcome` tells also where it fails. `known` is what the database knows
+/// Fetches the charts and stores what comes, which `outcome` tells also where it fails. `known` is what the database knows
 /// already, and grows.
 ///
 /// # Errors
 /// [`Error::Store`] where a batch could not be stored; those before it are. [`Error::Data`] for a body that breaks a frozen
-/// contract; [`Error::Stopped`]. What else the source says is in the outcome.
-pub(super) async fn ask_all(
-    asking: &Arc<Asking>,
+/// contract; [`Error::Stopped`]. What else CoinGecko says is in the outcome.
+pub(super) async fn fetch_all(
+    fetcher: &Arc<Fetcher>,
     writer: &mut Writer,
     credits: &mut Credits<'_>,
     planned: Vec<Chart>,
-    known: &mut Answered,
+    known: &mut Known,
     outcome: &mut Outcome,
     observer: &Observer<'_>,
 ) -> Result<()> {
@@ -141,39 +141,41 @@ pub(super) async fn ask_all(
             unit: "charts",
         });
         while outcome.error.is_none() && calls.len() < CONCURRENT && !queue.is_empty() {
-            if let Err(error) = credits.take(asking.clock.now(), queue.len() as u64).await {
+            if let Err(error) = credits.take(fetcher.clock.now(), queue.len() as u64).await {
                 outcome.error = Some(error);
             } else if let Some(chart) = queue.pop_front() {
-                let chart = in_reach(chart, &asking.plan, asking.clock.now());
-                calls.spawn(answer(Arc::clone(asking), chart));
+                let chart = in_reach(chart, &fetcher.plan, fetcher.clock.now());
+                calls.spawn(fetch(Arc::clone(fetcher), chart));
             }
         }
         let Some(joined) = writer.beside(calls.join_next()).await? else {
             break;
         };
-        let (chart, answered) =
+        let (chart, received) =
             joined.map_err(|error| Error::data("a call was lost").because(error))?;
         done += 1;
-        match answered {
-            Ok(answered) => {
+        match received {
+            Ok(received) => {
                 failing.clear();
-                let answered = known.mark(answered);
-                outcome.note(&answered);
-                batch.charts.push(answered);
+                let received = known.mark(received);
+                outcome.note(&received);
+                batch.charts.push(received);
             }
             // bodies that wait for their commit stay in the landing; none comes to it once the run has ended
-            Err(error) if asking.reader.is_breached() || matches!(error, Error::Stopped { .. }) => {
+            Err(error)
+                if fetcher.reader.is_breached() || matches!(error, Error::Stopped { .. }) =>
+            {
                 calls.shutdown().await;
                 return Err(error);
             }
             Err(error) => {
                 batch
-                    .unanswered
+                    .failed
                     .push((chart.coin.clone(), chart.resolution(), error.to_string()));
                 outcome
                     .missing
                     .push(Absent::coin(chart.coin.as_str(), error.chain()));
-                // an unknown coin is an answer, too
+                // an unknown coin is a response, too
                 if matches!(
                     error,
                     Error::Source {
@@ -195,24 +197,24 @@ pub(super) async fn ask_all(
         }
         let points: usize = batch.charts.iter().map(|chart| chart.points.len()).sum();
         if points >= BATCH_POINTS || batch.charts.len() >= BATCH_CHARTS {
-            batch.progress = outcome.progress(asking.client.spent().calls);
+            batch.progress = outcome.progress(fetcher.client.spent().calls);
             writer.write(std::mem::take(&mut batch)).await?;
         }
     }
     if !queue.is_empty() {
         let coins: HashSet<&CoinId> = queue.iter().map(|chart| &chart.coin).collect();
         let what = format!("{} charts of {} coins", queue.len(), coins.len());
-        outcome.missing.push(Absent::other(what, "not asked for"));
+        outcome.missing.push(Absent::other(what, "not fetched"));
     }
-    if !batch.charts.is_empty() || !batch.unanswered.is_empty() {
-        batch.progress = outcome.progress(asking.client.spent().calls);
+    if !batch.charts.is_empty() || !batch.failed.is_empty() {
+        batch.progress = outcome.progress(fetcher.client.spent().calls);
         writer.write(batch).await?;
     }
     Ok(())
 }
 
 /// Charts in batches, each to be one commit.
-pub(super) fn batches(charts: Vec<AnsweredChart>) -> Vec<SeriesCommit> {
+pub(super) fn batches(charts: Vec<ReceivedChart>) -> Vec<SeriesCommit> {
     let mut batches = vec![SeriesCommit::default()];
     let mut points = 0;
     for chart in charts {
@@ -228,29 +230,29 @@ pub(super) fn batches(charts: Vec<AnsweredChart>) -> Vec<SeriesCommit> {
     batches
 }
 
-/// One chart: asked, landed, parsed and judged.
-async fn answer(asking: Arc<Asking>, chart: Chart) -> (Chart, Result<AnsweredChart>) {
-    let request = chart.request(&asking.reader.vs_currency);
-    let land = |reply: &Reply| land(&asking.folder, &request, reply);
-    let read = |landed, reply: &Reply| asking.reader.read(&chart, landed, &reply.body);
-    let answered = asking.client.get(&request, land, read).await;
-    (chart, answered)
+/// One chart: fetched, landed, parsed and validated.
+async fn fetch(fetcher: Arc<Fetcher>, chart: Chart) -> (Chart, Result<ReceivedChart>) {
+    let request = chart.request(&fetcher.reader.vs_currency);
+    let land = |response: &Response| land(&fetcher.folder, &request, response);
+    let read = |landed, response: &Response| fetcher.reader.read(&chart, landed, &response.body);
+    let received = fetcher.client.get(&request, land, read).await;
+    (chart, received)
 }
 
-/// Takes up what dead runs of a resolution have landed and nobody has stored: nothing is paid for twice. Returns how many
+/// Recovers what dead runs of a resolution have landed and nobody has stored: nothing is paid for twice. Returns how many
 /// bodies that was.
 ///
 /// # Errors
 /// [`Error::Store`]; [`Error::Data`] where one of them breaks a frozen contract.
-pub(super) async fn adopt(
+pub(super) async fn recover(
     root: &Path,
     reader: &Reader,
     resolution: Resolution,
     store: &mut TimeseriesStore,
-    known: &mut Answered,
+    known: &mut Known,
 ) -> Result<(SeriesCommit, u64)> {
     let mut commit = SeriesCommit::default();
-    for (run, started_at) in store.orphans(resolution).await? {
+    for (run, started_at) in store.unrecovered_runs(resolution).await? {
         let day = started_at.date_naive();
         let used: HashSet<String> = store
             .used_bodies(&format!("{day}/{run}/"))
@@ -271,12 +273,12 @@ pub(super) async fn adopt(
             };
             store.show_life().await?;
             match reader.read_landed(root, &chart, &body) {
-                Ok(answered) => commit.charts.push(known.mark(answered)),
+                Ok(received) => commit.charts.push(known.mark(received)),
                 Err(error) if reader.is_breached() => return Err(error),
-                Err(error) => tracing::debug!("{} is not taken up: {}", body.path, error.chain()),
+                Err(error) => tracing::debug!("{} is not recovered: {}", body.path, error.chain()),
             }
         }
-        commit.adopted.push(run);
+        commit.recovered.push(run);
     }
     let bodies = commit
         .charts

@@ -1,4 +1,4 @@
-//! What came of a time series run: the same facts for the ledger, the command line, Python and machines.
+//! The result of a time series run: the same facts for the ledger, the command line, Python and machines.
 //! It only holds them; printing is the face's work.
 
 use chrono::{DateTime, Utc};
@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::series::Resolution;
 use crate::store::{Absent, RunEnd};
 
-/// What came of a time series run or a backfill.
+/// The result of a time series run or a backfill.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SeriesReport {
     /// The run's id.
@@ -23,7 +23,7 @@ pub struct SeriesReport {
     pub state: RunState,
     /// Charts to ask for: one for each window of each coin that the database did not cover.
     pub expected: u64,
-    /// Charts that were answered and stored.
+    /// Charts that were received and stored.
     pub received: u64,
     /// Points that this run added.
     pub stored: u64,
@@ -40,7 +40,7 @@ pub struct SeriesReport {
     /// Calls sent, tries included.
     pub calls: u64,
     /// Bodies recovered from runs that died.
-    pub reused: u64,
+    pub recovered: u64,
     /// The folder of the bodies that this run landed.
     pub landing_folder: Option<String>,
     /// When it began.
@@ -75,7 +75,7 @@ impl SeriesReport {
         }
     }
 
-    /// The report itself, or an error carrying it where less than the set completeness was answered.
+    /// The report itself, or an error carrying it where less than the set completeness was received.
     ///
     /// # Errors
     /// [`Error::Incomplete`].
@@ -103,7 +103,7 @@ impl SeriesReport {
         let cause = cause.as_deref().unwrap_or("no response");
         Err(Error::Incomplete {
             message: format!(
-                "{} of {} charts came ({cause}): they are stored; run it again, and only the rest is asked for",
+                "{} of {} charts were received and stored ({cause}): run it again, and it fetches only the rest",
                 self.received, self.expected
             ),
             retryable: true,

@@ -1,5 +1,5 @@
-//! One run at work on the series of a resolution: its lock, its ledger row, what it takes up, and its end.
-//! Which charts it asks for is decided by `timeseries`; how, by `series`.
+//! One run at work on the series of a resolution: its lock, its ledger row, what it recovers, and its end.
+//! Which charts it fetches is decided by `timeseries`; how, by `series`.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,15 +8,15 @@ use std::time::Instant;
 use chrono::{DateTime, Utc};
 
 use super::Observer;
-use super::answered::{Answered, Due};
 use super::arrival::blocking;
 use super::begin::{run_header, run_start};
 use super::credits::Credits;
+use super::known::{Due, Known};
 use super::reader::Reader;
 use super::report::{RunState, Timings};
-use super::series::{Asking, Outcome, adopt, ask_all};
+use super::series::{Fetcher, Outcome, fetch_all, recover};
 use super::series_report::SeriesReport;
-use super::terms::{Asked, Terms};
+use super::terms::{RunSettings, Terms};
 use super::writer::Writer;
 use crate::clock::Clock;
 use crate::coingecko::charts::Chart;
@@ -37,25 +37,25 @@ pub(super) struct SeriesRun {
     resolution: Resolution,
     began: Instant,
     store: TimeseriesStore,
-    known: Answered,
+    known: Known,
     reader: Arc<Reader>,
-    taken_up: TakenUp,
+    recovered: Recovered,
 }
 
 /// What runs that died had landed, and what it gave.
 #[derive(Debug, Clone, Copy, Default)]
-struct TakenUp {
+struct Recovered {
     bodies: u64,
     stored: Stored,
     rejected: u64,
 }
 
 impl SeriesRun {
-    /// Takes the lock, writes the ledger's row, and takes up what dead runs have landed.
+    /// Takes the lock, writes the ledger's row, and recovers what dead runs have landed.
     pub(super) async fn open(
         url: &DatabaseUrl,
         terms: Terms,
-        asked: &Asked,
+        run_settings: &RunSettings,
         clock: Clock,
         kind: &'static str,
         resolution: Resolution,
@@ -66,7 +66,7 @@ impl SeriesRun {
         store.call_coins(snapshot.names().await?);
         store.hold(resolution).await?;
         let scope = Scope::Series(resolution);
-        let start = run_start(&terms, asked, kind, scope, clock.now());
+        let start = run_start(&terms, run_settings, kind, scope, clock.now());
         store.begin_run(&start, clock).await?;
         let mut run = Self {
             reader: Arc::new(Reader::new(&terms.vs_currency, terms.contract)),
@@ -76,22 +76,22 @@ impl SeriesRun {
             resolution,
             began,
             store,
-            known: Answered::default(),
-            taken_up: TakenUp::default(),
+            known: Known::default(),
+            recovered: Recovered::default(),
         };
-        match run.take_up().await {
+        match run.recover().await {
             Ok(()) => Ok(run),
             Err(error) => run.fail(error).await,
         }
     }
 
-    async fn take_up(&mut self) -> Result<()> {
-        self.known = Answered {
+    async fn recover(&mut self) -> Result<()> {
+        self.known = Known {
             coverage: self.store.coverage(self.resolution).await?,
-            silences: self.store.silences(self.resolution, i64::MAX).await?,
+            empty_spans: self.store.empty_spans(self.resolution, i64::MAX).await?,
         };
         let root = &self.terms.landing_dir;
-        let (commit, bodies) = adopt(
+        let (commit, bodies) = recover(
             root,
             &self.reader,
             self.resolution,
@@ -99,12 +99,12 @@ impl SeriesRun {
             &mut self.known,
         )
         .await?;
-        if !commit.adopted.is_empty() {
+        if !commit.recovered.is_empty() {
             let landed = commit.charts.iter().map(|chart| chart.landed.clone());
             let (root, landed): (_, Vec<_>) = (root.clone(), landed.collect());
             let sync = blocking(move || landing::sync_bodies(&root, &landed));
             self.store.beside(sync).await??;
-            self.taken_up = TakenUp {
+            self.recovered = Recovered {
                 bodies,
                 rejected: commit
                     .charts
@@ -129,13 +129,13 @@ impl SeriesRun {
         self.store.visits(self.resolution).await
     }
 
-    /// What there is to ask for of a span of some coins. With `again`, what is covered is asked for too.
+    /// What there is to fetch of a span of some coins. With `again`, what is covered is fetched too.
     pub(super) fn due(&self, coins: &[CoinId], span: Option<Span>, again: bool) -> Due {
         let now = self.started_at();
         self.known.due(coins, self.resolution, span, again, now)
     }
 
-    /// Asks for the charts, stores what comes, and writes how it ended.
+    /// Fetches the charts, stores what comes, and writes how it ended.
     pub(super) async fn go(
         self,
         snapshot: &mut SnapshotStore,
@@ -154,8 +154,8 @@ impl SeriesRun {
             let report = self.report(postponed, outcome, None);
             return self.end(report).await;
         }
-        let asking = match self.asking(client, plan) {
-            Ok(asking) => Arc::new(asking),
+        let fetcher = match self.fetcher(client, plan) {
+            Ok(fetcher) => Arc::new(fetcher),
             Err(error) => return self.fail(error).await,
         };
         let Self {
@@ -167,12 +167,12 @@ impl SeriesRun {
             store,
             mut known,
             reader,
-            taken_up,
+            recovered,
         } = self;
-        let mut writer = Writer::new(Arc::clone(&asking.folder), clock, &start.id, store);
+        let mut writer = Writer::new(Arc::clone(&fetcher.folder), clock, &start.id, store);
         let mut credits = Credits::new(snapshot, plan.credits_per_month);
-        let asked = ask_all(
-            &asking,
+        let fetched = fetch_all(
+            &fetcher,
             &mut writer,
             &mut credits,
             charts,
@@ -181,7 +181,7 @@ impl SeriesRun {
             observer,
         )
         .await;
-        let settled = credits.settle(asking.client.spent().credits).await;
+        let settled = credits.settle(fetcher.client.spent().credits).await;
         let written = writer.idle().await;
         let (store, failure) = match written {
             Ok(store) => (store, None),
@@ -197,20 +197,20 @@ impl SeriesRun {
             store,
             known,
             reader,
-            taken_up,
+            recovered,
         };
         let done = Done {
-            calls: asking.client.spent().calls,
-            folder: asking.folder.path(),
+            calls: fetcher.client.spent().calls,
+            folder: fetcher.folder.path(),
             stored: writer.stored,
             commit_s: writer.seconds,
         };
-        let failed = match (asked, failure, settled) {
+        let failed = match (fetched, failure, settled) {
             (Err(error), ..) | (_, Some(error), _) | (_, _, Err(error)) => Some(error),
-            _ if outcome.answered == 0 && run.taken_up.bodies == 0 => {
+            _ if outcome.received == 0 && run.recovered.bodies == 0 => {
                 let first = outcome.missing.first().map(ToString::to_string);
                 let first = first.as_deref().unwrap_or("no response");
-                let nothing = || Error::data(format!("nothing came: {first}"));
+                let nothing = || Error::data(format!("nothing was received: {first}"));
                 let said = outcome.error.take().or(outcome.first.take());
                 let more = outcome.missing.len().saturating_sub(1);
                 Some(said.map_or_else(nothing, |said| said.and_more(more)))
@@ -224,8 +224,8 @@ impl SeriesRun {
         }
     }
 
-    fn asking(&self, client: Client, plan: &Plan) -> Result<Asking> {
-        Ok(Asking {
+    fn fetcher(&self, client: Client, plan: &Plan) -> Result<Fetcher> {
+        Ok(Fetcher {
             client,
             folder: Arc::new(RunFolder::create(
                 &self.terms.landing_dir,
@@ -252,15 +252,15 @@ impl SeriesRun {
                 RunState::Partial
             },
             expected: outcome.expected,
-            received: outcome.answered,
-            stored: stored.points + self.taken_up.stored.points,
-            revisions: stored.revisions + self.taken_up.stored.revisions,
-            rejected: outcome.rejected + self.taken_up.rejected,
+            received: outcome.received,
+            stored: stored.points + self.recovered.stored.points,
+            revisions: stored.revisions + self.recovered.stored.revisions,
+            rejected: outcome.rejected + self.recovered.rejected,
             postponed,
             missing: outcome.missing,
             drift: self.reader.drift(),
             calls: done.as_ref().map_or(0, |done| done.calls),
-            reused: self.taken_up.bodies,
+            recovered: self.recovered.bodies,
             landing_folder: done.map(|done| done.folder.display().to_string()),
             started_at: self.start.started_at,
             finished_at: self.clock.now(),
@@ -308,13 +308,13 @@ impl SeriesRun {
     }
 }
 
-/// What a run is to ask for.
+/// What a run is to fetch.
 #[derive(Debug, Default)]
 pub(super) struct Planned {
     pub(super) charts: Vec<Chart>,
     /// Coins whose turn comes in a later run.
     pub(super) postponed: u64,
-    /// What is missing and not worth asking for yet.
+    /// What is missing and not worth fetching yet.
     pub(super) waiting: Vec<Absent>,
 }
 

@@ -16,7 +16,7 @@ use super::holding::{Stored, landed};
 use super::intake::Intake;
 use super::report::{Report, RunState, Timings, Unknown, failed};
 use super::suggest::{Known, suggest};
-use super::terms::{Asked, Terms};
+use super::terms::{RunSettings, Terms};
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::error::{Error, Result};
@@ -27,8 +27,8 @@ use crate::market::{CoinId, Quote, Slot};
 use crate::quality::Quality;
 use crate::store::{RunEnd, RunStart, Scope, SlotState, SnapshotCommit, SnapshotStore};
 
-/// Fetches, lands, judges and stores a snapshot. `slot` is the current one unless named. A complete slot costs no call; a
-/// partial one is asked only for its rest; a past one is finished from its landing or refused.
+/// Fetches, lands, validates and stores a snapshot. `slot` is the current one unless named. A complete slot costs no call; a
+/// partial one fetches only its rest; a past one is finished from its landing or refused.
 ///
 /// # Errors
 /// [`Error::Argument`] for a slot to come; [`Error::Past`] for one that is over and whose landing holds nothing more;
@@ -40,20 +40,26 @@ pub async fn run_snapshot(
     slot: Option<Slot>,
     observer: &Observer<'_>,
 ) -> Result<Report> {
-    let (terms, asked) = (Terms::of(settings)?, Asked::of(settings));
+    let (terms, run_settings) = (Terms::of(settings)?, RunSettings::of(settings));
     let clock = http::clock(settings).await?;
     let started_at = clock.now();
     let current = Slot::containing(started_at);
     let slot = slot.unwrap_or(current);
     if slot > current {
         return Err(Error::argument(format!(
-            "slot {slot} is still to come: the source serves only the present, which is slot {current}"
+            "slot {slot} is still to come: CoinGecko serves only the present, which is slot {current}"
         )));
     }
     let client = Client::new(settings, clock, observer.stop.clone())?;
     let mut store = SnapshotStore::open(&settings.snapshot_url, &settings.vs_currency).await?;
     store.hold(slot).await?;
-    let start = run_start(&terms, &asked, "snapshot", Scope::Slot(slot), started_at);
+    let start = run_start(
+        &terms,
+        &run_settings,
+        "snapshot",
+        Scope::Slot(slot),
+        started_at,
+    );
     store.begin_run(&start, clock).await?;
     let mut calls = Calls {
         client,
@@ -66,12 +72,12 @@ pub async fn run_snapshot(
     };
     let mut run = Run {
         terms: &terms,
-        asked: &asked,
+        run_settings: &run_settings,
         clock,
         slot,
         current,
         start,
-        intake: Intake::new(&terms, asked.wanted.clone()),
+        intake: Intake::new(&terms, run_settings.wanted.clone()),
     };
     match run.go(&mut store, &mut calls, observer).await {
         Ok(report) => {
@@ -106,7 +112,7 @@ pub async fn run_snapshot(
 /// As the database gives them.
 pub(super) async fn rebuild(
     terms: &Terms,
-    asked: &Asked,
+    run_settings: &RunSettings,
     clock: Clock,
     store: &mut SnapshotStore,
     start: RunStart,
@@ -116,14 +122,14 @@ pub(super) async fn rebuild(
     store.begin_run(&start, clock).await?;
     let mut run = Run {
         terms,
-        asked,
+        run_settings,
         clock,
         slot,
         current: slot,
         start,
-        intake: Intake::new(terms, asked.wanted.clone()),
+        intake: Intake::new(terms, run_settings.wanted.clone()),
     };
-    let stored = Stored::of(store, slot, &asked.wanted).await?;
+    let stored = Stored::of(store, slot, &run_settings.wanted).await?;
     run.intake.begin_with(&stored, Quality::default(), bodies)?;
     let fetched = Fetched::default();
     run.commit(store, &stored, fetched).await.map(drop)
@@ -170,7 +176,7 @@ struct Fetched<'a> {
 
 struct Run<'a> {
     terms: &'a Terms,
-    asked: &'a Asked,
+    run_settings: &'a RunSettings,
     clock: Clock,
     slot: Slot,
     current: Slot,
@@ -186,13 +192,13 @@ impl Run<'_> {
         observer: &Observer<'_>,
     ) -> Result<Report> {
         let began = Instant::now();
-        let stored = Stored::of(store, self.slot, &self.asked.wanted).await?;
+        let stored = Stored::of(store, self.slot, &self.run_settings.wanted).await?;
         let mut quality = Quality::default();
         for names in store.warnings(self.slot).await? {
             quality.count_stored(&names);
         }
         if let Some(state) = stored.state.as_ref()
-            && stored.is_done(state, self.asked)
+            && stored.is_done(state, self.run_settings)
         {
             let report = self
                 .already_complete(store, state, &stored.quotes, quality)
@@ -205,7 +211,7 @@ impl Run<'_> {
         let fetched = if self.slot < self.current {
             Err(Error::Past {
                 message: format!(
-                    "slot {} is past: the source serves only the present, slot {}",
+                    "slot {} is past: CoinGecko serves only the present, slot {}",
                     self.slot, self.current
                 ),
             })
@@ -232,14 +238,20 @@ impl Run<'_> {
     }
 
     fn nothing_came(&self) -> Error {
-        let named: Vec<&str> = self.asked.wanted.coins.iter().map(CoinId::as_str).collect();
+        let named: Vec<&str> = self
+            .run_settings
+            .wanted
+            .coins
+            .iter()
+            .map(CoinId::as_str)
+            .collect();
         if named.is_empty() {
             return Error::data(
-                "the source answered without a single coin: nothing is stored; try again later",
+                "CoinGecko sent no coin at all: nothing is stored; try again later",
             );
         }
         Error::data(format!(
-            "the source knows none of the coins asked for ({}): check COINMILL_COINS against /coins/list, ids are not symbols",
+            "CoinGecko knows none of the coins asked for ({}): check COINMILL_COINS against /coins/list, ids are not symbols",
             named.join(", ")
         ))
     }
@@ -281,7 +293,7 @@ impl Run<'_> {
             unknown: Vec::new(),
             can_grow: false,
             calls: 0,
-            reused: self.intake.reused,
+            recovered: self.intake.recovered,
             score: None,
             warnings: Default::default(),
             rejections: Default::default(),
@@ -358,7 +370,7 @@ impl Run<'_> {
         }
         let validate_s = validating.elapsed().as_secs_f64();
         let committing = Instant::now();
-        let recovered = (self.intake.reused > 0).then(|| commit.bodies.clone());
+        let recovered = (self.intake.recovered > 0).then(|| commit.bodies.clone());
         let (root, folder) = (self.terms.landing_dir.clone(), fetched.folder.cloned());
         let sync = blocking(move || {
             landing::sync_bodies(&root, recovered.iter().flatten())?;

@@ -1,5 +1,5 @@
-//! What stands: the databases made ready, what they hold, and the runs that filled them.
-//! Nothing here asks the source.
+//! The status: the databases made ready, what they hold, and the runs that filled them.
+//! Nothing here calls CoinGecko.
 
 use chrono::Utc;
 use serde::Serialize;
@@ -72,7 +72,7 @@ pub async fn latest_quotes(settings: &Settings) -> Result<Vec<Quote>> {
     Ok(quotes)
 }
 
-/// What stands.
+/// The status.
 #[derive(Debug, Clone, Serialize)]
 pub struct Status {
     /// The snapshot database, without its password.
@@ -100,7 +100,7 @@ pub struct Status {
     pub credits_per_month: Option<u64>,
     /// Where received bytes are kept.
     pub landing_dir: String,
-    /// Fields of the source's bodies that are not as they are known to be, over all runs.
+    /// Fields of CoinGecko's bodies that are not as they are known to be, over all runs.
     pub drift: Vec<Drift>,
 }
 

@@ -18,7 +18,7 @@ pub(super) struct Sweep {
     seen: HashMap<CoinId, Option<u32>>,
     /// Records without a coin, by page: they count as received, but only once however often the page is read.
     nameless: HashMap<u32, u64>,
-    answered: HashSet<u32>,
+    received: HashSet<u32>,
     /// Pages of which every record was refused when they were last read.
     refused: HashSet<u32>,
     suspect: BTreeSet<u32>,
@@ -34,7 +34,7 @@ impl Sweep {
             pages,
             seen: HashMap::new(),
             nameless: HashMap::new(),
-            answered: HashSet::new(),
+            received: HashSet::new(),
             refused: HashSet::new(),
             suspect: BTreeSet::new(),
             total: None,
@@ -57,7 +57,7 @@ impl Sweep {
     ) {
         let mut records = 0;
         let number = page.map(|page| page.number);
-        let first_reading = number.is_some_and(|number| self.answered.insert(number));
+        let first_reading = number.is_some_and(|number| self.received.insert(number));
         if let Some(number) = number {
             self.suspect.remove(&number);
         }
@@ -90,7 +90,7 @@ impl Sweep {
         self.total = self.total.max(total.filter(|total| *total >= reached));
     }
 
-    /// Takes note that every record of a page was refused: it has been answered, and by nothing.
+    /// Takes note that every record of a page was refused: it has been received, and holds nothing.
     pub(super) fn note_refused(&mut self, number: u32) {
         self.refused.insert(number);
     }
@@ -119,18 +119,18 @@ impl Sweep {
             .find(|page| page.number == number)
     }
 
-    /// Doubts every page that was answered so far: what an earlier run read may have hidden a coin without a trace.
+    /// Doubts every page that was received so far: what an earlier run read may have hidden a coin without a trace.
     pub(super) fn doubt(&mut self) {
-        self.suspect.extend(&self.answered);
+        self.suspect.extend(&self.received);
     }
 
-    /// The next page to ask for, or `None` where asking more would not help.
+    /// The next page to fetch, or `None` where one more would not help.
     pub(super) fn next(&mut self) -> Option<Page> {
         let reach = self.expected();
-        let unanswered = |page: &&Page| {
-            !self.answered.contains(&page.number) && u64::from(page.ranks().0) <= reach
+        let absent = |page: &&Page| {
+            !self.received.contains(&page.number) && u64::from(page.ranks().0) <= reach
         };
-        if let Some(page) = self.pages.iter().find(unanswered) {
+        if let Some(page) = self.pages.iter().find(absent) {
             return Some(*page);
         }
         if self.received() >= reach || self.rereads_left == 0 {
@@ -157,18 +157,18 @@ impl Sweep {
         self.seen.contains_key(coin)
     }
 
-    /// The pages that were not answered, and how many coins slipped through between those that were.
+    /// The pages that were not received, and how many coins slipped through between those that were.
     pub(super) fn missing(&self) -> Vec<Absent> {
         let reach = self.expected();
-        let unanswered: Vec<&Page> = self
+        let absent: Vec<&Page> = self
             .pages
             .iter()
             .filter(|page| {
-                !self.answered.contains(&page.number) && u64::from(page.ranks().0) <= reach
+                !self.received.contains(&page.number) && u64::from(page.ranks().0) <= reach
             })
             .collect();
         let short = reach.saturating_sub(self.received());
-        if unanswered.is_empty() && short > 0 {
+        if absent.is_empty() && short > 0 {
             let what = if short == 1 {
                 "1 coin that is on no page".to_owned()
             } else {
@@ -187,7 +187,7 @@ impl Sweep {
         if short == 0 {
             Vec::new()
         } else {
-            unanswered.into_iter().map(name).collect()
+            absent.into_iter().map(name).collect()
         }
     }
 }
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_answered_is_named_by_its_ranks() {
+    fn pages_that_were_not_received_are_named_by_their_ranks() {
         let mut sweep = sweep(400);
         let page = sweep.next().unwrap();
         sweep.note(Some(page), Some(390), (0..200).map(coin));

@@ -48,16 +48,16 @@ impl Wanted {
     }
 }
 
-/// What a run is asked for and by which bounds: with its landed bodies, all that its rows follow from.
+/// What a run is to fetch, and the bounds of its rules: with its landed bodies, all that its rows follow from.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Asked {
+pub(super) struct RunSettings {
     #[serde(flatten)]
     pub(super) wanted: Wanted,
     pub(super) thresholds: Thresholds,
     pub(super) refuse: Vec<String>,
 }
 
-impl Asked {
+impl RunSettings {
     /// What the settings ask for.
     pub(super) fn of(settings: &Settings) -> Self {
         Self {
@@ -100,7 +100,7 @@ impl Terms {
     /// As the settings say.
     ///
     /// # Errors
-    /// As [`Asked::rules`].
+    /// As [`RunSettings::rules`].
     pub(super) fn of(settings: &Settings) -> Result<Self> {
         Ok(Self {
             api_url: settings.api_url.clone(),

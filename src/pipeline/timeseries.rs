@@ -2,12 +2,12 @@
 //! They decide which charts to ask for; `series` asks for them and stores what comes.
 
 use super::Observer;
-use super::answered::Due;
 use super::followed::Followed;
+use super::known::Due;
 use super::reach::{Backfill, recent, share, span};
 use super::series_report::SeriesReport;
 use super::series_run::{Planned, SeriesRun};
-use super::terms::{Asked, Terms};
+use super::terms::{RunSettings, Terms};
 use crate::coingecko::charts::charts;
 use crate::config::Settings;
 use crate::error::Result;
@@ -27,16 +27,16 @@ pub async fn run_timeseries(
     resolution: Resolution,
     observer: &Observer<'_>,
 ) -> Result<SeriesReport> {
-    let (terms, asked) = (Terms::of(settings)?, Asked::of(settings));
+    let (terms, run_settings) = (Terms::of(settings)?, RunSettings::of(settings));
     let clock = http::clock(settings).await?;
     let client = Client::new(settings, clock, observer.stop.clone())?;
     let mut snapshot = SnapshotStore::open(&settings.snapshot_url, &settings.vs_currency).await?;
     let Followed { coins, missing } =
-        Followed::newest(&mut snapshot, &asked.wanted, settings.has_only_these).await?;
+        Followed::newest(&mut snapshot, &run_settings.wanted, settings.has_only_these).await?;
     let mut run = SeriesRun::open(
         &settings.timeseries_url,
         terms,
-        &asked,
+        &run_settings,
         clock,
         "timeseries",
         resolution,
@@ -72,7 +72,7 @@ pub async fn run_timeseries(
         .or_incomplete(settings.completeness)
 }
 
-/// Fetches the history of a span: what the database does not cover yet, in windows that the source serves. It can be
+/// Fetches the history of a span: what the database does not cover yet, in windows that CoinGecko serves. It can be
 /// stopped at any time and goes on where it was.
 ///
 /// # Errors
@@ -83,7 +83,7 @@ pub async fn backfill(
     wanted: &Backfill,
     observer: &Observer<'_>,
 ) -> Result<SeriesReport> {
-    let (terms, asked) = (Terms::of(settings)?, Asked::of(settings));
+    let (terms, run_settings) = (Terms::of(settings)?, RunSettings::of(settings));
     let clock = http::clock(settings).await?;
     let client = Client::new(settings, clock, observer.stop.clone())?;
     let now = clock.now();
@@ -104,7 +104,7 @@ pub async fn backfill(
                     SnapshotStore::open(&settings.snapshot_url, &settings.vs_currency).await?;
             }
             let slot = snapshot_holds(&mut snapshot, settings.top).await?;
-            Followed::largest(&mut snapshot, slot, &asked.wanted).await?
+            Followed::largest(&mut snapshot, slot, &run_settings.wanted).await?
         }
         named => Followed {
             coins: named.to_vec(),
@@ -114,7 +114,7 @@ pub async fn backfill(
     let run = SeriesRun::open(
         &settings.timeseries_url,
         terms,
-        &asked,
+        &run_settings,
         clock,
         "backfill",
         wanted.resolution,

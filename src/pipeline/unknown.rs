@@ -74,14 +74,14 @@ fn said(
     }
     if absent.is_empty() {
         let at = as_of.map(later).unwrap_or_default();
-        return format!("nothing was known at {resolution}{at}");
+        return format!("nothing at {resolution} was stored{at}");
     }
     let meant = Meanings::of(here, names);
     let mut lines: Vec<String> = absent
         .iter()
         .take(SAID)
         .map(|coin| match (as_of, here.contains_key(*coin)) {
-            (Some(at), true) => format!("no prices of {coin} were known{}", later(at)),
+            (Some(at), true) => format!("no prices of {coin} were stored{}", later(at)),
             _ => line(coin, resolution, stored, &meant),
         })
         .collect();
@@ -96,7 +96,7 @@ fn said(
 
 fn later(at: DateTime<Utc>) -> String {
     let at = at.format("%Y-%m-%dT%H:%M:%SZ");
-    format!(" at {at}: history that was fetched later was learned later")
+    format!(" by {at}: this history was fetched later")
 }
 
 /// From the first to the last of all.
@@ -161,7 +161,7 @@ fn line(coin: &CoinId, resolution: Resolution, stored: &Stored, meant: &Meanings
     match suggest(id, &meant.stored).or_else(by_any_name) {
         Some(suggestion) => match suggestion.meant {
             Meant::Id(_) => format!("no prices of {coin} are stored: {suggestion}"),
-            _ => format!("{suggestion}: prices are asked for by id"),
+            _ => format!("{suggestion}: give the id"),
         },
         None => fetched,
     }

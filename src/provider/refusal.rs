@@ -16,7 +16,7 @@ pub struct Meaning {
     pub is_retryable: bool,
 }
 
-/// What a response says that refuses, or `None` for an answer. A 200 is not believed unless its body looks like an answer:
+/// What a response says that refuses, or `None` for any other. A 200 is not believed unless its body looks like data:
 /// limit notices and web pages have been seen under 200.
 pub fn meaning(status: u16, body: &[u8]) -> Option<Meaning> {
     if status == 200 && !looks_refused(body) {
@@ -24,7 +24,7 @@ pub fn meaning(status: u16, body: &[u8]) -> Option<Meaning> {
     }
     let words = words(body);
     let code = words.as_ref().and_then(|words| words.code);
-    let message = words.map_or_else(|| "without a word".to_owned(), |words| words.message);
+    let message = words.map_or_else(|| "no message".to_owned(), |words| words.message);
     Some(Meaning {
         code,
         remedy: remedy(status, code, &message),
@@ -33,7 +33,7 @@ pub fn meaning(status: u16, body: &[u8]) -> Option<Meaning> {
     })
 }
 
-/// True for a body that no endpoint of ours answers with: not JSON at all, or an object that leads with an error.
+/// True for a body that no endpoint of ours sends: not JSON at all, or an object that leads with an error.
 fn looks_refused(body: &[u8]) -> bool {
     let text = body.trim_ascii_start();
     match text.first() {
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_are_answers() {
+    fn quotes_and_charts_are_no_refusals() {
         for body in [
             "[]",
             "  [{\"id\":\"error\"}]",

@@ -1,5 +1,5 @@
 //! Errors as Python exceptions: one base, few children, and `ValueError` for a bad argument.
-//! Each carries `retryable`; those of the source also `status` and `code`, an incomplete run its `report`.
+//! Each carries `retryable`; those of CoinGecko also `status` and `code`, an incomplete run its `report`.
 
 use pyo3::create_exception;
 use pyo3::exceptions::{PyException, PyUserWarning, PyValueError};

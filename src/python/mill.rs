@@ -234,7 +234,7 @@ impl Mill {
     }
 }
 
-/// Which refused records are meant; without a word, the default.
+/// Which refused records are meant; where nothing is given, the default.
 fn picked(
     py: Python<'_>,
     ids: Option<Vec<String>>,

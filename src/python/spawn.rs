@@ -1,4 +1,4 @@
-//! The near side of a call on SQLite: starts a worker, passes on its log records and its answer, and sees it end.
+//! The near side of a call on SQLite: starts a worker, passes on its log records and its result, and sees it end.
 //! What the call does is the worker's business; when it has to stop is the caller's.
 
 use std::collections::VecDeque;
@@ -15,7 +15,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::error::{Error, Result};
 use crate::provider::KEY_VARIABLE;
-use crate::remote::call::Answer;
+use crate::remote::call::Returned;
 use crate::remote::wire::{self, Order, Request, Said};
 use crate::stop::Stopper;
 
@@ -66,27 +66,27 @@ impl Interpreter {
 }
 
 /// Has a call done in a process of its own. Where the stopper is asked, the worker is; where this is dropped, it is killed.
-pub(super) async fn ask(
+pub(super) async fn call(
     interpreter: &Interpreter,
     request: Request,
     stopper: &Stopper,
-) -> Result<Answer> {
+) -> Result<Returned> {
     let stop = stopper.listen();
     let mut worker = Worker::start(interpreter, request)?;
     let mut pulse = tokio::time::interval(PULSE);
     let started = tokio::time::Instant::now();
-    let (mut is_begun, mut is_asked, mut pulses_gone) = (false, false, 0);
+    let (mut is_begun, mut is_told, mut pulses_gone) = (false, false, 0);
     loop {
         tokio::select! {
             biased;
-            () = stop.asked(), if !is_asked => {
-                is_asked = true;
+            () = stop.requested(), if !is_told => {
+                is_told = true;
                 worker.stop();
             }
             heard = worker.heard.recv() => match heard {
                 Some(Heard::Greeting) => is_begun = true,
                 Some(Heard::Said(Said::Log(logged))) => logged.log(),
-                Some(Heard::Said(Said::Done(answer))) => return Ok(answer),
+                Some(Heard::Said(Said::Done(returned))) => return Ok(returned),
                 Some(Heard::Said(Said::Failed(error))) => return Err(error),
                 Some(Heard::Other(version)) => return Err(other_version(&version)),
                 None => return Err(worker.died(is_begun)),
@@ -179,11 +179,11 @@ impl Worker {
 
     /// Asks the worker to stop. One that has not been told yet what to do is killed.
     fn stop(&mut self) {
-        let is_asked = self
+        let is_told = self
             .orders
             .try_lock()
             .is_ok_and(|mut orders| Order::Stop.write(&mut *orders).is_ok());
-        if !is_asked {
+        if !is_told {
             self.end();
         }
     }
@@ -193,13 +193,13 @@ impl Worker {
         !matches!(self.child.try_wait(), Ok(None))
     }
 
-    /// Its answer is its last word, so that nothing is lost by the kill.
+    /// The result is the last thing it sends, so that nothing is lost by the kill.
     fn end(&mut self) {
         let _gone = self.child.kill();
         let _reaped = self.child.wait();
     }
 
-    /// Why there is no answer.
+    /// Why there is no result.
     fn died(&mut self, is_begun: bool) -> Error {
         // who closed its pipe is about to end by itself, and says more in doing so than a kill does
         for _ in 0..20 {
@@ -228,7 +228,7 @@ impl Worker {
         };
         Error::Store {
             message: format!(
-                "the process that worked on the SQLite files ended without an answer ({how}{cause}): {remedy}"
+                "the process that worked on the SQLite files ended without a result ({how}{cause}): {remedy}"
             ),
             retryable: is_begun,
             cause: None,

@@ -35,7 +35,7 @@ pub(super) enum Ended<T, R> {
     /// The work is done.
     Done(T),
     /// Somebody asked for the end; the work's own outcome, where it came in time.
-    Asked(R, Option<T>),
+    Stopped(R, Option<T>),
 }
 
 /// Waits for work until somebody asks for its end. Then work that listens to the stopper gets [`GRACE`] to end in good
@@ -43,13 +43,13 @@ pub(super) enum Ended<T, R> {
 pub(super) async fn until<T, R>(
     work: impl Future<Output = T>,
     stopper: &Stopper,
-    asked: impl Future<Output = R>,
+    stopped: impl Future<Output = R>,
     again: impl Future<Output = R>,
 ) -> Ended<T, R> {
     tokio::pin!(work);
     let reason = tokio::select! {
         outcome = &mut work => return Ended::Done(outcome),
-        reason = asked => reason,
+        reason = stopped => reason,
     };
     let mut outcome = None;
     if stopper.stop() {
@@ -59,7 +59,7 @@ pub(super) async fn until<T, R>(
             () = tokio::time::sleep(GRACE) => {}
         }
     }
-    Ended::Asked(reason, outcome)
+    Ended::Stopped(reason, outcome)
 }
 
 /// Does some work with the interpreter released. Where a signal handler raises, the work is asked to end, and the exception
@@ -76,7 +76,7 @@ pub(super) fn block_on<T: Send, F: Future<Output = Result<T>> + Send>(
         let ended = runtime.block_on(until(work, &stopper, raised(), raised()));
         runtime.shutdown_timeout(SHUTDOWN);
         match ended {
-            Ended::Asked(raised, _) => Err(raised),
+            Ended::Stopped(raised, _) => Err(raised),
             Ended::Done(outcome) => Python::attach(|py| match PyErr::take(py) {
                 Some(raised) => Err(raised),
                 None => outcome.map_err(|error| to_exception(py, &error)),

@@ -1,4 +1,4 @@
-//! The far side of a call on SQLite: a process that does one call and tells what came of it.
+//! The far side of a call on SQLite: a process that does one call and sends its result.
 //! It imports no Python code, reads no setting, and ends with its parent.
 
 use std::io::{self, Write};
@@ -10,7 +10,7 @@ use pyo3::prelude::*;
 use super::wait::{self, Ended};
 use crate::config::{Layers, Settings};
 use crate::error::{Error, Result};
-use crate::remote::call::Answer;
+use crate::remote::call::Returned;
 use crate::remote::wire::{self, Logged, Order, Request, Said};
 use crate::stop::{Stop, Stopper};
 
@@ -32,7 +32,7 @@ pub(super) fn _work(py: Python<'_>) -> PyResult<()> {
         let ending = Stopper::default();
         end_with(parent, &ending);
         let said = match work(request, &ending)? {
-            Ok(answer) => Said::Done(answer),
+            Ok(returned) => Said::Done(returned),
             Err(error) => Said::Failed(error.in_one_text()),
         };
         mouth.say(&said)?;
@@ -41,16 +41,16 @@ pub(super) fn _work(py: Python<'_>) -> PyResult<()> {
     })
 }
 
-fn work(request: Request, ending: &Stopper) -> PyResult<Result<Answer>> {
+fn work(request: Request, ending: &Stopper) -> PyResult<Result<Returned>> {
     let runtime = wait::runtime()?;
     let outcome = runtime.block_on(async {
         let layers = Layers::default().with_arguments(request.settings)?;
         let settings = Settings::resolve(&layers)?;
         let (stopper, ended) = (Stopper::default(), ending.listen());
-        let work = request.call.answer(&settings, &stopper);
-        match wait::until(work, &stopper, asked(&ended), std::future::pending()).await {
-            Ended::Done(outcome) | Ended::Asked((), Some(outcome)) => outcome,
-            Ended::Asked((), None) => Err(Error::stopped()),
+        let work = request.call.run(&settings, &stopper);
+        match wait::until(work, &stopper, end_of(&ended), std::future::pending()).await {
+            Ended::Done(outcome) | Ended::Stopped((), Some(outcome)) => outcome,
+            Ended::Stopped((), None) => Err(Error::stopped()),
         }
     });
     // a thread that dropped work left busy must not keep the process
@@ -59,18 +59,18 @@ fn work(request: Request, ending: &Stopper) -> PyResult<Result<Answer>> {
 }
 
 /// Returns when the parent asks for the end, has gone, or somebody sends SIGTERM to all that runs on the machine.
-async fn asked(ended: &Stop) {
+async fn end_of(ended: &Stop) {
     #[cfg(unix)]
     if let Ok(mut terminate) =
         tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
     {
         tokio::select! {
-            () = ended.asked() => {}
+            () = ended.requested() => {}
             _ = terminate.recv() => {}
         }
         return;
     }
-    ended.asked().await;
+    ended.requested().await;
 }
 
 /// Asks for the end as soon as the parent does, or is gone. The end of standard input alone would not tell: a fork of the
@@ -104,7 +104,7 @@ fn parent() -> u32 {
     0
 }
 
-/// Standard output, which the answer and all log records share.
+/// Standard output, which the result and all log records share.
 #[derive(Default, Clone)]
 struct Mouth(Arc<Mutex<()>>);
 

@@ -10,7 +10,7 @@ const MEASURED: &str = "113,500 recorded rows of 2023 to 2026: never seen";
 const SEEN: &str = "113,500 recorded rows of 2023 to 2026: seen, and real";
 const FORMAT: &str = "CoinGecko's OpenAPI of /coins/markets";
 
-/// How far a stamp may lie after the reply's own `Date`.
+/// How far a stamp may lie after the response's own `Date`.
 pub const FUTURE_TOLERANCE: TimeDelta = TimeDelta::minutes(10);
 
 /// 2009-01-01T00:00:00Z, two days before Bitcoin's first block.
@@ -156,9 +156,9 @@ pub static QUOTE_RULES: [(Rule, Check); 19] = [
     (
         reject(
             "future_stamp",
-            "more than 10 minutes after the reply itself",
+            "more than 10 minutes after the response itself",
         ),
-        |q, c| stamp(q, |observed| observed > c.answered_at + FUTURE_TOLERANCE),
+        |q, c| stamp(q, |observed| observed > c.sent_at + FUTURE_TOLERANCE),
     ),
     (
         reject("ancient_stamp", "before 2009, when there were no coins"),
@@ -216,7 +216,7 @@ pub static QUOTE_RULES: [(Rule, Check); 19] = [
         warn("stale_quote", "a stamp older than the set bound"),
         |q, c| {
             stamp(q, |observed| {
-                let age = c.answered_at - observed;
+                let age = c.sent_at - observed;
                 age.as_seconds_f64() > c.rules.thresholds.stale_after
             })
         },

@@ -40,10 +40,10 @@ fn now() -> DateTime<Utc> {
 
 fn findings(quote: &Quote, rules: &Rules) -> Vec<Finding> {
     let context = Context {
-        answered_at: now(),
+        sent_at: now(),
         rules,
     };
-    judge(quote, &context)
+    validate(quote, &context)
 }
 
 fn broken(change: impl FnOnce(&mut Quote)) -> Vec<&'static str> {
@@ -238,7 +238,7 @@ fn probes() -> Vec<Quote> {
 fn a_check_that_decides_otherwise_has_another_version() {
     let rules = Rules::default();
     let context = Context {
-        answered_at: now(),
+        sent_at: now(),
         rules: &rules,
     };
     let probes = probes();

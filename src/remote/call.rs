@@ -1,4 +1,4 @@
-//! What can be asked of the pipeline, as values that can be sent, and the answers: one body for this process and a worker's.
+//! Calls of the pipeline as values that can be sent, and their results: one body for this process and a worker's.
 //! It knows neither Python nor where it runs.
 
 use std::path::PathBuf;
@@ -29,9 +29,9 @@ pub(crate) enum Call {
     Demo { data_dir: PathBuf },
 }
 
-/// What came of a call.
+/// The result of a call.
 #[derive(Debug)]
-pub(crate) enum Answer {
+pub(crate) enum Returned {
     /// A value as JSON text, which keeps every number as it was written.
     Json(String),
     /// Rows, with what is missing of them.
@@ -53,7 +53,7 @@ impl Call {
     }
 
     /// Does what is asked for. Runs listen to the stopper; anything else can be dropped at any time.
-    pub(crate) async fn answer(self, settings: &Settings, stopper: &Stopper) -> Result<Answer> {
+    pub(crate) async fn run(self, settings: &Settings, stopper: &Stopper) -> Result<Returned> {
         let run = || Observer::none().stopped_by(stopper.listen());
         match self {
             Self::Init => json(&pipeline::init(settings).await?),
@@ -64,8 +64,8 @@ impl Call {
                 json(&pipeline::run_timeseries(settings, resolution, &run()).await?)
             }
             Self::Backfill(wanted) => json(&pipeline::backfill(settings, &wanted, &run()).await?),
-            Self::Quotes(wanted) => Ok(Answer::Frame(pipeline::quotes(settings, &wanted).await?)),
-            Self::Prices(wanted) => Ok(Answer::Frame(pipeline::prices(settings, &wanted).await?)),
+            Self::Quotes(wanted) => Ok(Returned::Frame(pipeline::quotes(settings, &wanted).await?)),
+            Self::Prices(wanted) => Ok(Returned::Frame(pipeline::prices(settings, &wanted).await?)),
             Self::Quarantine(pick) => json(&pipeline::quarantine(settings, &pick).await?),
             Self::Requeue(pick) => json(&pipeline::requeue(settings, &pick).await?),
             Self::Replay { run } => json(&pipeline::replay(settings, &run).await?),
@@ -79,8 +79,8 @@ impl Call {
     }
 }
 
-fn json(value: &impl Serialize) -> Result<Answer> {
+fn json(value: &impl Serialize) -> Result<Returned> {
     let text = serde_json::to_string(value)
         .map_err(|error| Error::data("the result cannot be written as JSON").because(error))?;
-    Ok(Answer::Json(text))
+    Ok(Returned::Json(text))
 }

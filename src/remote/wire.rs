@@ -11,12 +11,12 @@ use arrow_schema::ArrowError;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::call::{Answer, Call};
+use super::call::{Call, Returned};
 use crate::error::Error;
 // the name means another thing among pipes
 use crate::pipeline::Read as Rows;
 
-/// What is asked of a worker. The settings are texts by name, which no environment and no file changes any more.
+/// What a worker is to do. The settings are texts by name, which no environment and no file changes any more.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Request {
     pub(crate) settings: BTreeMap<String, String>,
@@ -45,7 +45,7 @@ pub(crate) struct Logged {
 #[derive(Debug)]
 pub(crate) enum Said {
     Log(Logged),
-    Done(Answer),
+    Done(Returned),
     Failed(Error),
 }
 
@@ -99,8 +99,8 @@ impl Said {
         match self {
             Self::Log(logged) => write_json(to, LOG, logged)?,
             Self::Failed(error) => write_json(to, FAILED, error)?,
-            Self::Done(Answer::Json(text)) => write_bytes(to, JSON, text.as_bytes())?,
-            Self::Done(Answer::Frame(Rows {
+            Self::Done(Returned::Json(text)) => write_bytes(to, JSON, text.as_bytes())?,
+            Self::Done(Returned::Frame(Rows {
                 batch,
                 missing,
                 warning,
@@ -120,13 +120,13 @@ impl Said {
         let said = match kind {
             LOG => Self::Log(read_json(from, length)?),
             FAILED => Self::Failed(read_json(from, length)?),
-            JSON => Self::Done(Answer::Json(
+            JSON => Self::Done(Returned::Json(
                 String::from_utf8(read_bytes(from, length)?).map_err(io::Error::other)?,
             )),
             ABOUT => {
                 let (missing, warning) = read_json(from, length)?;
                 match read_head(from)? {
-                    Some((ROWS, length)) => Self::Done(Answer::Frame(Rows {
+                    Some((ROWS, length)) => Self::Done(Returned::Frame(Rows {
                         batch: read_arrow(from, length)?,
                         missing,
                         warning,

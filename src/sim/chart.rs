@@ -19,7 +19,7 @@ const FIVE_MINUTES: i64 = 5 * MINUTE;
 /// A stamp in milliseconds and a number, or null.
 pub type Point = (i64, Option<f64>);
 
-/// The body of a chart; the fields are the source's.
+/// The body of a chart; the fields are CoinGecko's.
 #[derive(Debug, Default, PartialEq, Serialize)]
 pub struct Series {
     /// The price of one.
@@ -49,7 +49,7 @@ pub fn series(
             continue;
         };
         let rate = currency.dollars(prices, at);
-        // Once in a while the source has a price and no capitalisation.
+        // Once in a while CoinGecko has a price and no capitalisation.
         let cap =
             (!chance(pair(coin.key, at.cast_unsigned()), 0.0002)).then_some(moment.cap / rate);
         series.prices.push((at, Some(moment.price / rate)));
@@ -83,7 +83,7 @@ fn settled(coin: &Coin, query: &ChartQuery, now: DateTime<Utc>) -> Vec<i64> {
         .collect()
 }
 
-/// The stamp of a coin's point of this number, or `None` where the source lost it.
+/// The stamp of a coin's point of this number, or `None` where CoinGecko lost it.
 fn stamp(coin: &Coin, step: i64, number: i64) -> Option<i64> {
     let key = pair(pair(coin.key, step.cast_unsigned()), number.cast_unsigned());
     let draw = |purpose: u64| pair(key, purpose);

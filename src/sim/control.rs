@@ -7,12 +7,12 @@ use serde_json::{Value, json};
 use super::fault::Fault;
 use super::lock::lock;
 use super::noise::whole;
-use super::reply::{JSON, Reply};
+use super::response::{JSON, Response};
 use super::state::State;
 use crate::error::{Error, Result};
 
-/// The reply to a control call; `path` is what follows `/sim`.
-pub fn answer(state: &State, method: &str, path: &str, body: &[u8]) -> Reply {
+/// The response to a control call; `path` is what follows `/sim`.
+pub fn respond(state: &State, method: &str, path: &str, body: &[u8]) -> Response {
     let done = match (method, path.trim_matches('/')) {
         ("GET", "") => Ok(overview(state)),
         ("GET", "clock") => Ok(clock(state)),
@@ -26,12 +26,12 @@ pub fn answer(state: &State, method: &str, path: &str, body: &[u8]) -> Reply {
         }
         _ => {
             let said = "no such control call: GET /sim, /sim/clock, /sim/calls; POST /sim/clock, /sim/next, /sim/faults; DELETE /sim/faults";
-            return Reply::new(404, JSON, json!({ "error": said }).to_string());
+            return Response::new(404, JSON, json!({ "error": said }).to_string());
         }
     };
     match done {
-        Ok(value) => Reply::new(200, JSON, value.to_string()),
-        Err(error) => Reply::new(400, JSON, json!({ "error": error.chain() }).to_string()),
+        Ok(value) => Response::new(200, JSON, value.to_string()),
+        Err(error) => Response::new(400, JSON, json!({ "error": error.chain() }).to_string()),
     }
 }
 
@@ -163,8 +163,11 @@ mod tests {
     }
 
     fn call(state: &State, method: &str, path: &str, body: &str) -> (u16, Value) {
-        let reply = answer(state, method, path, body.as_bytes());
-        (reply.status, serde_json::from_slice(&reply.body).unwrap())
+        let response = respond(state, method, path, body.as_bytes());
+        (
+            response.status,
+            serde_json::from_slice(&response.body).unwrap(),
+        )
     }
 
     #[test]

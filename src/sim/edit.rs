@@ -1,5 +1,5 @@
-//! Changes one field in the body of a reply; every other token keeps its bytes.
-//! It does not decide which reply: that is for `faults`.
+//! Changes one field in the body of a response; every other token keeps its bytes.
+//! It does not decide which response: that is for `faults`.
 
 use std::fmt;
 

@@ -62,9 +62,9 @@ pub enum FaultKind {
     },
     /// A coin stands on this page too, in the place of the page's last row.
     Double(String),
-    /// The reply of so many seconds ago, with the headers by which a cache tells its age.
+    /// The response of so many seconds ago, with the headers by which a cache tells its age.
     Aged(u32),
-    /// The reply of so many seconds ago, and nothing that tells.
+    /// The response of so many seconds ago, and nothing that tells.
     Back(u32),
     /// The body's first byte, then a blank every 50 ms for ever.
     Drip,

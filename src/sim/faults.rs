@@ -6,13 +6,13 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::bodies;
 use super::edit::{Edit, edited};
 use super::fault::{Fault, FaultKind, RetryAfter};
-use super::reply::{Delivery, HTML, JSON, PLAIN, Reply};
+use super::response::{Delivery, HTML, JSON, PLAIN, Response};
 
 /// What is to be done to a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
-    /// Answer with this instead of the market's reply.
-    Answer {
+    /// Answer with this instead of the market's response.
+    Respond {
         /// The HTTP status.
         status: u16,
         /// The content type.
@@ -22,16 +22,16 @@ pub enum Action {
         /// The `Retry-After` header.
         retry_after: Option<RetryAfter>,
     },
-    /// Answer with a redirect instead of the market's reply.
+    /// Answer with a redirect instead of the market's response.
     Redirect {
         /// The HTTP status.
         status: u16,
         /// Where to.
         to: String,
     },
-    /// Send the market's reply in this way.
+    /// Send the market's response in this way.
     Deliver(Delivery),
-    /// End the market's reply in its middle.
+    /// End the market's response in its middle.
     Truncate,
     /// Let the first coin of the page and the last of the page before change places, then answer.
     Shift,
@@ -51,29 +51,29 @@ pub enum Action {
 }
 
 impl Action {
-    /// The reply to give instead of the market's, where the action is one.
-    pub fn answer(&self, now: DateTime<Utc>) -> Option<Reply> {
+    /// The response to give instead of the market's, where the action is one.
+    pub fn response(&self, now: DateTime<Utc>) -> Option<Response> {
         match self {
-            Self::Answer {
+            Self::Respond {
                 status,
                 content_type,
                 body,
                 retry_after,
             } => {
-                let reply = Reply::new(*status, content_type, body.clone());
+                let response = Response::new(*status, content_type, body.clone());
                 Some(match retry_after {
-                    Some(wait) => reply.with("retry-after", header_of(*wait, now)),
-                    None => reply,
+                    Some(wait) => response.with("retry-after", header_of(*wait, now)),
+                    None => response,
                 })
             }
             Self::Redirect { status, to } => {
-                Some(Reply::new(*status, HTML, "").with("location", to))
+                Some(Response::new(*status, HTML, "").with("location", to))
             }
             _ => None,
         }
     }
 
-    /// The instant of the market that the reply shows.
+    /// The instant of the market that the response shows.
     pub fn instant(&self, now: DateTime<Utc>) -> DateTime<Utc> {
         match self {
             Self::Older { by, .. } => now
@@ -83,20 +83,20 @@ impl Action {
         }
     }
 
-    /// The market's reply with this done to it.
-    pub fn applied(&self, mut reply: Reply) -> Reply {
+    /// The market's response with this done to it.
+    pub fn applied(&self, mut response: Response) -> Response {
         match self {
-            Self::Deliver(delivery) => reply.delivered(*delivery),
-            Self::Truncate => reply.truncated(),
+            Self::Deliver(delivery) => response.delivered(*delivery),
+            Self::Truncate => response.truncated(),
             // A refusal has none of the market's fields, and is no older than it is.
-            Self::Edit(edit) if reply.status == 200 => {
-                reply.body = edited(&reply.body, edit);
-                reply
+            Self::Edit(edit) if response.status == 200 => {
+                response.body = edited(&response.body, edit);
+                response
             }
-            Self::Older { by, told: true } if reply.status == 200 => reply
+            Self::Older { by, told: true } if response.status == 200 => response
                 .with("age", by.to_string())
                 .with("cf-cache-status", "HIT"),
-            _ => reply,
+            _ => response,
         }
     }
 }
@@ -192,18 +192,18 @@ fn page_of(path: &str) -> u64 {
 }
 
 fn act(fault: &Fault) -> Action {
-    let answer = |status: u16, content_type: &'static str, body: String| Action::Answer {
+    let respond = |status: u16, content_type: &'static str, body: String| Action::Respond {
         status,
         content_type,
         body,
         retry_after: fault.retry_after,
     };
     match &fault.kind {
-        FaultKind::Status(code) => answer(*code, JSON, bodies::of_status(*code)),
-        FaultKind::Throttled => answer(429, PLAIN, bodies::THROTTLED.into()),
-        FaultKind::Cloudflare1015 => answer(429, PLAIN, bodies::CLOUDFLARE_1015.into()),
-        FaultKind::Html(code) => answer(*code, HTML, bodies::page(*code)),
-        FaultKind::Limit200 => answer(200, JSON, bodies::RATE_LIMIT.into()),
+        FaultKind::Status(code) => respond(*code, JSON, bodies::of_status(*code)),
+        FaultKind::Throttled => respond(429, PLAIN, bodies::THROTTLED.into()),
+        FaultKind::Cloudflare1015 => respond(429, PLAIN, bodies::CLOUDFLARE_1015.into()),
+        FaultKind::Html(code) => respond(*code, HTML, bodies::page(*code)),
+        FaultKind::Limit200 => respond(200, JSON, bodies::RATE_LIMIT.into()),
         FaultKind::Stall => Action::Deliver(Delivery::Stall),
         FaultKind::Cut => Action::Deliver(Delivery::Cut),
         FaultKind::Drip => Action::Deliver(Delivery::Drip),
@@ -233,7 +233,7 @@ fn act(fault: &Fault) -> Action {
                 Some('<') => HTML,
                 _ => PLAIN,
             };
-            answer(*status, content_type, text.clone())
+            respond(*status, content_type, text.clone())
         }
     }
 }
@@ -265,7 +265,7 @@ mod tests {
         assert_eq!(faults.decide("/coins/markets?page=1"), None);
         assert!(matches!(
             faults.decide("/coins/markets?page=2"),
-            Some(Action::Answer { status: 503, .. })
+            Some(Action::Respond { status: 503, .. })
         ));
         assert!(faults.decide("/coins/markets?page=2").is_some());
         assert_eq!(faults.pending().count(), 0);
@@ -277,7 +277,7 @@ mod tests {
         let mut faults = faults(&["429", "cut:times=0"]);
         assert!(matches!(
             faults.decide("/ping"),
-            Some(Action::Answer { status: 429, .. })
+            Some(Action::Respond { status: 429, .. })
         ));
         for _ in 0..5 {
             assert_eq!(faults.decide("/ping"), Some(Action::Deliver(Delivery::Cut)));
@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn an_older_reply_is_of_its_own_instant_and_a_refusal_stays_as_it_is() {
+    fn an_older_response_is_of_its_own_instant_and_a_refusal_stays_as_it_is() {
         let now = DateTime::UNIX_EPOCH + TimeDelta::seconds(90);
         let mut faults = faults(&["aged:seconds=90", "back:seconds=90", "cut"]);
         let (aged, back, cut) = (
@@ -311,9 +311,9 @@ mod tests {
         assert_eq!(aged.instant(now), DateTime::UNIX_EPOCH);
         assert_eq!(back.instant(now), DateTime::UNIX_EPOCH);
         assert_eq!(cut.instant(now), now);
-        assert_eq!(aged.applied(Reply::ok("")).headers.len(), 3);
-        assert_eq!(back.applied(Reply::ok("")), Reply::ok(""));
-        let refused = Reply::refused(404, bodies::NO_RECORDING);
+        assert_eq!(aged.applied(Response::ok("")).headers.len(), 3);
+        assert_eq!(back.applied(Response::ok("")), Response::ok(""));
+        let refused = Response::refused(404, bodies::NO_RECORDING);
         assert_eq!(aged.applied(refused.clone()), refused);
     }
 
@@ -321,7 +321,14 @@ mod tests {
     fn a_refusal_names_its_wait_in_seconds_or_as_a_date() {
         let now = DateTime::UNIX_EPOCH;
         let mut faults = faults(&["429:retry_after=7", "429:retry_after_date=30", "429"]);
-        let mut next = || faults.decide("/ping").unwrap().answer(now).unwrap().headers;
+        let mut next = || {
+            faults
+                .decide("/ping")
+                .unwrap()
+                .response(now)
+                .unwrap()
+                .headers
+        };
         assert_eq!(next(), [("retry-after", "7".to_owned())]);
         assert_eq!(
             next(),

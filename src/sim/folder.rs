@@ -1,5 +1,5 @@
 //! Reads a folder of recordings: `markets/*.json`, `chart/*.json` with `.meta.json` beside, `list/*.json`.
-//! It leaves out what is not such a reply, with a warning, and alters nothing.
+//! It leaves out what is not such a response, with a warning, and alters nothing.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ pub struct Folder {
     pub pages: Vec<(String, DateTime<Utc>, RecordedPage)>,
     /// Charts.
     pub charts: Vec<(String, RecordedChart)>,
-    /// Replies of `/coins/list` and when they were made, where that is noted.
+    /// Responses of `/coins/list` and when they were made, where that is noted.
     pub lists: Vec<(String, Option<DateTime<Utc>>, Bytes)>,
 }
 

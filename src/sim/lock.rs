@@ -1,4 +1,4 @@
-//! Takes a mutex whatever became of its last holder: the simulator's state stays usable after a panic in a test.
+//! Takes a mutex whatever happened to its last holder: the simulator's state stays usable after a panic in a test.
 //! It knows nothing of what is locked.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

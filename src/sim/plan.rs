@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, Utc};
 
 use super::bodies;
-use super::reply::Reply;
+use super::response::Response;
 
 /// The hosts of the real API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -78,8 +78,8 @@ impl SimPlan {
     /// Lets a caller in who shows these keys, or says what the real host says.
     ///
     /// # Errors
-    /// The refusal, as a reply.
-    pub fn admit(&self, keys: &Keys, now: DateTime<Utc>) -> Result<(), Reply> {
+    /// The refusal, as a response.
+    pub fn admit(&self, keys: &Keys, now: DateTime<Utc>) -> Result<(), Response> {
         if self.host == Host::Keyless && self.key.is_none() {
             return Ok(());
         }
@@ -92,13 +92,13 @@ impl SimPlan {
                 Host::Paid => bodies::demo_key_at_paid_host(now),
                 Host::Keyless | Host::Demo => bodies::pro_key_at_public_host(now),
             };
-            return Err(Reply::refused(400, body));
+            return Err(Response::refused(400, body));
         }
         match (&self.key, own) {
             (Some(wanted), Some(shown)) if wanted == shown => Ok(()),
             (None, Some(_)) => Ok(()),
             (None, None) if self.host != Host::Paid => Ok(()),
-            _ => Err(Reply::refused(401, bodies::key_missing(now))),
+            _ => Err(Response::refused(401, bodies::key_missing(now))),
         }
     }
 }
@@ -159,10 +159,10 @@ mod tests {
     }
 
     fn code(plan: &SimPlan, keys: &Keys) -> Option<(u16, String)> {
-        let reply = plan.admit(keys, DateTime::UNIX_EPOCH).err()?;
+        let response = plan.admit(keys, DateTime::UNIX_EPOCH).err()?;
         Some((
-            reply.status,
-            String::from_utf8(reply.body.to_vec()).unwrap(),
+            response.status,
+            String::from_utf8(response.body.to_vec()).unwrap(),
         ))
     }
 

@@ -1,5 +1,5 @@
 //! What a coin costs, what all of it is worth and how much of it was traded, as pure functions of time.
-//! No rounding, no gaps and no shapes of replies: `quote` and `chart` make those.
+//! No rounding, no gaps and no shapes of responses: `quote` and `chart` make those.
 
 use super::noise::{octaves, pair, real};
 use super::universe::{Coin, DAY, Motion};

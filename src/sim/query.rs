@@ -7,7 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use url::form_urlencoded;
 
 use super::bodies;
-use super::reply::Reply;
+use super::response::Response;
 
 /// How the rows of `/coins/markets` are sorted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -126,7 +126,7 @@ pub fn find<'a>(parameters: &'a [(String, String)], name: &str) -> Option<&'a st
 ///
 /// # Errors
 /// The real API's refusal of a parameter.
-pub fn markets(parameters: &[(String, String)]) -> Result<MarketsQuery, Reply> {
+pub fn markets(parameters: &[(String, String)]) -> Result<MarketsQuery, Response> {
     let number = |name: &str| find(parameters, name).and_then(|text| text.parse::<usize>().ok());
     Ok(MarketsQuery {
         vs_currency: currency(parameters)?,
@@ -156,7 +156,7 @@ pub fn chart(
     id: &str,
     parameters: &[(String, String)],
     now: DateTime<Utc>,
-) -> Result<ChartQuery, Reply> {
+) -> Result<ChartQuery, Response> {
     let vs_currency = currency(parameters)?;
     let days = required(parameters, "days")?;
     let from = if days == "max" {
@@ -166,7 +166,7 @@ pub fn chart(
             .parse::<f64>()
             .ok()
             .filter(|count| (0.0..=36_500.0).contains(count));
-        let count = count.ok_or_else(|| Reply::refused(400, bodies::invalid("days")))?;
+        let count = count.ok_or_else(|| Response::refused(400, bodies::invalid("days")))?;
         Some(now - TimeDelta::milliseconds(super::noise::whole(count * 86_400_000.0)))
     };
     Ok(ChartQuery {
@@ -188,12 +188,12 @@ pub fn range(
     id: &str,
     parameters: &[(String, String)],
     now: DateTime<Utc>,
-) -> Result<ChartQuery, Reply> {
+) -> Result<ChartQuery, Response> {
     let vs_currency = currency(parameters)?;
     let from = instant(parameters, "from")?;
     let to = instant(parameters, "to")?;
     if to < from {
-        return Err(Reply::refused(
+        return Err(Response::refused(
             400,
             bodies::invalid("range: from is after to"),
         ));
@@ -209,15 +209,15 @@ pub fn range(
     })
 }
 
-fn currency(parameters: &[(String, String)]) -> Result<String, Reply> {
+fn currency(parameters: &[(String, String)]) -> Result<String, Response> {
     required(parameters, "vs_currency").map(str::to_ascii_lowercase)
 }
 
-fn required<'a>(parameters: &'a [(String, String)], name: &str) -> Result<&'a str, Reply> {
-    find(parameters, name).ok_or_else(|| Reply::refused(422, bodies::missing(name)))
+fn required<'a>(parameters: &'a [(String, String)], name: &str) -> Result<&'a str, Response> {
+    find(parameters, name).ok_or_else(|| Response::refused(422, bodies::missing(name)))
 }
 
-// As at the source: what follows a space in the list is lost without a word.
+// As at CoinGecko: what follows a space in the list is lost without an error.
 fn id_list(list: &str) -> Vec<String> {
     let kept = list.split(char::is_whitespace).next().unwrap_or("");
     kept.split(',')
@@ -226,18 +226,18 @@ fn id_list(list: &str) -> Vec<String> {
         .collect()
 }
 
-fn interval(parameters: &[(String, String)]) -> Result<Option<Spacing>, Reply> {
+fn interval(parameters: &[(String, String)]) -> Result<Option<Spacing>, Response> {
     match find(parameters, "interval") {
         None => Ok(None),
         Some("5m") => Ok(Some(Spacing::FiveMinutes)),
         Some("hourly") => Ok(Some(Spacing::Hour)),
         Some("daily") => Ok(Some(Spacing::Day)),
-        Some(_) => Err(Reply::refused(400, bodies::invalid("interval"))),
+        Some(_) => Err(Response::refused(400, bodies::invalid("interval"))),
     }
 }
 
-fn instant(parameters: &[(String, String)], name: &str) -> Result<DateTime<Utc>, Reply> {
-    let refused = || Reply::refused(400, bodies::invalid(name));
+fn instant(parameters: &[(String, String)], name: &str) -> Result<DateTime<Utc>, Response> {
+    let refused = || Response::refused(400, bodies::invalid(name));
     let seconds = required(parameters, name)?
         .parse::<f64>()
         .map_err(|_| refused())?;
@@ -256,11 +256,11 @@ mod tests {
         "2026-01-14T12:00:00Z".parse().unwrap()
     }
 
-    fn refusal<T: std::fmt::Debug>(result: Result<T, Reply>) -> (u16, String) {
-        let reply = result.unwrap_err();
+    fn refusal<T: std::fmt::Debug>(result: Result<T, Response>) -> (u16, String) {
+        let response = result.unwrap_err();
         (
-            reply.status,
-            String::from_utf8(reply.body.to_vec()).unwrap(),
+            response.status,
+            String::from_utf8(response.body.to_vec()).unwrap(),
         )
     }
 

@@ -16,7 +16,7 @@ use super::universe::{Coin, DAY};
 const HOUR: i64 = DAY / 24;
 const MINUTE: i64 = HOUR / 60;
 
-/// A number as the source writes it.
+/// A number as CoinGecko writes it.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum Figure {
@@ -26,7 +26,7 @@ pub enum Figure {
     Real(f64),
 }
 
-/// One row; the fields and their order are the source's.
+/// One row; the fields and their order are CoinGecko's.
 #[derive(Debug, Serialize)]
 pub struct Row<'a> {
     /// The coin's id.
@@ -104,7 +104,7 @@ pub fn row<'a>(
     standing: &Standing,
     extremes: Option<&Extremes>,
     currency: Currency,
-    asked: &MarketsQuery,
+    query: &MarketsQuery,
 ) -> Row<'a> {
     let (index, at) = (standing.coin, standing.observed);
     let draw = |purpose: u64| pair(coin.key, purpose);
@@ -132,21 +132,21 @@ pub fn row<'a>(
         peak(extremes.map(|e| &e.low)),
     );
     let price = |value| {
-        if asked.is_exact {
+        if query.is_exact {
             Figure::Real(value)
         } else {
             price_figure(value)
         }
     };
     let sum = |value| {
-        if asked.is_exact {
+        if query.is_exact {
             Figure::Real(value)
         } else {
             amount(value)
         }
     };
     let difference = |value| {
-        if asked.is_exact {
+        if query.is_exact {
             value
         } else {
             shortened(value)
@@ -187,7 +187,7 @@ pub fn row<'a>(
         atl_date: low.map(|(_, at)| stamp(at)),
         roi: roi(prices, coin, index, at),
         last_updated: (coin.price.is_some() && !chance(draw(54), 0.0001)).then(|| stamp(at)),
-        changes: asked
+        changes: query
             .changes
             .iter()
             .filter_map(|span| Some((span, span_length(span)?)))
@@ -202,7 +202,7 @@ pub fn row<'a>(
     }
 }
 
-/// A price with as many digits as the source gives one of its size.
+/// A price with as many digits as CoinGecko gives one of its size.
 pub fn price_figure(price: f64) -> Figure {
     if price >= 10_000.0 {
         Figure::Whole(whole(price.round()))
@@ -242,7 +242,7 @@ fn per_cent(now: Option<f64>, before: Option<f64>) -> Option<f64> {
 fn rounded(value: f64, places: i32) -> f64 {
     let scale = 10f64.powi(places);
     let scaled = (value * scale).round() / scale;
-    // The source never writes a negative zero.
+    // CoinGecko never writes a negative zero.
     if scaled == 0.0 { 0.0 } else { scaled }
 }
 
@@ -319,7 +319,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn prices_have_the_source_s_number_of_digits() {
+    fn prices_have_the_api_s_number_of_digits() {
         let text = |price: f64| serde_json::to_string(&price_figure(price)).unwrap();
         assert_eq!(text(71_508.6), "71509");
         assert_eq!(text(2236.0812), "2236.08");

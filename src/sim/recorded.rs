@@ -11,7 +11,7 @@ use super::folder::{self, Folder};
 use super::pages::{Key, Upset, page};
 use super::query::{ChartQuery, MarketsQuery, Spacing};
 use super::recording::{RecordedChart, RecordedPage, RecordedRow, Recording, RecordingKind, join};
-use super::reply::Reply;
+use super::response::Response;
 use crate::error::Result;
 
 /// A folder of recordings as a market.
@@ -97,27 +97,27 @@ impl RecordedMarket {
     /// `/coins/list`.
     ///
     /// # Errors
-    /// The refusal, as a reply: nothing recorded yet.
-    pub fn list(&self, now: DateTime<Utc>) -> Result<Reply, Reply> {
+    /// The refusal, as a response: nothing recorded yet.
+    pub fn list(&self, now: DateTime<Utc>) -> Result<Response, Response> {
         let (_, bytes) = self
             .lists
             .iter()
             .rev()
             .find(|(at, _)| *at <= now)
             .ok_or_else(nothing)?;
-        Ok(Reply::ok(bytes.clone()))
+        Ok(Response::ok(bytes.clone()))
     }
 
     /// A page of `/coins/markets`.
     ///
     /// # Errors
-    /// The refusal, as a reply: nothing recorded yet, or another currency.
+    /// The refusal, as a response: nothing recorded yet, or another currency.
     pub fn markets(
         &self,
         query: &MarketsQuery,
         upset: &Upset,
         now: DateTime<Utc>,
-    ) -> Result<Reply, Reply> {
+    ) -> Result<Response, Response> {
         // The rows do not say their currency; all such archives are in US dollars.
         if query.vs_currency != "usd" {
             return Err(nothing());
@@ -141,7 +141,7 @@ impl RecordedMarket {
             join(&mut body, page.rows.iter().map(|row| &row.text));
             body.into()
         };
-        Ok(Reply::ok(body)
+        Ok(Response::ok(body)
             .with("total", page.total.to_string())
             .with("per-page", query.per_page.to_string()))
     }
@@ -149,22 +149,22 @@ impl RecordedMarket {
     /// A chart.
     ///
     /// # Errors
-    /// The refusal, as a reply: nothing recorded that answers it.
-    pub fn chart(&self, query: &ChartQuery, now: DateTime<Utc>) -> Result<Reply, Reply> {
+    /// The refusal, as a response: nothing recorded that answers it.
+    pub fn chart(&self, query: &ChartQuery, now: DateTime<Utc>) -> Result<Response, Response> {
         let found = self.charts.iter().rev().filter(|chart| {
             chart.instant <= now
-                && chart.asked.id == query.id
-                && chart.asked.vs_currency == query.vs_currency
-                && chart.asked.spacing() == query.spacing()
+                && chart.query.id == query.id
+                && chart.query.vs_currency == query.vs_currency
+                && chart.query.spacing() == query.spacing()
         });
         let body = match query.days {
             Some(_) => found
                 .into_iter()
-                .find(|chart| chart.asked.days == query.days)
+                .find(|chart| chart.query.days == query.days)
                 .map(|chart| chart.bytes.clone()),
             None => found.into_iter().find_map(|chart| covered(chart, query)),
         };
-        body.map(Reply::ok).ok_or_else(nothing)
+        body.map(Response::ok).ok_or_else(nothing)
     }
 }
 
@@ -176,13 +176,13 @@ fn covered(chart: &RecordedChart, query: &ChartQuery) -> Option<Bytes> {
         Spacing::Day => TimeDelta::days(1),
     };
     let from = query.from?;
-    let begins = chart.asked.from.is_none_or(|begin| begin - step <= from);
-    let ends = query.to <= chart.asked.to + step;
+    let begins = chart.query.from.is_none_or(|begin| begin - step <= from);
+    let ends = query.to <= chart.query.to + step;
     (begins && ends).then(|| chart.within(from.timestamp_millis(), query.to.timestamp_millis()))
 }
 
-fn nothing() -> Reply {
-    Reply::refused(404, bodies::NO_RECORDING)
+fn nothing() -> Response {
+    Response::refused(404, bodies::NO_RECORDING)
 }
 
 #[cfg(test)]
@@ -235,33 +235,33 @@ mod tests {
         let query = markets(&parameters("vs_currency=usd")).unwrap();
         let early = market.markets(&query, &Upset::default(), at("2024-01-16T00:47:59Z"));
         assert_eq!(early.unwrap_err().body, bodies::NO_RECORDING);
-        let reply = market
+        let response = market
             .markets(&query, &Upset::default(), at("2024-01-16T00:48:00Z"))
             .unwrap();
-        assert_eq!(reply.body, PAGE);
-        assert!(reply.headers.contains(&("total", "2".into())));
+        assert_eq!(response.body, PAGE);
+        assert!(response.headers.contains(&("total", "2".into())));
         assert!(market.list(at("2000-01-01T00:00:00Z")).is_ok());
     }
 
     #[test]
     fn a_part_of_a_page_is_its_rows_in_their_own_bytes() {
         let query = markets(&parameters("vs_currency=usd&order=volume_desc&per_page=1")).unwrap();
-        let reply = market()
+        let response = market()
             .markets(&query, &Upset::default(), at("2025-01-01T00:00:00Z"))
             .unwrap();
         assert_eq!(
-            reply.body,
+            response.body,
             r#"[{"id":"a","market_cap":1.0,"total_volume":9}]"#
         );
     }
 
     #[test]
-    fn a_range_is_answered_from_a_chart_that_covers_it() {
+    fn a_range_is_served_from_a_chart_that_covers_it() {
         let market = market();
         let now = at("2021-05-15T14:42:25Z");
         let ask = |text: &str| {
             let query = range("a", &parameters(&format!("vs_currency=usd&{text}")), now).unwrap();
-            market.chart(&query, now).map(|reply| reply.body)
+            market.chart(&query, now).map(|response| response.body)
         };
         assert_eq!(
             ask("from=1620900000&to=1621050000").unwrap(),

@@ -1,4 +1,4 @@
-//! One recorded reply, taken apart into slices of its own bytes, so that no digit of it is ever written anew.
+//! One recorded response, taken apart into slices of its own bytes, so that no digit of it is ever written anew.
 //! Reading files is the business of `folder`, choosing among recordings that of `recorded`.
 
 use std::collections::HashMap;
@@ -109,7 +109,7 @@ pub struct RecordedChart {
     /// The whole file.
     pub bytes: Bytes,
     /// What was asked for when it was made.
-    pub asked: ChartQuery,
+    pub query: ChartQuery,
     /// Its series in their order: the name, and each point with its stamp in milliseconds.
     pub series: Vec<(String, Vec<(i64, Bytes)>)>,
     /// When it was made.
@@ -154,7 +154,7 @@ impl Meta {
 impl RecordedChart {
     /// Takes a chart apart; `None` where it is not an object of arrays of points, or `meta` is of something else.
     pub fn parse(bytes: Bytes, meta: &Meta) -> Option<Self> {
-        let asked = meta.chart()?;
+        let query = meta.chart()?;
         let names: serde_json::Map<String, Value> = serde_json::from_slice(&bytes).ok()?;
         let mut raw: HashMap<String, Vec<&RawValue>> = serde_json::from_slice(&bytes).ok()?;
         let series = names
@@ -170,7 +170,7 @@ impl RecordedChart {
             .collect::<Option<Vec<_>>>()?;
         Some(Self {
             bytes,
-            asked,
+            query,
             series,
             instant: meta.instant()?,
         })
@@ -261,7 +261,7 @@ mod tests {
             chart.within(1000, 2500),
             r#"{"prices":[[1000,1.10],[2000,2e-7]],"market_caps":[[1000,null],[2000,2]]}"#
         );
-        assert_eq!(chart.asked.days.as_deref(), Some("30"));
+        assert_eq!(chart.query.days.as_deref(), Some("30"));
         assert_eq!(chart.instant.to_rfc3339(), "2021-05-15T14:42:25+00:00");
     }
 }

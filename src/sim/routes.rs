@@ -1,5 +1,5 @@
 //! Answers a call of the market: who may come in, which fault meets it, and which endpoint it is for.
-//! It is a plain function from a request to a reply; sockets are in `server`, the control calls in `control`.
+//! It is a plain function from a request to a response; sockets are in `server`, the control calls in `control`.
 
 use std::time::Instant;
 
@@ -13,11 +13,11 @@ use super::lock::lock;
 use super::pages::Upset;
 use super::plan::{Host, Keys};
 use super::query::{self, ChartQuery, MarketsQuery, Spacing};
-use super::reply::Reply;
+use super::response::Response;
 use super::state::State;
 
 /// A request as the market sees it.
-pub struct Asked<'a> {
+pub struct Request<'a> {
     /// The HTTP method.
     pub method: &'a str,
     /// The path below the API's root, as sent.
@@ -30,70 +30,70 @@ pub struct Asked<'a> {
     pub keys: Keys,
 }
 
-/// The reply to a request, with whatever fault meets it.
-pub fn answer(state: &State, asked: &Asked<'_>, now: DateTime<Utc>) -> Reply {
-    if !asked.has_user_agent {
-        return Reply::refused(403, bodies::NO_USER_AGENT);
+/// The response to a request, with whatever fault meets it.
+pub fn respond(state: &State, request: &Request<'_>, now: DateTime<Utc>) -> Response {
+    if !request.has_user_agent {
+        return Response::refused(403, bodies::NO_USER_AGENT);
     }
-    let whole = if asked.query.is_empty() {
-        asked.path.to_owned()
+    let whole = if request.query.is_empty() {
+        request.path.to_owned()
     } else {
-        format!("{}?{}", asked.path, asked.query)
+        format!("{}?{}", request.path, request.query)
     };
     let action = state.decide(&whole);
-    if let Some(reply) = action.as_ref().and_then(|action| action.answer(now)) {
-        return reply;
+    if let Some(response) = action.as_ref().and_then(|action| action.response(now)) {
+        return response;
     }
-    let reply = admitted(state, asked, action.as_ref(), now).unwrap_or_else(|refusal| refusal);
+    let response = admitted(state, request, action.as_ref(), now).unwrap_or_else(|refusal| refusal);
     match action {
-        Some(action) => action.applied(reply),
-        None => reply,
+        Some(action) => action.applied(response),
+        None => response,
     }
 }
 
 fn admitted(
     state: &State,
-    asked: &Asked<'_>,
+    request: &Request<'_>,
     action: Option<&Action>,
     now: DateTime<Utc>,
-) -> Result<Reply, Reply> {
-    let parameters = query::parameters(asked.query);
+) -> Result<Response, Response> {
+    let parameters = query::parameters(request.query);
     let either = |header: &Option<String>, name: &str| {
         header
             .clone()
             .or_else(|| query::find(&parameters, name).map(str::to_owned))
     };
     let keys = Keys {
-        demo: either(&asked.keys.demo, "x_cg_demo_api_key"),
-        pro: either(&asked.keys.pro, "x_cg_pro_api_key"),
+        demo: either(&request.keys.demo, "x_cg_demo_api_key"),
+        pro: either(&request.keys.pro, "x_cg_pro_api_key"),
     };
     state.plan.admit(&keys, now)?;
     lock(&state.minute)
         .take(state.plan.calls_per_minute, Instant::now())
         .map_err(|wait| {
-            Reply::refused(429, bodies::RATE_LIMIT).with("retry-after", wait.to_string())
+            Response::refused(429, bodies::RATE_LIMIT).with("retry-after", wait.to_string())
         })?;
     // Who may come in is decided now; what is seen may be older.
     let then = action.map_or(now, |action| action.instant(now));
-    endpoint(state, asked, &parameters, action, then)
+    endpoint(state, request, &parameters, action, then)
 }
 
 fn endpoint(
     state: &State,
-    asked: &Asked<'_>,
+    request: &Request<'_>,
     parameters: &[(String, String)],
     action: Option<&Action>,
     now: DateTime<Utc>,
-) -> Result<Reply, Reply> {
-    let parts: Vec<String> = asked
+) -> Result<Response, Response> {
+    let parts: Vec<String> = request
         .path
         .split('/')
         .filter(|part| !part.is_empty())
         .map(|part| percent_decode_str(part).decode_utf8_lossy().into_owned())
         .collect();
     let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
-    match (asked.method, parts.as_slice()) {
-        ("GET", ["ping"]) => Ok(Reply::ok(r#"{"gecko_says":"(V3) To the Moon!"}"#)),
+    match (request.method, parts.as_slice()) {
+        ("GET", ["ping"]) => Ok(Response::ok(r#"{"gecko_says":"(V3) To the Moon!"}"#)),
         ("GET", ["key"]) => key(state),
         ("GET", ["coins", "list"]) => state.source.list(now),
         ("GET", ["coins", "markets"]) => {
@@ -111,7 +111,7 @@ fn endpoint(
             within_plan(state, &query, now)?;
             state.source.chart(&query, now)
         }
-        _ => Err(Reply::refused(404, bodies::NOT_FOUND)),
+        _ => Err(Response::refused(404, bodies::NOT_FOUND)),
     }
 }
 
@@ -127,19 +127,19 @@ fn upset(state: &State, query: &MarketsQuery, action: Option<&Action>) -> Upset 
     upset
 }
 
-fn within_plan(state: &State, query: &ChartQuery, now: DateTime<Utc>) -> Result<(), Reply> {
+fn within_plan(state: &State, query: &ChartQuery, now: DateTime<Utc>) -> Result<(), Response> {
     if let Some(days) = state.plan.history_days() {
         // An hour's grace, since the client counted its days on its own clock.
         let earliest = now - TimeDelta::days(days) - TimeDelta::hours(1);
         if query.from.is_none_or(|from| from < earliest) {
-            return Err(Reply::refused(401, bodies::beyond_history(now)));
+            return Err(Response::refused(401, bodies::beyond_history(now)));
         }
     }
     let Some(interval) = query.interval else {
         return Ok(());
     };
     if interval == Spacing::FiveMinutes && state.plan.host != Host::Paid {
-        return Err(Reply::refused(401, bodies::PRO_ONLY));
+        return Err(Response::refused(401, bodies::PRO_ONLY));
     }
     let longest = match interval {
         Spacing::FiveMinutes => TimeDelta::days(10),
@@ -151,7 +151,7 @@ fn within_plan(state: &State, query: &ChartQuery, now: DateTime<Utc>) -> Result<
         .from
         .is_none_or(|from| query.to - from > longest + TimeDelta::hours(1))
     {
-        return Err(Reply::refused(
+        return Err(Response::refused(
             400,
             bodies::invalid("time range for this interval"),
         ));
@@ -159,9 +159,9 @@ fn within_plan(state: &State, query: &ChartQuery, now: DateTime<Utc>) -> Result<
     Ok(())
 }
 
-fn key(state: &State) -> Result<Reply, Reply> {
+fn key(state: &State) -> Result<Response, Response> {
     if state.plan.host != Host::Paid {
-        return Err(Reply::refused(401, bodies::PRO_ONLY));
+        return Err(Response::refused(401, bodies::PRO_ONLY));
     }
     let credit: u64 = 500_000;
     let used = lock(&state.calls).count();
@@ -172,7 +172,7 @@ fn key(state: &State) -> Result<Reply, Reply> {
         "current_total_monthly_calls": used,
         "current_remaining_monthly_calls": credit.saturating_sub(used),
     });
-    Ok(Reply::ok(body.to_string()))
+    Ok(Response::ok(body.to_string()))
 }
 
 #[cfg(test)]
@@ -199,20 +199,20 @@ mod tests {
         State::new(clock, source, plan, faults, watch::channel(false).1)
     }
 
-    fn get(state: &State, target: &str) -> Reply {
+    fn get(state: &State, target: &str) -> Response {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
-        let asked = Asked {
+        let request = Request {
             method: "GET",
             path,
             query,
             has_user_agent: true,
             keys: Keys::default(),
         };
-        answer(state, &asked, state.clock.now())
+        respond(state, &request, state.clock.now())
     }
 
-    fn ids(reply: &Reply) -> Vec<String> {
-        let rows: Vec<Value> = serde_json::from_slice(&reply.body).unwrap();
+    fn ids(response: &Response) -> Vec<String> {
+        let rows: Vec<Value> = serde_json::from_slice(&response.body).unwrap();
         rows.iter()
             .map(|row| row["id"].as_str().unwrap().to_owned())
             .collect()
@@ -230,12 +230,12 @@ mod tests {
             200
         );
         for days in ["366", "max"] {
-            let reply = get(
+            let response = get(
                 &keyless,
                 &format!("/coins/bitcoin/market_chart?vs_currency=usd&days={days}"),
             );
-            assert_eq!(reply.status, 401);
-            let body: Value = serde_json::from_slice(&reply.body).unwrap();
+            assert_eq!(response.status, 401);
+            let body: Value = serde_json::from_slice(&response.body).unwrap();
             assert_eq!(body["error"]["status"]["error_code"], 10012);
         }
         let paid = state(
@@ -309,16 +309,16 @@ mod tests {
     #[test]
     fn a_caller_without_a_name_is_refused() {
         let state = state(SimPlan::keyless(), &[]);
-        let asked = Asked {
+        let request = Request {
             method: "GET",
             path: "/ping",
             query: "",
             has_user_agent: false,
             keys: Keys::default(),
         };
-        let reply = answer(&state, &asked, state.clock.now());
+        let response = respond(&state, &request, state.clock.now());
         assert_eq!(
-            (reply.status, reply.body.as_ref()),
+            (response.status, response.body.as_ref()),
             (403, bodies::NO_USER_AGENT.as_bytes())
         );
     }

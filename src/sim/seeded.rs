@@ -17,7 +17,7 @@ use super::pages::{Key, Upset, page};
 use super::price::Prices;
 use super::query::{ChartQuery, MarketsQuery};
 use super::quote;
-use super::reply::Reply;
+use super::response::Response;
 use super::universe::{self, Coin};
 
 // A page's order holds this long, as a cache's does: the pages that a client reads at once are of one market.
@@ -58,8 +58,8 @@ impl SeededMarket {
     /// `/coins/list`: every coin that has begun, by id.
     ///
     /// # Errors
-    /// The refusal, as a reply.
-    pub fn list(&self, now: DateTime<Utc>) -> Result<Reply, Reply> {
+    /// The refusal, as a response.
+    pub fn list(&self, now: DateTime<Utc>) -> Result<Response, Response> {
         let mut rows: Vec<Named<'_>> = self
             .prices
             .coins()
@@ -78,13 +78,13 @@ impl SeededMarket {
     /// A page of `/coins/markets`.
     ///
     /// # Errors
-    /// The refusal, as a reply.
+    /// The refusal, as a response.
     pub fn markets(
         &self,
         query: &MarketsQuery,
         upset: &Upset,
         now: DateTime<Utc>,
-    ) -> Result<Reply, Reply> {
+    ) -> Result<Response, Response> {
         let currency = self.currency(&query.vs_currency)?;
         let all = self.standings(now.timestamp_millis().div_euclid(HOLD) * HOLD);
         let named = all
@@ -123,8 +123,8 @@ impl SeededMarket {
     /// A chart.
     ///
     /// # Errors
-    /// The refusal, as a reply: an unknown coin or currency.
-    pub fn chart(&self, query: &ChartQuery, now: DateTime<Utc>) -> Result<Reply, Reply> {
+    /// The refusal, as a response: an unknown coin or currency.
+    pub fn chart(&self, query: &ChartQuery, now: DateTime<Utc>) -> Result<Response, Response> {
         let index = self
             .index
             .get(&query.id)
@@ -133,14 +133,14 @@ impl SeededMarket {
                     .coin(**index)
                     .is_some_and(|coin| coin.genesis <= now.timestamp_millis())
             })
-            .ok_or_else(|| Reply::refused(404, bodies::COIN_NOT_FOUND))?;
+            .ok_or_else(|| Response::refused(404, bodies::COIN_NOT_FOUND))?;
         let currency = self.currency(&query.vs_currency)?;
         json(&chart::series(&self.prices, *index, currency, query, now))
     }
 
-    fn currency(&self, name: &str) -> Result<Currency, Reply> {
+    fn currency(&self, name: &str) -> Result<Currency, Response> {
         Currency::find(name, &self.prices)
-            .ok_or_else(|| Reply::refused(400, bodies::INVALID_CURRENCY))
+            .ok_or_else(|| Response::refused(400, bodies::INVALID_CURRENCY))
     }
 
     fn standings(&self, at: i64) -> Arc<Vec<Standing>> {
@@ -174,10 +174,10 @@ struct Named<'a> {
     name: &'a str,
 }
 
-fn json(value: &impl Serialize) -> Result<Reply, Reply> {
+fn json(value: &impl Serialize) -> Result<Response, Response> {
     serde_json::to_vec(value)
-        .map(Reply::ok)
-        .map_err(|_| Reply::refused(500, bodies::of_status(500)))
+        .map(Response::ok)
+        .map_err(|_| Response::refused(500, bodies::of_status(500)))
 }
 
 #[cfg(test)]
@@ -193,8 +193,8 @@ mod tests {
 
     fn rows(market: &SeededMarket, text: &str) -> Vec<Value> {
         let query = markets(&parameters(&format!("vs_currency=usd&{text}"))).unwrap();
-        let reply = market.markets(&query, &Upset::default(), now()).unwrap();
-        serde_json::from_slice(&reply.body).unwrap()
+        let response = market.markets(&query, &Upset::default(), now()).unwrap();
+        serde_json::from_slice(&response.body).unwrap()
     }
 
     fn all_rows(market: &SeededMarket) -> Vec<Value> {
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reply_is_the_same_for_the_same_seed_and_clock() {
+    fn a_response_is_the_same_for_the_same_seed_and_clock() {
         let bytes = |market: &SeededMarket| {
             let query = markets(&parameters("vs_currency=usd&per_page=250")).unwrap();
             market

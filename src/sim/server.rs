@@ -7,7 +7,7 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::State as Held;
 use axum::http::header::USER_AGENT;
-use axum::http::{HeaderMap, Method, Response, Uri};
+use axum::http::{self, HeaderMap, Method, Uri};
 use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
 
@@ -17,10 +17,10 @@ use super::control;
 use super::lock::lock;
 use super::plan::Keys;
 use super::query::parameters;
-use super::reply::Reply;
-use super::routes::{self, Asked};
+use super::response::Response;
+use super::routes::{self, Request};
 use super::state::State;
-use super::wire::{response, stopped};
+use super::wire::{sent, stopped};
 
 /// The root of the market's endpoints.
 pub const ROOT: &str = "/api/v3";
@@ -49,25 +49,25 @@ async fn handle(
     uri: Uri,
     headers: HeaderMap,
     body: Bytes,
-) -> Response<Body> {
+) -> http::Response<Body> {
     let now = state.clock.now();
-    let reply = if let Some(path) = below(uri.path(), "/sim") {
-        control::answer(&state, method.as_str(), path, &body)
+    let response = if let Some(path) = below(uri.path(), "/sim") {
+        control::respond(&state, method.as_str(), path, &body)
     } else {
         market(&state, &method, &uri, &headers)
     };
-    // A control call may have moved the clock, and its reply is dated after that.
+    // A control call may have moved the clock, and its response is dated after that.
     let now = if uri.path().starts_with(ROOT) {
         now
     } else {
         state.clock.now()
     };
-    response(reply, now, state.stop.clone())
+    sent(response, now, state.stop.clone())
 }
 
-fn market(state: &State, method: &Method, uri: &Uri, headers: &HeaderMap) -> Reply {
+fn market(state: &State, method: &Method, uri: &Uri, headers: &HeaderMap) -> Response {
     let Some(path) = below(uri.path(), ROOT) else {
-        return Reply::refused(404, bodies::NOT_FOUND);
+        return Response::refused(404, bodies::NOT_FOUND);
     };
     let query = uri.query().unwrap_or("");
     let header = |name: &str| {
@@ -76,7 +76,7 @@ fn market(state: &State, method: &Method, uri: &Uri, headers: &HeaderMap) -> Rep
             .and_then(|value| value.to_str().ok())
             .map(str::to_owned)
     };
-    let asked = Asked {
+    let request = Request {
         method: method.as_str(),
         path,
         query,
@@ -88,7 +88,7 @@ fn market(state: &State, method: &Method, uri: &Uri, headers: &HeaderMap) -> Rep
             pro: header("x-cg-pro-api-key"),
         },
     };
-    let reply = routes::answer(state, &asked, state.clock.now());
+    let response = routes::respond(state, &request, state.clock.now());
     let target = if query.is_empty() {
         path.to_owned()
     } else {
@@ -97,10 +97,10 @@ fn market(state: &State, method: &Method, uri: &Uri, headers: &HeaderMap) -> Rep
     lock(&state.calls).push(Call {
         method: method.to_string(),
         path: target,
-        status: reply.status,
+        status: response.status,
         key: has_key(headers, query),
     });
-    reply
+    response
 }
 
 // Wider than what lets a caller in: a key that reaches the wrong host under any name has leaked.

@@ -10,7 +10,7 @@ use super::pages::Upset;
 use super::query::{ChartQuery, MarketsQuery};
 use super::recorded::RecordedMarket;
 use super::recording::Recording;
-use super::reply::Reply;
+use super::response::Response;
 use super::seeded::SeededMarket;
 use crate::error::{Error, Result};
 
@@ -27,7 +27,7 @@ pub enum Market {
         /// How many coins, up to 20,000.
         coins: usize,
     },
-    /// Served from a folder of recorded replies.
+    /// Served from a folder of recorded responses.
     Recorded {
         /// The folder, with `markets/`, `chart/` and `list/` in it.
         folder: PathBuf,
@@ -106,8 +106,8 @@ impl Source {
     /// `/coins/list`.
     ///
     /// # Errors
-    /// The refusal, as a reply.
-    pub fn list(&self, now: DateTime<Utc>) -> Result<Reply, Reply> {
+    /// The refusal, as a response.
+    pub fn list(&self, now: DateTime<Utc>) -> Result<Response, Response> {
         match self {
             Self::Seeded(market) => market.list(now),
             Self::Recorded(market) => market.list(now),
@@ -117,13 +117,13 @@ impl Source {
     /// `/coins/markets`.
     ///
     /// # Errors
-    /// The refusal, as a reply.
+    /// The refusal, as a response.
     pub fn markets(
         &self,
         query: &MarketsQuery,
         upset: &Upset,
         now: DateTime<Utc>,
-    ) -> Result<Reply, Reply> {
+    ) -> Result<Response, Response> {
         match self {
             Self::Seeded(market) => market.markets(query, upset, now),
             Self::Recorded(market) => market.markets(query, upset, now),
@@ -133,8 +133,8 @@ impl Source {
     /// `/coins/{id}/market_chart` and `/coins/{id}/market_chart/range`.
     ///
     /// # Errors
-    /// The refusal, as a reply.
-    pub fn chart(&self, query: &ChartQuery, now: DateTime<Utc>) -> Result<Reply, Reply> {
+    /// The refusal, as a response.
+    pub fn chart(&self, query: &ChartQuery, now: DateTime<Utc>) -> Result<Response, Response> {
         match self {
             Self::Seeded(market) => market.chart(query, now),
             Self::Recorded(market) => market.chart(query, now),

@@ -1,55 +1,59 @@
-//! Puts a reply on the wire, dated by the simulator's clock, and delivers it whole, in part, slowly or blown up.
+//! Puts a response on the wire, dated by the simulator's clock, and delivers it whole, in part, slowly or blown up.
 //! It decides nothing about what is sent.
 
 use std::io;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::{HeaderName, HeaderValue, Response, StatusCode};
+use axum::http::{self, HeaderName, HeaderValue, StatusCode};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use futures_util::{StreamExt, stream};
 use tokio::sync::watch;
 
 use super::faults::http_date;
-use super::reply::{Delivery, Reply};
+use super::response::{Delivery, Response};
 use super::swell;
 
-// Often enough that a client which waits for silence waits for ever.
+// Often enough that a client which waits for a pause waits for ever.
 const DRIP: Duration = Duration::from_millis(50);
 
-/// The HTTP response of a reply; one without an end ends when `stop` turns true.
-pub fn response(reply: Reply, now: DateTime<Utc>, stop: watch::Receiver<bool>) -> Response<Body> {
-    let length = reply.body.len();
-    let body = match reply.delivery {
-        Delivery::Drip => dripping(&reply.body, stop),
+/// A response as HTTP sends it; one without an end ends when `stop` turns true.
+pub fn sent(
+    response: Response,
+    now: DateTime<Utc>,
+    stop: watch::Receiver<bool>,
+) -> http::Response<Body> {
+    let length = response.body.len();
+    let body = match response.delivery {
+        Delivery::Drip => dripping(&response.body, stop),
         Delivery::Huge(mb) => Body::from_stream(stream::iter(
-            swell::plain(&reply.body, mb).map(Ok::<_, io::Error>),
+            swell::plain(&response.body, mb).map(Ok::<_, io::Error>),
         )),
-        Delivery::Bomb(mb) => Body::from(swell::packed(&reply.body, mb)),
-        Delivery::Whole => Body::from(reply.body),
-        Delivery::Stall => half(&reply.body, async move { stopped(stop).await }),
-        Delivery::Cut => half(&reply.body, flushed()),
+        Delivery::Bomb(mb) => Body::from(swell::packed(&response.body, mb)),
+        Delivery::Whole => Body::from(response.body),
+        Delivery::Stall => half(&response.body, async move { stopped(stop).await }),
+        Delivery::Cut => half(&response.body, flushed()),
     };
-    let mut response = Response::new(body);
-    *response.status_mut() =
-        StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut sent = http::Response::new(body);
+    *sent.status_mut() =
+        StatusCode::from_u16(response.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let fixed = [
         ("date", http_date(now)),
-        ("content-type", reply.content_type.to_owned()),
+        ("content-type", response.content_type.to_owned()),
     ];
     // A short body is only seen as short against the length that was promised.
-    let further = match reply.delivery {
+    let further = match response.delivery {
         Delivery::Stall | Delivery::Cut => Some(("content-length", length.to_string())),
         Delivery::Bomb(_) => Some(("content-encoding", "gzip".to_owned())),
         _ => None,
     };
-    for (name, value) in fixed.into_iter().chain(further).chain(reply.headers) {
+    for (name, value) in fixed.into_iter().chain(further).chain(response.headers) {
         if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
-            response.headers_mut().insert(name, value);
+            sent.headers_mut().insert(name, value);
         }
     }
-    response
+    sent
 }
 
 /// Resolves when the server is to end.

@@ -1,4 +1,4 @@
-//! What a slot has to answer for, as it stands beside its quotes: who was asked for by name, and who is not there and why.
+//! The account of a slot, stored beside its quotes: which coins were named, which are missing, and why.
 //! Which coins these are is decided by the pipeline; here it is written and read.
 
 use serde::{Deserialize, Serialize};
@@ -64,7 +64,7 @@ pub struct RefusedCoin {
     pub rules: Vec<String>,
 }
 
-/// What a slot has to answer for beside its quotes.
+/// What a slot records beside its quotes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Account {
     /// Coins that were asked for by name, by any run of the slot.
@@ -76,11 +76,11 @@ pub struct Account {
     /// Coins that are not stored because the settings say so.
     pub refused: Vec<RefusedCoin>,
     /// Of what is refused and missing: what has been asked for a second time. It is not asked for again in this slot.
-    pub asked_again: Vec<String>,
+    pub retried: Vec<String>,
 }
 
 impl Account {
-    /// The values of its columns `named`, `missing`, `unknown`, `refused` and `asked_again`, each a JSON array.
+    /// The values of its columns `named`, `missing`, `unknown`, `refused` and `retried`, each a JSON array.
     pub(super) fn values(&self) -> [Value; 5] {
         let json = |list: serde_json::Value| Value::from(list.to_string());
         [
@@ -88,7 +88,7 @@ impl Account {
             json(serde_json::json!(self.missing)),
             json(serde_json::json!(self.unknown)),
             json(serde_json::json!(self.refused)),
-            json(serde_json::json!(self.asked_again)),
+            json(serde_json::json!(self.retried)),
         ]
     }
 
@@ -108,7 +108,7 @@ impl Account {
             missing: list(row, first + 1, "snapshot.missing")?,
             unknown: list(row, first + 2, "snapshot.unknown")?,
             refused: list(row, first + 3, "snapshot.refused")?,
-            asked_again: list(row, first + 4, "snapshot.asked_again")?,
+            retried: list(row, first + 4, "snapshot.retried")?,
         })
     }
 
@@ -126,7 +126,7 @@ pub(super) async fn of_the_day_before(
     connection: &mut Connection,
     slot: Slot,
 ) -> Result<Vec<Account>> {
-    let sql = "select named, missing, unknown, refused, asked_again from snapshot_now where snapshot_time > $1 and snapshot_time < $2 \
+    let sql = "select named, missing, unknown, refused, retried from snapshot_now where snapshot_time > $1 and snapshot_time < $2 \
                order by snapshot_time desc";
     let day_before = slot.start() - chrono::TimeDelta::days(1);
     let values = vec![day_before.into(), slot.start().into()];

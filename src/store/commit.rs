@@ -72,7 +72,7 @@ pub struct SnapshotCommit {
     pub quotes: Vec<QuoteRow>,
     /// Records refused.
     pub refused: Vec<RefusedRow>,
-    /// Records of earlier runs that were judged again.
+    /// Records of earlier runs that were validated again.
     pub requeued: Vec<Requeued>,
 }
 
@@ -210,7 +210,7 @@ async fn insert_refused(
     connection.insert("quarantine", &columns, &rows).await
 }
 
-/// Writes what the slot has to answer for from this commit on.
+/// Writes the account of the slot from this commit on.
 async fn insert_account(
     connection: &mut Connection,
     commit: &SnapshotCommit,
@@ -219,7 +219,7 @@ async fn insert_account(
     total_market_cap: Option<f64>,
 ) -> Result<()> {
     let sql = "insert into snapshot (snapshot_time, \"commit\", top, expected, received, state, content_hash, \
-               total_market_cap, named, missing, unknown, refused, asked_again) \
+               total_market_cap, named, missing, unknown, refused, retried) \
                values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
     let state = if commit.account.missing.is_empty() {
         "complete"

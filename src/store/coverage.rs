@@ -1,5 +1,5 @@
-//! Which spans of which charts the API has answered for, and which it has answered with silence; what is in neither was
-//! never asked. What an answer is worth is decided by the pipeline; here it is written and read.
+//! Which spans of which charts are covered, and in which a chart was empty; what is in neither was
+//! never fetched. What a chart is worth is decided by the pipeline; here it is written and read.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -153,7 +153,7 @@ pub(super) async fn ends(
 
 /// A span that a chart left empty though it should have points there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Silence {
+pub struct EmptySpan {
     /// The span.
     pub span: Span,
     /// When the chart was received.
@@ -163,25 +163,25 @@ pub struct Silence {
 }
 
 /// The spans that charts of a resolution left empty, by coin, as they were known at a pin.
-pub(super) async fn silences(
+pub(super) async fn empty_spans(
     connection: &mut Connection,
     resolution: Resolution,
     pin: i64,
-) -> Result<HashMap<CoinId, Vec<Silence>>> {
+) -> Result<HashMap<CoinId, Vec<EmptySpan>>> {
     let sql = "select c.id, e.starts_at, e.ends_at, l.received_at, cast(e.is_refused as bigint) from empty_span e \
                join coin c on c.key = e.coin join landing l on l.id = e.landing \
                where e.resolution = $1 and l.\"commit\" <= $2 order by l.\"commit\", l.received_at";
     let values = vec![i64::from(resolution.minutes()).into(), pin.into()];
-    let mut silences: HashMap<CoinId, Vec<Silence>> = HashMap::new();
+    let mut empty_spans: HashMap<CoinId, Vec<EmptySpan>> = HashMap::new();
     for row in &connection.fetch(sql, values).await? {
         let (coin, span) = spanned(row)?;
-        silences.entry(coin).or_default().push(Silence {
+        empty_spans.entry(coin).or_default().push(EmptySpan {
             span,
             received_at: needed(row.time(3)?, "landing.received_at")?,
             is_refused: row.int(4)? == Some(1),
         });
     }
-    Ok(silences)
+    Ok(empty_spans)
 }
 
 fn instant(ts: i64) -> Value {

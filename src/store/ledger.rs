@@ -59,10 +59,10 @@ pub struct RunStart {
     pub started_at: DateTime<Utc>,
     /// The rules in force.
     pub rule_set: String,
-    /// The API that it asks.
+    /// The API that it calls.
     pub api_url: String,
     /// What it is asked for and by which bounds, as JSON.
-    pub asked: String,
+    pub settings: String,
 }
 
 /// What is written about a run at its end.
@@ -92,7 +92,7 @@ pub struct RunEnd {
     pub error: Option<String>,
     /// The whole report, as JSON.
     pub report: Option<String>,
-    /// Fields of the source's bodies that are not as they are known to be.
+    /// Fields of CoinGecko's bodies that are not as they are known to be.
     pub drift: Vec<Drift>,
 }
 
@@ -166,7 +166,7 @@ pub struct RunRow {
     pub version: String,
     /// The rules in force.
     pub rule_set: String,
-    /// The API that it asked.
+    /// The API that it called.
     pub api_url: String,
     /// What went wrong.
     pub error: Option<String>,
@@ -174,7 +174,7 @@ pub struct RunRow {
 
 /// Writes that a run has begun.
 pub(crate) async fn begin(connection: &mut Connection, run: &RunStart) -> Result<()> {
-    let sql = "insert into run (id, kind, slot, resolution, state, started_at, version, rule_set, api_url, asked) \
+    let sql = "insert into run (id, kind, slot, resolution, state, started_at, version, rule_set, api_url, settings) \
                values ($1, $2, $3, $4, 'running', $5, $6, $7, $8, $9)";
     let values = vec![
         run.id.as_str().into(),
@@ -185,7 +185,7 @@ pub(crate) async fn begin(connection: &mut Connection, run: &RunStart) -> Result
         env!("CARGO_PKG_VERSION").into(),
         run.rule_set.as_str().into(),
         run.api_url.as_str().into(),
-        run.asked.as_str().into(),
+        run.settings.as_str().into(),
     ];
     connection.execute(sql, values).await.map(drop)
 }

@@ -1,5 +1,5 @@
 //! The commit of price points: rows, revisions, coverage, quarantine and landing of some charts in one transaction.
-//! What the charts answer for is decided before; here it becomes durable, or nothing of it does.
+//! What the charts cover is decided before; here it becomes durable, or nothing of it does.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::LazyLock;
@@ -22,12 +22,12 @@ use crate::error::Result;
 use crate::failpoint;
 use crate::landing::Landed;
 use crate::market::CoinId;
-use crate::series::{Answer, POINT_COLUMNS, PricePoint, Resolution, Span};
+use crate::series::{ChartCoverage, POINT_COLUMNS, PricePoint, Resolution, Span};
 use crate::store::RefusedRow;
 
-/// A chart that was answered, parsed and judged.
+/// A chart that was received, parsed and validated.
 #[derive(Debug, Clone)]
-pub struct AnsweredChart {
+pub struct ReceivedChart {
     /// The body.
     pub landed: Landed,
     /// The coin.
@@ -37,7 +37,7 @@ pub struct AnsweredChart {
     /// The span that was asked for, as far as it is settled; none where the chart was refused whole.
     pub span: Option<Span>,
     /// Where it can be believed, and where it has no points though it should.
-    pub answer: Answer,
+    pub coverage: ChartCoverage,
     /// What of the span that was asked for is settled, and younger than the response, which came out of a cache.
     pub behind: Option<Span>,
     /// Its points, in the order of their stamps, all inside the span.
@@ -52,12 +52,12 @@ pub struct AnsweredChart {
 #[derive(Debug, Default)]
 pub struct SeriesCommit {
     /// The charts.
-    pub charts: Vec<AnsweredChart>,
-    /// Coins that were asked for without an answer, and what was said.
-    pub unanswered: Vec<(CoinId, Resolution, String)>,
+    pub charts: Vec<ReceivedChart>,
+    /// Coins whose chart was not received, and the errors.
+    pub failed: Vec<(CoinId, Resolution, String)>,
     /// Earlier runs whose landed bodies are all in here or stored already.
-    pub adopted: Vec<String>,
-    /// Records of earlier runs that were judged again.
+    pub recovered: Vec<String>,
+    /// Records of earlier runs that were validated again.
     pub requeued: Vec<Requeued>,
     /// How far the run is with it.
     pub progress: RunProgress,
@@ -107,15 +107,15 @@ pub(crate) async fn commit_charts(
             let mut stored = insert_known(connection, &rows).await?;
             stored.points += points;
             failpoint::pass(failpoint::COMMIT_HALF_DONE);
-            coverage::insert_covered(connection, spans(&rows, |answer| &answer.covers)).await?;
-            let empty = spans(&rows, |answer| &answer.empty);
+            coverage::insert_covered(connection, spans(&rows, |coverage| &coverage.covers)).await?;
+            let empty = spans(&rows, |coverage| &coverage.empty);
             coverage::insert_empty(connection, empty, false).await?;
-            let refused = spans(&rows, |answer| &answer.refused);
+            let refused = spans(&rows, |coverage| &coverage.refused);
             coverage::insert_empty(connection, refused, true).await?;
             insert_refused(connection, &rows).await?;
             insert_visits(connection, commit, clock.now()).await?;
             quarantine::note(connection, run, &commit.requeued).await?;
-            for earlier in &commit.adopted {
+            for earlier in &commit.recovered {
                 let sql = "update run set recovered_by = $2 where id = $1";
                 connection
                     .execute(sql, vec![earlier.as_str().into(), run.into()])
@@ -129,7 +129,7 @@ pub(crate) async fn commit_charts(
 
 /// A chart with the keys of its rows.
 struct Keyed<'a> {
-    chart: &'a AnsweredChart,
+    chart: &'a ReceivedChart,
     coin: i32,
     landing: i64,
 }
@@ -210,7 +210,7 @@ const INSERT_NEW: &str = "insert into price_point (coin, resolution, ts, price, 
                       where p.coin = i.coin and p.resolution = i.resolution and p.ts = i.ts) \
     order by i.coin, i.resolution, i.ts";
 
-/// A value received later than the one that stands, and different from it. One that was received earlier (a body taken up
+/// A value received later than the stored one, and different from it. One that was received earlier (a body recovered
 /// from a run that died) tells nothing new.
 const INSERT_REVISIONS: &str = "insert into price_revision (coin, resolution, ts, price, market_cap, volume, landing) \
     select i.coin, i.resolution, i.ts, i.price, i.market_cap, i.volume, i.landing from incoming i \
@@ -342,10 +342,10 @@ async fn insert_many(
 
 fn spans<'a>(
     rows: &'a [Keyed<'a>],
-    of: impl Fn(&Answer) -> &Vec<Span> + 'a,
+    of: impl Fn(&ChartCoverage) -> &Vec<Span> + 'a,
 ) -> impl Iterator<Item = SpanRow> + 'a {
     rows.iter().flat_map(move |row| {
-        let of_row = of(&row.chart.answer).iter();
+        let of_row = of(&row.chart.coverage).iter();
         of_row.map(|span| SpanRow {
             coin: row.coin,
             resolution: row.chart.resolution,
@@ -382,16 +382,16 @@ async fn insert_refused(connection: &mut Connection, rows: &[Keyed<'_>]) -> Resu
 /// When a coin was asked for is when its newest response came: a body that was landed long ago, and is stored now, says nothing of
 /// whose turn it is.
 const VISITS: Sql = Sql {
-    postgres: "insert into visit (coin, resolution, asked_at, outcome) \
+    postgres: "insert into visit (coin, resolution, visited_at, outcome) \
                select x ->> 0, (x ->> 1)::smallint, to_timestamp((x ->> 2)::bigint / 1000.0), x ->> 3 \
                from json_array_elements($1::json) as v (x) \
-               on conflict (coin, resolution) do update set asked_at = excluded.asked_at, outcome = excluded.outcome \
-               where excluded.asked_at >= visit.asked_at",
-    sqlite: "insert into visit (coin, resolution, asked_at, outcome) \
+               on conflict (coin, resolution) do update set visited_at = excluded.visited_at, outcome = excluded.outcome \
+               where excluded.visited_at >= visit.visited_at",
+    sqlite: "insert into visit (coin, resolution, visited_at, outcome) \
              select json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'), \
              json_extract(value, '$[3]') from json_each($1) where true \
-             on conflict (coin, resolution) do update set asked_at = excluded.asked_at, outcome = excluded.outcome \
-             where excluded.asked_at >= visit.asked_at",
+             on conflict (coin, resolution) do update set visited_at = excluded.visited_at, outcome = excluded.outcome \
+             where excluded.visited_at >= visit.visited_at",
 };
 
 async fn insert_visits(
@@ -399,13 +399,13 @@ async fn insert_visits(
     commit: &SeriesCommit,
     now: DateTime<Utc>,
 ) -> Result<()> {
-    let unanswered = commit
-        .unanswered
+    let failed = commit
+        .failed
         .iter()
         .map(|(coin, resolution, said)| (coin, *resolution, now, said.as_str()));
-    let answered = commit.charts.iter().map(|chart| {
+    let received = commit.charts.iter().map(|chart| {
         let outcome = match chart.span {
-            Some(_) => "answered",
+            Some(_) => "received",
             None => "refused",
         };
         (
@@ -416,7 +416,7 @@ async fn insert_visits(
         )
     });
     let mut visits: BTreeMap<(&CoinId, i16), (i64, &str)> = BTreeMap::new();
-    for (coin, resolution, at, outcome) in unanswered.chain(answered) {
+    for (coin, resolution, at, outcome) in failed.chain(received) {
         let visit = (at.timestamp_millis(), outcome);
         let newest = visits.entry((coin, resolution.minutes())).or_insert(visit);
         if visit.0 >= newest.0 {

@@ -1,5 +1,5 @@
-//! The quarantine read back, and what became of refused records that were judged again. The same tables in both databases.
-//! Nothing here changes a refused record; judging is the pipeline's work.
+//! The quarantine read back, and the outcomes of refused records that were validated again. The same tables in both databases.
+//! Nothing here changes a refused record; validating is the pipeline's work.
 
 use super::connection::{Connection, Sql};
 use super::ledger::{Scope, needed};
@@ -29,7 +29,7 @@ pub struct Refused {
     pub reason: String,
     /// Its own bytes, or the beginning of a whole body's.
     pub raw: String,
-    /// What became of it when it was last judged again, and the run that did.
+    /// The outcome when it was last validated again, and the run that did.
     pub requeued: Option<(String, String)>,
 }
 
@@ -42,7 +42,7 @@ impl Refused {
     }
 }
 
-/// What becomes of a record that is judged again.
+/// The outcome for a record that is validated again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     /// It is accepted and stored.
@@ -64,12 +64,12 @@ impl Outcome {
     }
 }
 
-/// A record that was judged again.
+/// A record that was validated again.
 #[derive(Debug, Clone)]
 pub struct Requeued {
     /// Its number in the quarantine.
     pub id: i64,
-    /// What became of it.
+    /// The outcome.
     pub outcome: Outcome,
     /// Why it is refused again.
     pub reason: Option<String>,
@@ -117,7 +117,7 @@ pub(super) async fn refused(
         .collect()
 }
 
-/// The numbers of the records that a run judged again and stored.
+/// The numbers of the records that a run validated again and stored.
 pub(super) async fn stored_by(connection: &mut Connection, run: &str) -> Result<Vec<i64>> {
     let sql = "select quarantine from requeue where run = $1 and outcome = 'stored'";
     let rows = connection.fetch(sql, vec![run.into()]).await?;
@@ -126,7 +126,7 @@ pub(super) async fn stored_by(connection: &mut Connection, run: &str) -> Result<
         .collect()
 }
 
-/// Writes what became of records that a run judged again.
+/// Writes the outcomes of records that a run validated again.
 pub(super) async fn note(
     connection: &mut Connection,
     run: &str,

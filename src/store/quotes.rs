@@ -44,7 +44,7 @@ pub(crate) async fn slot_state(
     slot: Slot,
     pin: Option<i64>,
 ) -> Result<Option<SlotState>> {
-    let sql = "select top, expected, received, state, content_hash, named, missing, unknown, refused, asked_again \
+    let sql = "select top, expected, received, state, content_hash, named, missing, unknown, refused, retried \
                from snapshot where snapshot_time = $1 and \"commit\" <= $2 order by \"commit\" desc limit 1";
     let values = vec![slot.start().into(), pin.unwrap_or(i64::MAX).into()];
     let rows = connection.fetch(sql, values).await?;

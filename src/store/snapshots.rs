@@ -115,7 +115,7 @@ impl SnapshotStore {
         ledger::run(&mut self.0.connection, id).await
     }
 
-    /// Fields of the source's bodies that are not as they are known to be, over all runs.
+    /// Fields of CoinGecko's bodies that are not as they are known to be, over all runs.
     ///
     /// # Errors
     /// [`Error::Store`].
@@ -194,7 +194,7 @@ impl SnapshotStore {
         quotes::slot_state(&mut self.0.connection, slot, pin).await
     }
 
-    /// What the slots of the day before a slot had to answer for, the newest first.
+    /// The accounts of the slots of the day before a slot, the newest first.
     ///
     /// # Errors
     /// [`Error::Store`].
@@ -280,7 +280,7 @@ impl SnapshotStore {
         trace::of_slot(&mut self.0.connection, slot, run).await
     }
 
-    /// The refused records that a run judged again and stored.
+    /// The refused records that a run validated again and stored.
     ///
     /// # Errors
     /// [`Error::Store`].

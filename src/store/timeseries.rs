@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::connection::{Connection, Sql};
-use super::coverage::{self, Silence};
+use super::coverage::{self, EmptySpan};
 use super::desk::Desk;
 use super::ledger::{self, RunEnd, RunRow, RunStart, Scope, needed};
 use super::migrate::TIMESERIES;
@@ -163,7 +163,7 @@ impl TimeseriesStore {
         ledger::run(&mut self.desk.connection, id).await
     }
 
-    /// Fields of the source's bodies that are not as they are known to be, over all runs.
+    /// Fields of CoinGecko's bodies that are not as they are known to be, over all runs.
     ///
     /// # Errors
     /// [`crate::error::Error::Store`].
@@ -201,11 +201,11 @@ impl TimeseriesStore {
         points::commit_charts(&mut self.desk, &self.names, run, commit, clock).await
     }
 
-    /// Runs of a resolution that died or failed with bodies nobody has taken up: id and beginning, oldest first.
+    /// Runs of a resolution that died or failed with bodies nobody has recovered: id and beginning, oldest first.
     ///
     /// # Errors
     /// [`crate::error::Error::Store`].
-    pub async fn orphans(
+    pub async fn unrecovered_runs(
         &mut self,
         resolution: Resolution,
     ) -> Result<Vec<(String, DateTime<Utc>)>> {
@@ -238,7 +238,7 @@ impl TimeseriesStore {
             .collect()
     }
 
-    /// The spans that the source has answered at a resolution, by coin.
+    /// The spans that charts have covered at a resolution, by coin.
     ///
     /// # Errors
     /// [`crate::error::Error::Store`].
@@ -251,12 +251,12 @@ impl TimeseriesStore {
     ///
     /// # Errors
     /// [`crate::error::Error::Store`].
-    pub async fn silences(
+    pub async fn empty_spans(
         &mut self,
         resolution: Resolution,
         pin: i64,
-    ) -> Result<HashMap<CoinId, Vec<Silence>>> {
-        coverage::silences(&mut self.desk.connection, resolution, pin).await
+    ) -> Result<HashMap<CoinId, Vec<EmptySpan>>> {
+        coverage::empty_spans(&mut self.desk.connection, resolution, pin).await
     }
 
     /// Those of some coins that reach into a span, as they were known at a pin.
@@ -295,7 +295,7 @@ impl TimeseriesStore {
         &mut self,
         resolution: Resolution,
     ) -> Result<HashMap<CoinId, DateTime<Utc>>> {
-        let sql = "select coin, asked_at from visit where resolution = $1";
+        let sql = "select coin, visited_at from visit where resolution = $1";
         let rows = self
             .desk
             .connection
@@ -304,7 +304,7 @@ impl TimeseriesStore {
         rows.iter()
             .map(|row| {
                 let coin = CoinId::from_source(needed(row.text(0)?, "visit.coin")?);
-                Ok((coin, needed(row.time(1)?, "visit.asked_at")?))
+                Ok((coin, needed(row.time(1)?, "visit.visited_at")?))
             })
             .collect()
     }

@@ -17,10 +17,10 @@ pub struct Committed {
     pub run: String,
     /// That run's kind.
     pub kind: String,
-    /// The API that it asked.
+    /// The API that it called.
     pub api_url: String,
     /// What it was asked for, as JSON.
-    pub asked: Option<String>,
+    pub settings: Option<String>,
     /// The body's file, below the landing folder.
     pub path: String,
     /// The body's SHA-256, in hex.
@@ -33,7 +33,7 @@ fn committed(row: &Row) -> Result<Committed> {
         run: needed(row.text(1)?, "landing.run")?,
         kind: needed(row.text(2)?, "run.kind")?,
         api_url: needed(row.text(3)?, "run.api_url")?,
-        asked: row.text(4)?,
+        settings: row.text(4)?,
         path: needed(row.text(5)?, "landing.path")?,
         sha256: needed(row.text(6)?, "landing.sha256")?,
     })
@@ -45,7 +45,7 @@ pub(super) async fn of_slot(
     slot: Slot,
     run: &str,
 ) -> Result<Vec<Committed>> {
-    let sql = "select l.\"commit\", l.run, r.kind, r.api_url, r.asked, l.path, l.sha256 from landing l join run r on r.id = l.run \
+    let sql = "select l.\"commit\", l.run, r.kind, r.api_url, r.settings, l.path, l.sha256 from landing l join run r on r.id = l.run \
                where r.slot = $1 and l.\"commit\" <= (select max(m.\"commit\") from landing m where m.run = $2) \
                order by l.\"commit\", l.id";
     let values = vec![slot.start().into(), run.into()];
@@ -53,9 +53,9 @@ pub(super) async fn of_slot(
     rows.iter().map(committed).collect()
 }
 
-/// The bodies of a run's charts, and earlier ones that answered for some of the same spans.
+/// The bodies of a run's charts, and earlier ones that covered some of the same spans.
 pub(super) async fn of_spans(connection: &mut Connection, run: &str) -> Result<Vec<Committed>> {
-    let sql = "select l.\"commit\", l.run, r.kind, r.api_url, r.asked, l.path, l.sha256 from landing l join run r on r.id = l.run \
+    let sql = "select l.\"commit\", l.run, r.kind, r.api_url, r.settings, l.path, l.sha256 from landing l join run r on r.id = l.run \
                where l.\"commit\" <= (select max(m.\"commit\") from landing m where m.run = $1) and l.id in (\
                select v.landing from coverage v join coverage o on o.coin = v.coin and o.resolution = v.resolution \
                and o.starts_at < v.ends_at and v.starts_at < o.ends_at \
@@ -64,7 +64,7 @@ pub(super) async fn of_spans(connection: &mut Connection, run: &str) -> Result<V
     rows.iter().map(committed).collect()
 }
 
-/// The spans that a run's charts answered for.
+/// The spans that a run's charts covered.
 pub(super) async fn spans(connection: &mut Connection, run: &str) -> Result<Vec<(CoinId, Span)>> {
     let sql = "select c.id, v.starts_at, v.ends_at from coverage v join coin c on c.key = v.coin \
                join landing l on l.id = v.landing where l.run = $1 order by c.id, v.starts_at";

@@ -24,7 +24,7 @@ def has_ended(process: psutil.Process) -> bool:
 
 
 def slot_lasts() -> bool:
-    """Whether the half-hour goes on long enough for a scheduled run to be made and taken up in it."""
+    """Whether the half-hour goes on long enough for a scheduled run to be made and begun in it."""
     now = datetime.now(timezone.utc)
     return 30 * 60 - (now.minute % 30 * 60 + now.second) > 20
 
@@ -90,7 +90,7 @@ def test_what_rust_logs_is_in_the_tasks_log_with_its_level_and_no_password_is(
         assert QUOTED not in str(log)
 
 
-def test_a_task_that_is_killed_ends_at_once_and_its_slot_is_taken_up_again(
+def test_a_task_that_is_killed_ends_at_once_and_its_slot_is_recovered_again(
     airflow: LocalAirflow, first: str, market: coinmill.Sim
 ) -> None:
     """Marked as failed while the market stalls. The slot is an earlier one, since a run for a later one would wait."""

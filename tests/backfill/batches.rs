@@ -57,7 +57,7 @@ async fn a_killed_backfill_keeps_its_batches_and_pays_only_for_the_rest(kind: Ki
     let backfill = async || mill.backfill(HOUR, Reach::Days(1), &[], &top).await;
     let report = once_free(backfill).await.unwrap();
     assert_eq!(
-        (report.state, report.reused),
+        (report.state, report.recovered),
         (RunState::Complete, ANSWERED - 200)
     );
     assert_eq!(
@@ -72,7 +72,7 @@ async fn a_killed_backfill_keeps_its_batches_and_pays_only_for_the_rest(kind: Ki
         .backfill(HOUR, Reach::Days(1), &[], &top)
         .await
         .unwrap();
-    assert_eq!((again.calls, again.stored, again.reused), (0, 0, 0));
+    assert_eq!((again.calls, again.stored, again.recovered), (0, 0, 0));
     let calm = Mill::new(Kind::Sqlite, 240).await;
     calm.snapshot("240").await;
     calm.backfill(HOUR, Reach::Days(1), &[], &top)

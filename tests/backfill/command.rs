@@ -33,7 +33,7 @@ async fn a_backfill_of_named_coins_asks_for_those_alone(kind: Kind) {
         (&report["state"], &report["calls"]),
         (&"complete".into(), &1.into())
     );
-    assert_eq!(mill.asked(), ["bitcoin"]);
+    assert_eq!(mill.requested(), ["bitcoin"]);
     assert_eq!((mill.bench.sim.calls(), mill.count("coin").await), (1, 1));
     // at once again it says that nothing was due
     let output = coinmill(&mill, &arguments[..5], &[]).await;
@@ -51,7 +51,7 @@ async fn a_backfill_of_named_coins_asks_for_those_alone(kind: Kind) {
     ];
     let output = coinmill(&mill, &arguments, &[("COINS", "bitcoin"), ("TOP", "0")]).await;
     assert_eq!(code(&output), 0, "{}", text(&output));
-    assert_eq!(mill.asked(), ["bitcoin", "bitcoin"]);
+    assert_eq!(mill.requested(), ["bitcoin", "bitcoin"]);
 }
 
 async fn a_backfill_of_the_top_asks_for_the_top(kind: Kind) {
@@ -61,7 +61,7 @@ async fn a_backfill_of_the_top_asks_for_the_top(kind: Kind) {
     let output = coinmill(&mill, &arguments, &[]).await;
     assert_eq!(code(&output), 0, "{}", text(&output));
     assert_eq!(lines(&output)[0]["received"], 5);
-    let mut asked = mill.asked();
+    let mut asked = mill.requested();
     asked.sort();
     wanted.sort();
     assert_eq!(asked, wanted);

@@ -105,7 +105,10 @@ async fn a_snapshot_that_is_terminated_is_abandoned_and_resumed(kind: Kind) {
     );
     mill.bench.sim.clear_faults();
     let report = mill.bench.run(&[("top", "600")]).await.unwrap();
-    assert_eq!((report.calls, report.accepted, report.reused), (1, 600, 2));
+    assert_eq!(
+        (report.calls, report.accepted, report.recovered),
+        (1, 600, 2)
+    );
 }
 
 async fn both_runs_of_which_the_second_is_stopped_end_with_the_code_of_the_signal(kind: Kind) {

@@ -46,7 +46,7 @@ fn work() -> impl Strategy<Value = Step> {
 }
 
 /// A chart under HTTP 200 that has lost its points.
-const SILENT: &str = r#",status=200,text={"prices":[],"market_caps":[],"total_volumes":[]}"#;
+const EMPTY: &str = r#",status=200,text={"prices":[],"market_caps":[],"total_volumes":[]}"#;
 
 fn fault() -> impl Strategy<Value = Step> {
     let kinds = vec![
@@ -56,8 +56,8 @@ fn fault() -> impl Strategy<Value = Step> {
         ("cut", ""),
         ("limit200", ""),
         ("html", ""),
-        ("body", SILENT),
-        ("body", SILENT),
+        ("body", EMPTY),
+        ("body", EMPTY),
     ];
     let fault = (prop::sample::select(kinds), 0..3_u32, 1..4_u32);
     fault.prop_map(|((kind, own), after, times)| {
@@ -67,7 +67,7 @@ fn fault() -> impl Strategy<Value = Step> {
     })
 }
 
-/// Does a step; a run may end in any way that the source's faults explain.
+/// Does a step; a run may end in any way that the API's faults explain.
 async fn take(mill: &Mill, coins: &[String], step: &Step) -> Option<SeriesReport> {
     let with = [("attempts", "1")];
     let outcome = match step {
@@ -157,7 +157,7 @@ async fn live(kind: Kind, steps: &[Step], expected: &View) {
     }
     mill.bench.sim.clear_faults();
     if disturbed {
-        // what was silent is asked for again an hour later
+        // what was empty is fetched again an hour later
         mill.bench.sim.advance(TimeDelta::minutes(61)).unwrap();
     }
     pass(&mill, &coins).await;
@@ -173,7 +173,7 @@ async fn live(kind: Kind, steps: &[Step], expected: &View) {
         .take(5)
         .collect();
     assert!(odd.is_empty(), "not as in one pass, among others: {odd:?}");
-    // the source changed nothing, so nothing is revised; what came is the first that was known
+    // the API changed nothing, so nothing is revised; what came is the first that was known
     let revised = mill.count("price_revision").await;
     assert_eq!((revised, mill.count("quarantine").await), (0, 0));
     let calls = mill.bench.sim.calls();

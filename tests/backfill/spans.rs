@@ -1,4 +1,4 @@
-//! Which calls a span comes to: no more than it needs, none that the source must refuse, and none twice.
+//! Which calls a span comes to: no more than it needs, none that the API must refuse, and none twice.
 
 use chrono::TimeDelta;
 use coinmill::pipeline::{Reach, RunState};
@@ -190,7 +190,7 @@ async fn a_backfill_of_the_top_follows_the_rank(kind: Kind) {
     mill.backfill(HOURLY, Reach::Days(3), &[], &with)
         .await
         .unwrap();
-    let (mut asked, mut wanted) = (mill.asked(), ranking[..3].to_vec());
+    let (mut asked, mut wanted) = (mill.requested(), ranking[..3].to_vec());
     wanted.push(ranking[9].clone());
     asked.sort();
     wanted.sort();

@@ -64,7 +64,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// One run, which may end in any way that the source's faults explain.
+/// One run, which may end in any way that the API's faults explain.
 async fn run(bench: &Bench, top: &str, coins: &str) -> Option<(RunState, String)> {
     let mut with = vec![("top", top), ("attempts", "1"), ("timeout", "5")];
     if !coins.is_empty() {

@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use crate::series::{BITCOIN, DAY, Mill};
 use crate::support::{Bench, Kind, said};
 
-/// A network in front of the market that gives its replies one header more, or another value of one.
+/// A network in front of the market that gives its responses one header more, or another value of one.
 struct Front {
     url: String,
     server: JoinHandle<()>,
@@ -33,14 +33,14 @@ impl Front {
                 let once = asked.replacen("\r\n", "\r\nconnection: close\r\n", 1);
                 let mut market = TcpStream::connect(behind).await.unwrap();
                 market.write_all(once.as_bytes()).await.unwrap();
-                let mut reply = Vec::new();
-                market.read_to_end(&mut reply).await.unwrap();
+                let mut response = Vec::new();
+                market.read_to_end(&mut response).await.unwrap();
                 // the clock of the market is no call of the API
                 if !asked.starts_with("GET /sim/") {
-                    reply = with(&reply, name, &line);
+                    response = with(&response, name, &line);
                 }
                 // a client that does not like the headers is gone by now
-                let _ = client.write_all(&reply).await;
+                let _ = client.write_all(&response).await;
             }
         });
         Self { url, server }
@@ -53,17 +53,17 @@ impl Drop for Front {
     }
 }
 
-fn with(reply: &[u8], name: &str, line: &str) -> Vec<u8> {
-    let end = reply
+fn with(response: &[u8], name: &str, line: &str) -> Vec<u8> {
+    let end = response
         .windows(4)
         .position(|part| part == b"\r\n\r\n")
         .unwrap()
         + 2;
-    let head = std::str::from_utf8(&reply[..end]).unwrap();
+    let head = std::str::from_utf8(&response[..end]).unwrap();
     let same = |line: &&str| !line.to_ascii_lowercase().starts_with(&format!("{name}:"));
     let mut made: String = head.split_inclusive("\r\n").filter(same).collect();
     made.push_str(line);
-    [made.as_bytes(), &reply[end..]].concat()
+    [made.as_bytes(), &response[end..]].concat()
 }
 
 /// A snapshot of the next slot through that network.
@@ -127,7 +127,7 @@ async fn an_age_that_is_none_is_passed_over_and_one_beyond_bounds_is_old() {
         let outcome = snapshot(&bench, "20", "age", value).await;
         let chain = said(&outcome.unwrap_err());
         assert!(
-            chain.contains("a cache answered with a page of"),
+            chain.contains("a cache sent a page of"),
             "age: {value}: {chain}"
         );
         assert_eq!(bench.database.counts().await, before);
@@ -159,7 +159,7 @@ async fn a_date_of_another_time_is_an_error_and_nonsense_is_none() {
             matches!(error, Error::Config { .. }),
             "date: {value}: {error:?}"
         );
-        assert!(said(&error).contains("the source's clock says"), "{error}");
+        assert!(said(&error).contains("the API's clock says"), "{error}");
         assert_eq!(bench.database.counts().await, before);
     }
 }
@@ -198,7 +198,7 @@ async fn a_chart_of_another_time_covers_nothing() {
             };
             assert_eq!(mill.count("price_point").await, 0, "{said}");
             assert!(
-                name != "date" || said.contains("the source's clock says"),
+                name != "date" || said.contains("the API's clock says"),
                 "{said}"
             );
             // an age beyond bounds answers for a day beyond bounds, if at all

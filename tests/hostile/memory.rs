@@ -144,7 +144,7 @@ async fn bodies_without_an_end_are_not_read_to_it() {
 async fn refusals_of_many_parts_are_not_built_up_in_memory() {
     let bench = Bench::new(Kind::Sqlite, 8).await;
     for text in [filled("[1", ",1", "]"), filled("[{}", ",{}", "]")] {
-        ends(&bench, sends(500, text), SERIES, "the source refused").await;
+        ends(&bench, sends(500, text), SERIES, "the API refused").await;
     }
 }
 

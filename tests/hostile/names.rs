@@ -107,7 +107,7 @@ async fn names_that_mean_harm_are_stored_as_they_are_and_write_nowhere_else(kind
             4 * names.len() as u64
         )
     );
-    let asked: std::collections::HashSet<String> = mill.asked().into_iter().collect();
+    let asked: std::collections::HashSet<String> = mill.requested().into_iter().collect();
     assert_eq!(asked.len(), names.len());
     assert!(mill.bench.sim.call_log().iter().all(|call| !call.key));
     let settings = mill.settings(&[]);

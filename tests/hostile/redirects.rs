@@ -1,4 +1,4 @@
-//! A reply that sends its reader elsewhere: the key goes nowhere but to the host that was set.
+//! A response that sends its reader elsewhere: the key goes nowhere but to the host that was set.
 
 use coinmill::error::Error;
 use coinmill::sim::{ClockSetting, Market, Sim, SimOptions, SimPlan};
@@ -17,7 +17,7 @@ async fn elsewhere() -> Sim {
 }
 
 #[tokio::test]
-async fn the_key_never_reaches_a_host_that_a_reply_names() {
+async fn the_key_never_reaches_a_host_that_a_response_names() {
     let other = elsewhere().await;
     let page = format!("{}/coins/markets?vs_currency=usd", other.url());
     let chart = format!("{}/coins/bitcoin/market_chart?days=1", other.url());

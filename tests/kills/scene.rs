@@ -181,7 +181,7 @@ impl Stage {
             seen.expect(killed, || format!("not reached: {}", text(&output)));
         }
         self.work.written(&self.mill).until_deserted().await;
-        seen.paid_twice += self.asked_again(&listed, calls);
+        seen.paid_twice += self.paid_twice(&listed, calls);
         seen.expect(self.work.is_whole(&self.mill).await, || {
             "half a commit".to_owned()
         });
@@ -196,8 +196,8 @@ impl Stage {
         let report = json(&output);
         let fine = output.status.success() && report["state"] == "complete";
         seen.expect(fine, || text(&output));
-        seen.paid_twice += self.asked_again(&listed, calls);
-        // what was listed is adopted, and what was not is all that is asked for
+        seen.paid_twice += self.paid_twice(&listed, calls);
+        // what was listed is recovered, and only what was not is fetched
         let rest = self.calm.calls - listed.len() as u64;
         seen.expect(report["calls"] == rest, || {
             format!("{rest} were to be asked for: {report}")
@@ -206,7 +206,7 @@ impl Stage {
         let before = (seen.lost, seen.doubled);
         content.compare(&self.calm.content, seen);
         seen.silent |= fine && before != (seen.lost, seen.doubled);
-        self.judge_ledger(last, killed, seen).await;
+        self.check_ledger(last, killed, seen).await;
         seen.expect(self.work.is_stamped(&self.mill).await, || {
             "a commit without its instant".to_owned()
         });
@@ -228,7 +228,7 @@ impl Stage {
     }
 
     /// Runs that were killed are abandoned, unless they had written their end; the one that was left alone is complete.
-    async fn judge_ledger(&self, last: Harm, killed: u64, seen: &mut Seen) {
+    async fn check_ledger(&self, last: Harm, killed: u64, seen: &mut Seen) {
         let rows = self.work.states(&self.mill).await;
         let (healing, dead) = rows.split_last().unwrap();
         let abandoned = dead.iter().filter(|state| *state == "abandoned").count() as u64;
@@ -247,7 +247,7 @@ impl Stage {
     }
 
     /// How many of the calls from a number on were for what had been listed.
-    fn asked_again(&self, listed: &[String], from: usize) -> u64 {
+    fn paid_twice(&self, listed: &[String], from: usize) -> u64 {
         let calls = self.mill.bench.calls();
         let again = calls[from..]
             .iter()

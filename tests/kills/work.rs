@@ -209,7 +209,7 @@ impl Work {
             (place::RUN_BEGUN, 1),
             (place::CALLS_RESERVED, reservations),
             (place::FOLDER_HALF_MADE, 1),
-            (place::CALL_ANSWERED, bodies),
+            (place::RESPONSE_RECEIVED, bodies),
             (place::BODY_HALF_LANDED, bodies),
             (place::BODY_NOT_LISTED, bodies),
             (place::BODY_HALF_LISTED, bodies),

@@ -4,9 +4,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use coinmill::clock::Clock;
 use coinmill::landing::Landed;
 use coinmill::market::{CoinId, MEASURES, Measure, Quote, Slot};
-use coinmill::series::{Answer, PricePoint, Resolution, Span};
+use coinmill::series::{ChartCoverage, PricePoint, Resolution, Span};
 use coinmill::store::{
-    Absent, Account, AnsweredChart, QuoteRow, RunEnd, RunStart, Scope, SeriesCommit,
+    Absent, Account, QuoteRow, ReceivedChart, RunEnd, RunStart, Scope, SeriesCommit,
     SnapshotCommit, SnapshotStore, TimeseriesStore,
 };
 
@@ -48,7 +48,7 @@ fn start(writer: usize, scope: Scope) -> RunStart {
         started_at: Utc::now(),
         rule_set: String::new(),
         api_url: String::new(),
-        asked: "{}".to_owned(),
+        settings: "{}".to_owned(),
     }
 }
 
@@ -208,14 +208,14 @@ async fn chart(store: &mut TimeseriesStore, writer: usize, step: Step) {
         start: ts(at),
         end: ts(at + 1),
     };
-    let chart = AnsweredChart {
+    let chart = ReceivedChart {
         landed: landed(&run_of(writer), step.number),
         coin: coin(of),
         resolution: RESOLUTIONS[writer % RESOLUTIONS.len()],
         span: Some(span),
-        answer: Answer {
+        coverage: ChartCoverage {
             covers: vec![span],
-            ..Answer::default()
+            ..ChartCoverage::default()
         },
         behind: None,
         points: vec![PricePoint {

@@ -9,7 +9,7 @@ use chrono::{DateTime, Datelike, NaiveDate, Utc};
 use coinmill::coingecko;
 use coinmill::coingecko::charts::{self, Chart, Window};
 use coinmill::error::Error;
-use coinmill::http::{self, Reply, Request};
+use coinmill::http::{self, Request, Response};
 use coinmill::landing::{self, Landed};
 use coinmill::market::{CoinId, Quote};
 use coinmill::provider;
@@ -91,10 +91,10 @@ fn believable(quote: &Quote) {
         assert!((0..=9999).contains(&instant.year()) && whole, "{instant}");
     }
     let context = Context {
-        answered_at: noon(),
+        sent_at: noon(),
         rules: &quality::Rules::default(),
     };
-    for finding in quality::judge(quote, &context) {
+    for finding in quality::validate(quote, &context) {
         storable(&finding, LONGEST_NUMBERS);
     }
 }
@@ -215,14 +215,14 @@ fn refused(body: &[u8]) -> String {
     // one of the refusing statuses, so that a run is short
     let refusing = [302, 400, 401, 403, 404, 429, 503];
     for status in [200, refusing[body.len() % refusing.len()]] {
-        let reply = Reply {
+        let response = Response {
             url: String::new(),
             status,
             headers: headers.clone(),
             body: body.to_vec().into(),
             received_at: noon(),
         };
-        let Some(refusal) = http::refusal(&request, &reply, Some(KEY)) else {
+        let Some(refusal) = http::refusal(&request, &response, Some(KEY)) else {
             assert_eq!(status, 200, "a refusal was taken for an answer");
             continue;
         };
@@ -268,7 +268,7 @@ pub fn landing(input: &[u8]) {
                 "read outside of the landing: {}",
                 landed.path
             );
-            taken_up(&landed);
+            recovered(&landed);
         }
     }
 }
@@ -285,9 +285,9 @@ fn read_back(root: &Path, landed: &Landed) {
 }
 
 /// What a later run makes of a line of the manifest before it reads the body.
-fn taken_up(landed: &Landed) {
+fn recovered(landed: &Landed) {
     assert!(landed.made_at() <= landed.sent_at());
-    let _ = coingecko::asked_ids(landed.url());
+    let _ = coingecko::requested_ids(landed.url());
     if let Some(chart) = Chart::of_url(landed.url(), "usd") {
         let body = br#"{"prices":[[1768392000000,1]],"market_caps":[[1768392000000,1]],"total_volumes":[[1768392000000,1]]}"#;
         chart_of(body, &chart, landed.made_at());

@@ -78,8 +78,8 @@ async fn get(sim: &Sim, target: &str) -> Vec<u8> {
     let _already_installed = rustls::crypto::ring::default_provider().install_default();
     let client = reqwest::Client::builder().user_agent("a test").build();
     let url = format!("{}{target}", sim.url());
-    let reply = client.unwrap().get(url).send().await.unwrap();
-    reply.bytes().await.unwrap().to_vec()
+    let response = client.unwrap().get(url).send().await.unwrap();
+    response.bytes().await.unwrap().to_vec()
 }
 
 /// Every refusal that the simulated market knows, and the shapes of others.

@@ -67,17 +67,14 @@ async fn a_coin_that_is_not_stored_is_an_error_that_says_what_is(kind: Kind) {
             &["bitcon"][..],
             "no prices of bitcon are stored: did you mean bitcoin?",
         ),
-        (
-            &["btc"],
-            "btc is the symbol of bitcoin: prices are asked for by id",
-        ),
+        (&["btc"], "btc is the symbol of bitcoin: give the id"),
         (
             &["bitcoin", "bitcon"],
             "no prices of bitcon are stored: did you mean bitcoin?",
         ),
         (
             &["btc", "ETH"],
-            "btc is the symbol of bitcoin: prices are asked for by id; ETH is the symbol of ethereum: prices are asked",
+            "btc is the symbol of bitcoin: give the id; ETH is the symbol of ethereum: give the id",
         ),
         (
             &["dogecoin"],
@@ -245,7 +242,7 @@ async fn what_is_missing_is_what_was_missing_then(kind: Kind) {
         .map(|span| (span.start, span.end))
         .collect();
     assert_eq!(spans, [(ago(8), ago(4))]);
-    assert!(known.warning.unwrap().contains("learned later"));
+    assert!(known.warning.unwrap().contains("fetched after `as_of`"));
     // a coin that was learned of later
     let reach = Reach::Days(2);
     mill.backfill(HOURLY, reach, &["ethereum"], &[])
@@ -257,7 +254,7 @@ async fn what_is_missing_is_what_was_missing_then(kind: Kind) {
     };
     let chain = refused(&settings, &wanted).await;
     assert!(
-        chain.starts_with("no prices of ethereum were known at 2026-01-14T12:10:00Z"),
+        chain.starts_with("no prices of ethereum were stored by 2026-01-14T12:10:00Z"),
         "{chain}"
     );
 }

@@ -129,7 +129,7 @@ async fn a_slot_is_chosen_among_those_that_were_known(kind: Kind) {
     }
     assert_eq!(
         refused(&bench, wanted(Some(-11), Some(40))).await,
-        "no snapshot at or before 2026-01-14T11:59:00Z was known at 2026-01-14T12:50:00Z"
+        "no snapshot at or before 2026-01-14T11:59:00Z was stored by 2026-01-14T12:50:00Z"
     );
     assert_eq!(
         refused(&bench, wanted(Some(-11), None)).await,
@@ -141,7 +141,7 @@ async fn before_anything_was_known_is_an_error_that_says_so(kind: Kind) {
     let bench = Bench::new(kind, 300).await;
     let none = refused(&bench, Quotes::default()).await;
     assert!(none.starts_with("there is no snapshot yet"), "{none}");
-    let words = "nothing was known at 2026-01-14T12:09:00Z: a snapshot that was taken later was learned later";
+    let words = "nothing was stored by 2026-01-14T12:09:00Z: the first snapshot was taken later";
     assert_eq!(refused(&bench, wanted(None, Some(-1))).await, words);
     bench.run(&[TOP]).await.unwrap();
     assert_eq!(refused(&bench, wanted(None, Some(-1))).await, words);

@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 /// The header without which the market refuses.
 pub const AGENT: &str = "user-agent: coinmill-test\r\n";
 
-/// A reply as it came off the socket.
+/// A response as it came off the socket.
 pub struct Received {
     pub status: u16,
     pub head: String,
@@ -52,7 +52,7 @@ pub async fn receive(mut stream: TcpStream) -> Received {
     let end = all
         .windows(4)
         .position(|part| part == b"\r\n\r\n")
-        .expect("a reply has a head");
+        .expect("a response has a head");
     let mut received = Received {
         status: 0,
         head: String::from_utf8(all[..end].to_vec()).unwrap(),

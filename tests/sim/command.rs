@@ -49,7 +49,7 @@ impl Drop for Served {
     }
 }
 
-/// The status line of a reply to somebody who knows the server by this name.
+/// The status line of a response to somebody who knows the server by this name.
 fn ask(url: &str, path: &str, host: &str) -> String {
     let url: url::Url = url.parse().unwrap();
     let address = url.socket_addrs(|| None).unwrap();
@@ -58,9 +58,9 @@ fn ask(url: &str, path: &str, host: &str) -> String {
         "GET {path} HTTP/1.1\r\nhost: {host}\r\nuser-agent: coinmill-test\r\nconnection: close\r\n\r\n"
     );
     stream.write_all(request.as_bytes()).unwrap();
-    let mut reply = String::new();
-    stream.read_to_string(&mut reply).unwrap();
-    reply.lines().next().unwrap().to_owned()
+    let mut response = String::new();
+    stream.read_to_string(&mut response).unwrap();
+    response.lines().next().unwrap().to_owned()
 }
 
 fn has_ipv6() -> bool {
@@ -132,7 +132,7 @@ fn a_signal_ends_it_promptly_with_its_own_exit_code() {
         for busy in [false, true] {
             let mut served = Served::start(&["--json", "--fault", "stall:times=0"]);
             let url = served.address()["url"].as_str().unwrap().to_owned();
-            // a reply that never ends must not keep it
+            // a response that never ends must not keep it
             let waiting = busy.then(|| {
                 let url: url::Url = url.parse().unwrap();
                 let address = url.socket_addrs(|| None).unwrap();

@@ -16,14 +16,14 @@ use super::start::{recorded, seeded};
 
 const PAGE: &str = "/coins/markets?vs_currency=usd&per_page=50";
 
-/// The reply to the next call for a page of the market, which this fault meets.
+/// The response to the next call for a page of the market, which this fault meets.
 async fn met(sim: &Sim, fault: &str) -> Received {
     sim.add_fault(fault.parse().unwrap());
     get(sim, PAGE).await
 }
 
-fn ids(reply: &Received) -> Vec<String> {
-    let rows = reply.json();
+fn ids(response: &Received) -> Vec<String> {
+    let rows = response.json();
     let id = |row: &Value| row["id"].as_str().unwrap().to_owned();
     rows.as_array().unwrap().iter().map(id).collect()
 }
@@ -77,7 +77,7 @@ async fn faults_of_every_kind_reach_the_wire() {
 }
 
 #[tokio::test]
-async fn a_cut_reply_ends_before_its_promised_length() {
+async fn a_cut_response_ends_before_its_promised_length() {
     let sim = seeded(250).await;
     let target = "/coins/markets?vs_currency=usd&per_page=250";
     let good = get(&sim, target).await;
@@ -92,7 +92,7 @@ async fn a_cut_reply_ends_before_its_promised_length() {
 }
 
 #[tokio::test]
-async fn a_stalled_reply_stays_half_and_does_not_keep_the_server_from_stopping() {
+async fn a_stalled_response_stays_half_and_does_not_keep_the_server_from_stopping() {
     let sim = seeded(5).await;
     sim.add_fault("stall:times=0".parse().unwrap());
     let mut stream = send(&sim, "GET", "/api/v3/coins/list", AGENT, "").await;
@@ -111,14 +111,14 @@ async fn a_stalled_reply_stays_half_and_does_not_keep_the_server_from_stopping()
 #[tokio::test]
 async fn a_field_holds_what_it_is_told_to_in_every_row_or_in_that_of_one_coin() {
     let sim = seeded(100).await;
-    let reply = met(&sim, r#"set:field=current_price,value="text""#).await;
-    assert!(reply.is_whole && reply.header("total") == Some("100"));
-    let rows = reply.json();
+    let response = met(&sim, r#"set:field=current_price,value="text""#).await;
+    assert!(response.is_whole && response.header("total") == Some("100"));
+    let rows = response.json();
     let rows = rows.as_array().unwrap();
     assert!(rows.len() == 50 && rows.iter().all(|row| row["current_price"] == "text"));
     let good = get(&sim, PAGE).await;
-    let reply = met(&sim, r#"set:field=seen,id=ethereum,value={"a":[]}"#).await;
-    let (was, is) = (good.json(), reply.json());
+    let response = met(&sim, r#"set:field=seen,id=ethereum,value={"a":[]}"#).await;
+    let (was, is) = (good.json(), response.json());
     for (was, is) in was.as_array().unwrap().iter().zip(is.as_array().unwrap()) {
         if is["id"] == "ethereum" {
             assert_eq!(is["seen"], json!({ "a": [] }));
@@ -126,10 +126,10 @@ async fn a_field_holds_what_it_is_told_to_in_every_row_or_in_that_of_one_coin() 
             assert_eq!(was, is);
         }
     }
-    let reply = met(&sim, "set:field=ath,id=bitcoin,value=1e999").await;
-    assert!(reply.text().contains(r#""ath":1e999"#));
-    let reply = met(&sim, "drop:field=symbol").await;
-    let rows = reply.json();
+    let response = met(&sim, "set:field=ath,id=bitcoin,value=1e999").await;
+    assert!(response.text().contains(r#""ath":1e999"#));
+    let response = met(&sim, "drop:field=symbol").await;
+    let rows = response.json();
     let keeps = |row: &Value| row.get("symbol").is_none() && row.get("name").is_some();
     assert!(rows.as_array().unwrap().iter().all(keeps));
     assert!(get(&sim, PAGE).await.body == good.body);
@@ -144,18 +144,21 @@ async fn a_chart_has_wrong_types_and_misses_series() {
         "drop:path=/market_chart,field=total_volumes",
     ]);
     control(&sim, "POST", "/sim/faults", &faults).await;
-    let reply = get(&sim, chart).await.json();
-    assert!(reply["prices"].is_null() && reply["market_caps"].is_array());
-    let reply = get(&sim, chart).await.json();
-    assert!(reply["prices"].is_array() && reply.get("total_volumes").is_none());
+    let response = get(&sim, chart).await.json();
+    assert!(response["prices"].is_null() && response["market_caps"].is_array());
+    let response = get(&sim, chart).await.json();
+    assert!(response["prices"].is_array() && response.get("total_volumes").is_none());
 }
 
 #[tokio::test]
 async fn a_refusal_meets_no_change_of_its_fields() {
     let sim = seeded(5).await;
     sim.add_fault("set:field=error,value=1".parse().unwrap());
-    let reply = get(&sim, "/coins/markets").await;
-    assert_eq!(reply.text(), r#"{"error":"Missing parameter vs_currency"}"#);
+    let response = get(&sim, "/coins/markets").await;
+    assert_eq!(
+        response.text(),
+        r#"{"error":"Missing parameter vs_currency"}"#
+    );
 }
 
 #[tokio::test]
@@ -175,7 +178,7 @@ async fn a_doubled_coin_is_on_two_pages_and_another_on_none() {
 }
 
 #[tokio::test]
-async fn an_aged_reply_says_so_and_one_that_goes_back_does_not() {
+async fn an_aged_response_says_so_and_one_that_goes_back_does_not() {
     let sim = seeded(100).await;
     let chart = "/coins/bitcoin/market_chart?vs_currency=usd&days=1";
     let (page, points) = (get(&sim, PAGE).await, get(&sim, chart).await);
@@ -224,7 +227,7 @@ async fn a_recorded_market_goes_back_to_an_earlier_recording_or_refuses() {
 }
 
 #[tokio::test]
-async fn a_dripping_reply_never_ends_and_does_not_keep_the_server_from_stopping() {
+async fn a_dripping_response_never_ends_and_does_not_keep_the_server_from_stopping() {
     let sim = seeded(5).await;
     sim.add_fault("drip".parse().unwrap());
     let mut stream = send(&sim, "GET", "/api/v3/coins/list", AGENT, "").await;
@@ -243,7 +246,7 @@ async fn a_dripping_reply_never_ends_and_does_not_keep_the_server_from_stopping(
 }
 
 #[tokio::test]
-async fn a_huge_reply_is_the_good_one_with_blanks_in_it() {
+async fn a_huge_response_is_the_good_one_with_blanks_in_it() {
     let sim = seeded(50).await;
     let good = get(&sim, PAGE).await;
     let huge = met(&sim, "huge:mb=3").await;
@@ -253,7 +256,7 @@ async fn a_huge_reply_is_the_good_one_with_blanks_in_it() {
 }
 
 #[tokio::test]
-async fn a_client_that_leaves_a_huge_reply_leaves_the_server_well() {
+async fn a_client_that_leaves_a_huge_response_leaves_the_server_well() {
     let sim = seeded(50).await;
     sim.add_fault("huge".parse().unwrap());
     let target = format!("/api/v3{PAGE}");
@@ -267,7 +270,7 @@ async fn a_client_that_leaves_a_huge_reply_leaves_the_server_well() {
 }
 
 #[tokio::test]
-async fn a_bomb_is_small_on_the_wire_and_the_good_reply_with_blanks_in_it() {
+async fn a_bomb_is_small_on_the_wire_and_the_good_response_with_blanks_in_it() {
     let sim = seeded(50).await;
     let good = get(&sim, PAGE).await;
     let bomb = met(&sim, "bomb:mb=3").await;
@@ -293,12 +296,12 @@ async fn a_bomb_is_small_on_the_wire_and_the_good_reply_with_blanks_in_it() {
 async fn a_redirect_names_its_place_and_a_key_that_follows_it_is_seen_there() {
     let (sim, other) = (seeded(5).await, seeded(5).await);
     let to = format!("{}/ping?a=1,2", other.url());
-    let reply = met(&sim, &format!("redirect:to={to}")).await;
-    assert_eq!((reply.status, reply.body.len()), (302, 0));
-    assert_eq!(reply.header("location"), Some(to.as_str()));
-    let reply = met(&sim, "redirect:status=308,to=/elsewhere").await;
+    let response = met(&sim, &format!("redirect:to={to}")).await;
+    assert_eq!((response.status, response.body.len()), (302, 0));
+    assert_eq!(response.header("location"), Some(to.as_str()));
+    let response = met(&sim, "redirect:status=308,to=/elsewhere").await;
     assert_eq!(
-        (reply.status, reply.header("location")),
+        (response.status, response.header("location")),
         (308, Some("/elsewhere"))
     );
     let statuses: Vec<u16> = sim.call_log().iter().map(|call| call.status).collect();

@@ -9,8 +9,8 @@ use crate::support::{Bench, Database, Kind, noon, noon_slot, on_both_databases, 
 on_both_databases!(
     a_complete_slot_costs_no_call_and_adds_no_row,
     a_failing_page_leaves_what_came_and_the_next_run_asks_only_for_the_rest,
-    the_bodies_of_a_run_that_died_are_taken_up_without_paying,
-    the_bodies_of_a_run_that_died_are_taken_up_and_only_the_rest_is_paid_for,
+    the_bodies_of_a_run_that_died_are_recovered_without_paying,
+    the_bodies_of_a_run_that_died_are_recovered_and_only_the_rest_is_paid_for,
     a_raised_top_asks_for_more_within_a_complete_slot,
     a_lowered_top_asks_for_nothing,
     a_coin_named_later_is_asked_for_alone,
@@ -26,7 +26,7 @@ async fn a_complete_slot_costs_no_call_and_adds_no_row(kind: Kind) {
     let counts = bench.database.counts().await;
     let again = bench.run(&[("top", "300")]).await.unwrap();
     assert_eq!(
-        (again.state, again.stored, again.calls, again.reused),
+        (again.state, again.stored, again.calls, again.recovered),
         (RunState::Complete, 0, 0, 0)
     );
     assert_eq!(
@@ -105,10 +105,10 @@ async fn a_failing_page_leaves_what_came_and_the_next_run_asks_only_for_the_rest
         (RunState::Complete, 400, 600)
     );
     assert_eq!(
-        (report.calls, bench.sim.calls() - before, report.reused),
+        (report.calls, bench.sim.calls() - before, report.recovered),
         (2, 2, 1)
     );
-    assert_eq!(bench.pages_asked(), [1, 2, 2, 3]);
+    assert_eq!(bench.pages_requested(), [1, 2, 2, 3]);
     assert_eq!(
         bench.database.number("select count(*) from quote").await,
         600
@@ -119,14 +119,14 @@ async fn a_failing_page_leaves_what_came_and_the_next_run_asks_only_for_the_rest
     assert_eq!(report.content_hash, hash);
 }
 
-async fn the_bodies_of_a_run_that_died_are_taken_up_without_paying(kind: Kind) {
+async fn the_bodies_of_a_run_that_died_are_recovered_without_paying(kind: Kind) {
     let mut bench = Bench::new(kind, 500).await;
     let first = bench.run(&[("top", "500")]).await.unwrap();
     // to the next run, one that was killed before its commit looks like this: bodies, and no database that knows them
     bench.database = Database::ready(kind).await;
     let report = bench.run(&[("top", "500")]).await.unwrap();
     assert_eq!(
-        (report.state, report.stored, report.calls, report.reused),
+        (report.state, report.stored, report.calls, report.recovered),
         (RunState::Complete, 500, 0, 2)
     );
     assert_eq!(
@@ -144,7 +144,7 @@ async fn the_bodies_of_a_run_that_died_are_taken_up_without_paying(kind: Kind) {
     );
 }
 
-async fn the_bodies_of_a_run_that_died_are_taken_up_and_only_the_rest_is_paid_for(kind: Kind) {
+async fn the_bodies_of_a_run_that_died_are_recovered_and_only_the_rest_is_paid_for(kind: Kind) {
     let mut bench = Bench::new(kind, 510).await;
     bench.fault("500:after=2,times=0");
     bench
@@ -155,10 +155,10 @@ async fn the_bodies_of_a_run_that_died_are_taken_up_and_only_the_rest_is_paid_fo
     bench.database = Database::ready(kind).await;
     let report = bench.run(&[("top", "510")]).await.unwrap();
     assert_eq!(
-        (report.state, report.stored, report.calls, report.reused),
+        (report.state, report.stored, report.calls, report.recovered),
         (RunState::Complete, 510, 1, 2)
     );
-    assert_eq!(bench.pages_asked(), [1, 2, 3, 3]);
+    assert_eq!(bench.pages_requested(), [1, 2, 3, 3]);
 }
 
 async fn a_raised_top_asks_for_more_within_a_complete_slot(kind: Kind) {
@@ -317,7 +317,7 @@ async fn a_damaged_body_is_asked_for_again(kind: Kind) {
     bench.database = Database::ready(kind).await;
     let report = bench.run(&[("top", "500")]).await.unwrap();
     assert_eq!(
-        (report.state, report.stored, report.calls, report.reused),
+        (report.state, report.stored, report.calls, report.recovered),
         (RunState::Complete, 500, 1, 1)
     );
     assert_eq!(report.content_hash, first.content_hash);

@@ -7,15 +7,15 @@ use coinmill::pipeline::RunState;
 use crate::support::{Bench, Kind, noon, on_both_databases, report_of, said};
 
 on_both_databases!(
-    what_the_source_charges_is_counted_by_month,
-    what_the_source_does_not_charge_is_given_back,
+    what_the_api_charges_is_counted_by_month,
+    what_the_api_does_not_charge_is_given_back,
     a_spent_budget_is_an_error_without_a_call,
     a_budget_that_ends_in_the_middle_leaves_what_came_and_says_so,
     a_complete_slot_needs_no_budget,
     without_a_limit_nothing_is_counted,
 );
 
-async fn what_the_source_charges_is_counted_by_month(kind: Kind) {
+async fn what_the_api_charges_is_counted_by_month(kind: Kind) {
     let bench = Bench::new(kind, 300).await;
     let with = [("top", "300"), ("credits_per_month", "10")];
     bench.run(&with).await.unwrap();
@@ -32,7 +32,7 @@ async fn what_the_source_charges_is_counted_by_month(kind: Kind) {
     assert_eq!(rows, [("2026-01", 2), ("2026-02", 2)]);
 }
 
-async fn what_the_source_does_not_charge_is_given_back(kind: Kind) {
+async fn what_the_api_does_not_charge_is_given_back(kind: Kind) {
     let bench = Bench::new(kind, 300).await;
     bench.fault("503:after=1,times=0");
     let with = [

@@ -30,7 +30,7 @@ const FAULTS: [(&str, &str); 12] = [
     ("truncate", "not a whole JSON array"),
 ];
 
-/// How long to wait for a reply: no longer than must be where none will come, and long enough on a busy machine.
+/// How long to wait for a response: no longer than must be where none will come, and long enough on a busy machine.
 fn patience(fault: &str) -> &'static str {
     if fault == "stall" { "2" } else { "30" }
 }
@@ -63,7 +63,7 @@ async fn a_passing_fault_is_tried_again_and_counted(kind: Kind) {
             .await;
         assert_eq!((row[0].text(), row[1].int()), ("complete", 2), "{fault}");
         assert_eq!(row[2], crate::support::Cell::Null, "{fault}");
-        // the source charges for every 200, believed or not
+        // the API charges for every 200, believed or not
         assert_eq!(
             bench.database.number("select credits from budget").await,
             credits,
@@ -104,7 +104,7 @@ async fn every_fault_that_does_not_pass_leaves_an_error_and_nothing_else(kind: K
     bench.sim.clear_faults();
     let report = bench.run(&[("top", "20")]).await.unwrap();
     assert_eq!(
-        (report.state, report.calls, report.reused),
+        (report.state, report.calls, report.recovered),
         (RunState::Complete, 1, 0)
     );
 }

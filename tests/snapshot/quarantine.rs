@@ -9,7 +9,7 @@ on_both_databases!(
     a_refused_record_is_kept_with_its_rule_its_reason_and_its_bytes,
     a_refused_record_is_not_kept_twice,
     a_page_that_is_read_twice_counts_its_nameless_records_once,
-    a_refused_record_in_a_reply_by_name_is_kept_too,
+    a_refused_record_in_a_response_by_name_is_kept_too,
     a_slot_whose_records_are_all_there_but_refused_does_not_ask_for_another_run,
 );
 
@@ -139,7 +139,7 @@ async fn a_page_that_is_read_twice_counts_its_nameless_records_once(kind: Kind) 
     assert_eq!(report.missing.len(), 2, "{:?}", report.missing);
 }
 
-async fn a_refused_record_in_a_reply_by_name_is_kept_too(kind: Kind) {
+async fn a_refused_record_in_a_response_by_name_is_kept_too(kind: Kind) {
     let bench = Bench::new(kind, 20).await;
     bench.body(&body(&[Row::plain("a")]));
     bench.body(&body(&[Row::plain("b").with("id", "7")]));

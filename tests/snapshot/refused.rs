@@ -16,13 +16,13 @@ on_both_databases!(
     a_slot_keeps_what_it_said_of_a_refused_coin_when_the_landing_is_lost,
 );
 
-/// Bitcoin costs less than nothing, in every reply.
+/// Bitcoin costs less than nothing, in every response.
 const NEGATIVE: &str = "set:times=0,id=bitcoin,field=current_price,value=-5";
 
 const NAMED: &str = "bitcoin (refused: negative_price)";
 
 async fn accounts(bench: &Bench) -> Vec<String> {
-    let sql = "select missing, asked_again from snapshot_now";
+    let sql = "select missing, retried from snapshot_now";
     let row = bench.database.row(sql).await;
     row.iter().map(|cell| cell.text().to_owned()).collect()
 }
@@ -48,7 +48,7 @@ async fn a_refused_coin_is_missing_by_name_and_a_run_after_that_costs_no_call_an
         (expected, received, accepted, rejected, calls),
         (40, 40, 39, 2, 2)
     );
-    assert_eq!(bench.pages_asked(), [1, 0]);
+    assert_eq!(bench.pages_requested(), [1, 0]);
     assert_eq!(
         accounts(&bench).await,
         [
@@ -135,7 +135,7 @@ async fn a_record_without_an_id_has_its_page_read_again(kind: Kind) {
         (report.state, report.accepted, report.calls),
         (RunState::Complete, 300, 3)
     );
-    assert_eq!(bench.pages_asked(), [1, 2, 1]);
+    assert_eq!(bench.pages_requested(), [1, 2, 1]);
 
     let bench = Bench::new(kind, 300).await;
     bench.fault(&dropped.replace("times=1", "times=0"));
@@ -226,7 +226,7 @@ async fn a_coin_that_is_always_refused_is_soon_asked_for_again_only_once_a_day()
         assert_eq!(named(&report.missing), [NAMED]);
         bench.sim.advance(TimeDelta::minutes(30)).unwrap();
     }
-    let asked = bench.pages_asked();
+    let asked = bench.pages_requested();
     // nothing more can come of such a slot, and it says so
     let error = bench
         .run(&[("top", "20"), ("completeness", "1")])

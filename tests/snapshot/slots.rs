@@ -14,8 +14,8 @@ on_both_databases!(
     a_past_slot_with_nothing_landed_is_an_error_without_a_call,
     a_past_slot_that_is_complete_is_said_to_be_without_a_call,
     a_slot_to_come_is_an_argument_that_cannot_be,
-    a_source_whose_clock_is_elsewhere_is_not_believed,
-    a_source_whose_clock_is_seconds_behind_is_believed,
+    an_api_whose_clock_is_elsewhere_is_not_believed,
+    an_api_whose_clock_is_seconds_behind_is_believed,
 );
 
 async fn each_slot_is_a_snapshot_of_its_own(kind: Kind) {
@@ -162,7 +162,7 @@ async fn a_slot_to_come_is_an_argument_that_cannot_be(kind: Kind) {
     );
 }
 
-async fn a_source_whose_clock_is_elsewhere_is_not_believed(kind: Kind) {
+async fn an_api_whose_clock_is_elsewhere_is_not_believed(kind: Kind) {
     let bench = Bench::new(kind, 50).await;
     for clock in ["2026-01-14T13:10:00Z", "2026-01-14T11:10:00Z"] {
         let error = bench
@@ -179,7 +179,7 @@ async fn a_source_whose_clock_is_elsewhere_is_not_believed(kind: Kind) {
     }
     assert_eq!(bench.database.counts().await, [0; 6]);
     assert_eq!(bench.database.states().await, ["failed", "failed"]);
-    // and what was landed under the wrong slot is not taken up for it
+    // and what was landed under the wrong slot is not recovered for it
     let clock = "2026-01-14T13:20:00Z";
     bench
         .run(&[("top", "50"), ("clock", clock)])
@@ -191,7 +191,7 @@ async fn a_source_whose_clock_is_elsewhere_is_not_believed(kind: Kind) {
     );
 }
 
-async fn a_source_whose_clock_is_seconds_behind_is_believed(kind: Kind) {
+async fn an_api_whose_clock_is_seconds_behind_is_believed(kind: Kind) {
     let bench = Bench::new(kind, 50).await;
     bench
         .sim

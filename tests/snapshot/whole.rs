@@ -12,7 +12,7 @@ on_both_databases!(
     a_market_smaller_than_the_top_is_complete_with_all_it_has,
     a_top_that_no_page_length_divides_is_stored_exactly,
     coins_by_name_are_stored_within_and_outside_the_top,
-    a_named_coin_that_the_source_does_not_know_is_said_by_its_name,
+    a_named_coin_that_the_api_does_not_know_is_said_by_its_name,
     coins_by_name_alone_need_no_page,
     a_coin_that_vanished_from_its_page_is_missed_and_said,
     a_coin_that_vanished_from_its_page_is_found_by_the_next_run,
@@ -105,7 +105,7 @@ async fn coins_by_name_are_stored_within_and_outside_the_top(kind: Kind) {
     );
 }
 
-async fn a_named_coin_that_the_source_does_not_know_is_said_by_its_name(kind: Kind) {
+async fn a_named_coin_that_the_api_does_not_know_is_said_by_its_name(kind: Kind) {
     let bench = Bench::new(kind, 80).await;
     let ranking = bench.ranking(80).await;
     let before = bench.sim.calls();
@@ -132,7 +132,7 @@ async fn a_named_coin_that_the_source_does_not_know_is_said_by_its_name(kind: Ki
             .collect::<Vec<_>>(),
         [51, 51, 51, 2]
     );
-    // the source has been asked about it in this slot: asking again would be paying twice
+    // the API has been asked about it in this slot: asking again would be paying twice
     let again = bench.run(&with).await.unwrap();
     assert_eq!(
         (again.state, again.stored, again.calls),
@@ -148,7 +148,7 @@ async fn coins_by_name_alone_need_no_page(kind: Kind) {
         (report.state, report.expected, report.stored),
         (RunState::Complete, 2, 2)
     );
-    assert_eq!(bench.pages_asked(), [0]);
+    assert_eq!(bench.pages_requested(), [0]);
     assert_eq!(bench.run(&with).await.unwrap().calls, 0);
 }
 

@@ -1,4 +1,4 @@
-//! What was done to a group of runs and what came of it, as one line of JSON in the file that `COINMILL_CHAOS_LOG` names.
+//! What was done to a group of runs and the result, as one line of JSON in the file that `COINMILL_CHAOS_LOG` names.
 //! It counts nothing itself, and without the variable it writes nothing.
 
 use std::fs::OpenOptions;
@@ -11,12 +11,12 @@ use super::Kind;
 /// The file that the lines are added to.
 pub const LOG: &str = "COINMILL_CHAOS_LOG";
 
-/// What was done, and what came of it.
+/// What was done, and the result.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {
     /// Faults that were set and met a run, or kills.
     pub injected: u64,
-    /// After how many of them the databases hold what an undisturbed run stores, or what the source really sent instead.
+    /// After how many of them the databases hold what an undisturbed run stores, or what the API really sent instead.
     pub healed: u64,
     /// Records that are not there in the end.
     pub lost: u64,

@@ -1,5 +1,5 @@
 //! The real program as a process of its own, over a test's market, databases and landing.
-//! What it says is for the test to judge; that it says no secret is looked at here.
+//! What it says is for the test to check; that it says no secret is looked at here.
 
 use std::process::{Command, Output, Stdio};
 

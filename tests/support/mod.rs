@@ -198,7 +198,7 @@ impl Bench {
     }
 
     /// The pages that the market was asked for, in order; 0 for coins by name.
-    pub fn pages_asked(&self) -> Vec<u32> {
+    pub fn pages_requested(&self) -> Vec<u32> {
         let page = |path: &str| {
             let query = path.split_once('?').unwrap().1;
             let number = query.split('&').find_map(|part| part.strip_prefix("page="));
@@ -237,8 +237,8 @@ impl Bench {
                 .unwrap()
         });
         let url = format!("{}{target}", self.sim.url());
-        let reply = client.get(url).send().await.unwrap();
-        reply.text().await.unwrap()
+        let response = client.get(url).send().await.unwrap();
+        response.text().await.unwrap()
     }
 }
 

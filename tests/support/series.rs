@@ -189,7 +189,7 @@ impl Mill {
         view
     }
 
-    /// What the source was asked for at a resolution, as spans that neither touch nor overlap.
+    /// What the API was asked for at a resolution, as spans that neither touch nor overlap.
     pub async fn covered(&self, coin: &str, minutes: i64) -> Vec<(i64, i64)> {
         let sql = format!(
             "select v.starts_at, v.ends_at from coverage v join coin c on c.key = v.coin \
@@ -229,7 +229,7 @@ impl Mill {
     }
 
     /// The coins that the market was asked for charts of, in order.
-    pub fn asked(&self) -> Vec<String> {
+    pub fn requested(&self) -> Vec<String> {
         let coin = |(path, _): (String, u16)| {
             let rest = path.strip_prefix("/coins/")?;
             Some(rest.split_once("/market_chart")?.0.to_owned())
@@ -237,7 +237,7 @@ impl Mill {
         self.bench.calls().into_iter().filter_map(coin).collect()
     }
 
-    /// Writes that a run of a resolution died, so that the next takes up what it landed.
+    /// Writes that a run of a resolution died, so that the next recovers what it landed.
     pub async fn bury(&self, run: &str, kind: &str, resolution: Resolution, began: DateTime<Utc>) {
         let (began, minutes) = (self.timeseries.instant(began), resolution.minutes());
         let sql = format!(

@@ -10,7 +10,7 @@ use crate::support::{Kind, noon, on_both_databases};
 on_both_databases!(
     five_minutes_are_asked_for_when_five_more_have_settled,
     an_hour_is_asked_for_when_it_is_over,
-    a_day_is_asked_for_when_the_source_has_it_ready,
+    a_day_is_fetched_when_coingecko_has_it_ready,
     a_day_missed_by_one_run_is_whole_after_the_next,
     no_live_point_is_stored,
 );
@@ -57,7 +57,7 @@ async fn an_hour_is_asked_for_when_it_is_over(kind: Kind) {
     assert_eq!(end, hour("2026-01-14T17:00:00Z"));
 }
 
-async fn a_day_is_asked_for_when_the_source_has_it_ready(kind: Kind) {
+async fn a_day_is_fetched_when_coingecko_has_it_ready(kind: Kind) {
     let mill = Mill::new(kind, 3).await;
     let run = async |text| at(&mill, Resolution::Day, text).await;
     assert_eq!(run("2026-01-14T12:10:00Z").await.0, 1);

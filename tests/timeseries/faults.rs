@@ -56,14 +56,14 @@ async fn a_fault_that_does_not_pass_leaves_what_came_and_the_next_run_asks_for_t
         let report = partial(mill.run(FIVE, &[("attempts", "1")]).await);
         assert_eq!(report["received"], 5, "{fault}: {report}");
         let missing = missing_of(&report).join("; ");
-        let named = missing.contains("not asked for");
+        let named = missing.contains("not fetched");
         assert!(named && !report["error"].is_null(), "{fault}: {report}");
         let stored = "select count(distinct coin) from price_point";
         assert_eq!(mill.number(stored).await, 5, "{fault}");
         mill.bench.sim.clear_faults();
         let report = mill.run(FIVE, &[]).await.unwrap();
         assert_eq!(
-            (report.state, report.calls, report.reused),
+            (report.state, report.calls, report.recovered),
             (RunState::Complete, 35, 0),
             "{fault}"
         );

@@ -28,7 +28,7 @@ fn first() -> i64 {
     noon().timestamp_millis() - 20 * HOUR
 }
 
-async fn answered(mill: &Mill, body: &str) -> SeriesReport {
+async fn run_on(mill: &Mill, body: &str) -> SeriesReport {
     mill.bench.body(body);
     mill.bitcoin().await.unwrap()
 }
@@ -48,7 +48,7 @@ async fn points_that_cannot_be_are_refused_alone(kind: Kind) {
         (at(8), "8", "null", "0"),
         (at(9), "9", "1", "1"),
     ];
-    let report = answered(&mill, &chart(&points)).await;
+    let report = run_on(&mill, &chart(&points)).await;
     assert_eq!((report.stored, report.rejected, report.received), (3, 7, 1));
     let sql = "select q.rule, q.record, q.coin, q.reason, q.raw, l.path, q.body \
                from quarantine q join landing l on l.id = q.landing order by q.id";
@@ -77,7 +77,7 @@ async fn points_that_cannot_be_are_refused_alone(kind: Kind) {
     assert!(rows[0][3].text().contains("-1.50"), "{rows:?}");
     let ledger = mill.row("select rejected, stored from run").await;
     assert_eq!((ledger[0].int(), ledger[1].int()), (7, 3));
-    // they are answered, so they are not asked for again
+    // they are covered, so they are not fetched again
     assert_eq!(mill.bitcoin().await.unwrap().calls, 0);
 }
 
@@ -90,7 +90,7 @@ async fn a_second_value_for_a_stamp_is_refused_with_its_text(kind: Kind) {
         (at(1), "2.50", "1", "1"),
         (at(2), "3", "1", "1"),
     ];
-    let report = answered(&mill, &chart(&points)).await;
+    let report = run_on(&mill, &chart(&points)).await;
     assert_eq!((report.stored, report.rejected), (3, 1));
     let kept: BTreeSet<u64> = mill
         .view()
@@ -110,7 +110,7 @@ async fn a_stamp_that_comes_twice_alike_counts_once(kind: Kind) {
     let mill = Mill::new(kind, 3).await;
     let at = |place: i64| first() + place * 5 * MINUTE;
     let points = [0, 1, 1, 2, 2, 2, 3].map(|place| (at(place), "1", "null", "0"));
-    let report = answered(&mill, &chart(&points)).await;
+    let report = run_on(&mill, &chart(&points)).await;
     assert_eq!(
         (report.stored, report.rejected, report.state),
         (4, 0, RunState::Partial)
@@ -171,9 +171,9 @@ async fn a_body_that_is_no_chart_is_refused_whole_and_asked_for_again(kind: Kind
         (0, 0)
     );
     let report = mill.bitcoin().await.unwrap();
-    // a body that was refused is not taken up
+    // a body that was refused is not recovered
     assert_eq!(
-        (report.state, report.calls, report.reused),
+        (report.state, report.calls, report.recovered),
         (RunState::Complete, 1, 0)
     );
     assert!(report.stored > 280);
@@ -244,13 +244,13 @@ async fn a_refused_chart_does_not_keep_the_others_out(kind: Kind) {
         missing.starts_with(&coin) && missing.contains("no chart"),
         "{missing}"
     );
-    let before = mill.asked().len();
+    let before = mill.requested().len();
     let report = mill.run(FIVE, &[]).await.unwrap();
     assert_eq!(
         (report.state, report.received, report.calls),
         (RunState::Complete, 1, 1)
     );
-    assert_eq!(mill.asked()[before..], [coin]);
+    assert_eq!(mill.requested()[before..], [coin]);
     assert_eq!(mill.states().await, ["partial", "complete"]);
     let coins = "select count(distinct coin) from price_point";
     assert_eq!(mill.number(coins).await, 6);

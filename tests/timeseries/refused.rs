@@ -57,7 +57,7 @@ async fn a_refused_point_is_missing_and_asked_for_once_more(kind: Kind) {
     let read = prices(&settings, &wanted).await.unwrap();
     assert_eq!(read.missing.len(), 1, "{:?}", read.missing);
     assert!(read.missing[0].reason.contains("refused"));
-    // asked for once more an hour later; after that it costs no call, and is not passed over in silence
+    // asked for once more an hour later; after that it costs no call, and is reported as missing
     for (minutes, calls) in [(10, 0), (61, 2), (61, 1), (0, 0)] {
         mill.bench.sim.advance(TimeDelta::minutes(minutes)).unwrap();
         let report = days(&mill).await;
@@ -116,7 +116,7 @@ async fn a_coin_that_the_snapshot_refused_is_followed_all_the_same(kind: Kind) {
         .await
         .unwrap();
     assert_eq!((report.state, report.expected), (RunState::Complete, 5));
-    assert!(mill.asked().contains(&"bitcoin".to_owned()));
+    assert!(mill.requested().contains(&"bitcoin".to_owned()));
 }
 
 async fn a_snapshot_without_coins_is_not_taken_for_everything(kind: Kind) {

@@ -1,4 +1,4 @@
-//! What the source changes after it was stored: the first value stays, the newest is what stands.
+//! What the API changes after it was stored: the first value stays, the newest is what stands.
 
 use chrono::TimeDelta;
 use coinmill::pipeline::SeriesReport;
@@ -10,7 +10,7 @@ on_both_databases!(
     a_changed_value_is_a_revision_and_the_first_one_stays,
     a_null_that_becomes_a_value_is_a_revision_and_so_is_the_reverse,
     the_newest_of_several_revisions_stands,
-    a_point_that_a_later_answer_leaves_out_stays,
+    a_point_that_a_later_response_leaves_out_stays,
     a_negative_zero_is_zero,
 );
 
@@ -20,7 +20,7 @@ fn first() -> i64 {
 }
 
 /// A run that is answered with this, an hour after the one before: so few points leave the rest of the day open.
-async fn answered(mill: &Mill, body: &str) -> SeriesReport {
+async fn run_on(mill: &Mill, body: &str) -> SeriesReport {
     mill.bench.sim.advance(TimeDelta::hours(1)).unwrap();
     mill.bench.body(body);
     let report = mill.bitcoin().await.unwrap();
@@ -47,9 +47,9 @@ async fn column(mill: &Mill, table: &str, column: &str) -> Vec<(i64, Option<f64>
 async fn a_changed_value_is_a_revision_and_the_first_one_stays(kind: Kind) {
     let mill = Mill::new(kind, 3).await;
     let body = |values: &[&str]| prices(first(), 5 * MINUTE, values);
-    let report = answered(&mill, &body(&["1", "2", "3", "4"])).await;
+    let report = run_on(&mill, &body(&["1", "2", "3", "4"])).await;
     assert_eq!(made(&report), (4, 0));
-    let report = answered(&mill, &body(&["1", "2.5", "3", "4e0", "5"])).await;
+    let report = run_on(&mill, &body(&["1", "2.5", "3", "4e0", "5"])).await;
     assert_eq!(made(&report), (1, 1));
     let first_known = [1.0, 2.0, 3.0, 4.0, 5.0].map(Some);
     let known_now = [1.0, 2.5, 3.0, 4.0, 5.0].map(Some);
@@ -76,7 +76,7 @@ async fn a_changed_value_is_a_revision_and_the_first_one_stays(kind: Kind) {
     assert_eq!(ledger[0].int(), 1);
     assert!(ledger[1].text().contains(r#""revisions":1"#));
     // the same answer again is no news
-    let report = answered(&mill, &body(&["1", "2.5", "3", "4", "5"])).await;
+    let report = run_on(&mill, &body(&["1", "2.5", "3", "4", "5"])).await;
     assert_eq!(made(&report), (0, 0));
 }
 
@@ -92,17 +92,14 @@ async fn a_null_that_becomes_a_value_is_a_revision_and_so_is_the_reverse(kind: K
         chart(&points)
     };
     assert_eq!(
-        made(&answered(&mill, &body("null", "null", "7")).await),
+        made(&run_on(&mill, &body("null", "null", "7")).await),
         (3, 0)
     );
     assert_eq!(
-        made(&answered(&mill, &body("null", "null", "7")).await),
+        made(&run_on(&mill, &body("null", "null", "7")).await),
         (0, 0)
     );
-    assert_eq!(
-        made(&answered(&mill, &body("5", "0", "null")).await),
-        (0, 3)
-    );
+    assert_eq!(made(&run_on(&mill, &body("5", "0", "null")).await), (0, 3));
     let caps = column(&mill, "price_now", "market_cap").await;
     assert_eq!(caps, [(0, Some(5.0)), (1, Some(1.0)), (2, Some(1.0))]);
     let volumes = column(&mill, "price_now", "volume").await;
@@ -126,7 +123,7 @@ async fn the_newest_of_several_revisions_stands(kind: Kind) {
         ("10", (0, 1)),
     ] {
         let body = prices(first(), 5 * MINUTE, &["1", price, "3"]);
-        assert_eq!(made(&answered(&mill, &body).await), expected, "{price}");
+        assert_eq!(made(&run_on(&mill, &body).await), expected, "{price}");
     }
     let revisions = column(&mill, "price_revision", "price").await;
     assert_eq!(
@@ -146,23 +143,23 @@ async fn the_newest_of_several_revisions_stands(kind: Kind) {
     assert_eq!(landings, [2, 3, 4]);
 }
 
-async fn a_point_that_a_later_answer_leaves_out_stays(kind: Kind) {
+async fn a_point_that_a_later_response_leaves_out_stays(kind: Kind) {
     let mill = Mill::new(kind, 3).await;
     let at = |place: i64| first() + place * 5 * MINUTE;
-    answered(&mill, &prices(first(), 5 * MINUTE, &["1", "2", "3", "4"])).await;
+    run_on(&mill, &prices(first(), 5 * MINUTE, &["1", "2", "3", "4"])).await;
     let points = [
         (at(0), "1", "1", "1"),
         (at(2), "3", "1", "1"),
         (at(3), "4", "1", "1"),
     ];
-    assert_eq!(made(&answered(&mill, &chart(&points)).await), (0, 0));
+    assert_eq!(made(&run_on(&mill, &chart(&points)).await), (0, 0));
     assert_eq!(column(&mill, "price_now", "price").await.len(), 4);
 }
 
 async fn a_negative_zero_is_zero(kind: Kind) {
     let mill = Mill::new(kind, 3).await;
     let body = prices(first(), 5 * MINUTE, &["1", "-0.0", "-0", "-0e5"]);
-    assert_eq!(made(&answered(&mill, &body).await), (4, 0));
+    assert_eq!(made(&run_on(&mill, &body).await), (4, 0));
     let view = mill.view().await;
     assert!(
         view.values()
@@ -176,5 +173,5 @@ async fn a_negative_zero_is_zero(kind: Kind) {
     );
     // and that it is written otherwise the next time is no change
     let body = prices(first(), 5 * MINUTE, &["1", "0.0", "-0.0", "0"]);
-    assert_eq!(made(&answered(&mill, &body).await), (0, 0));
+    assert_eq!(made(&run_on(&mill, &body).await), (0, 0));
 }

@@ -45,7 +45,7 @@ async fn a_run_follows_the_coins_of_the_newest_snapshot_and_those_named(kind: Ki
     let named = format!("{outside},{}", ranking[0]);
     let report = mill.run(FIVE, &[("add_coins", &named)]).await.unwrap();
     assert_eq!((report.expected, report.received, report.calls), (4, 4, 4));
-    let (mut asked, mut wanted) = (mill.asked(), ranking[..3].to_vec());
+    let (mut asked, mut wanted) = (mill.requested(), ranking[..3].to_vec());
     wanted.push(outside);
     asked.sort();
     wanted.sort();
@@ -61,7 +61,7 @@ async fn the_ledger_says_what_a_run_did(kind: Kind) {
         (RunState::Complete, "timeseries")
     );
     let points = mill.count("price_point").await;
-    // three coins of 24 hours less ten minutes, of which the source loses a point now and then
+    // three coins of 24 hours less ten minutes, of which the API loses a point now and then
     assert!((840..=864).contains(&points), "{points}");
     let row = mill
         .row(
@@ -83,7 +83,7 @@ async fn the_ledger_says_what_a_run_did(kind: Kind) {
     let kept: serde_json::Value = serde_json::from_str(row[14].text()).unwrap();
     assert_eq!(kept, serde_json::to_value(&report).unwrap());
     assert_eq!(
-        (report.stored, report.reused, report.postponed),
+        (report.stored, report.recovered, report.postponed),
         (points.unsigned_abs(), 0, 0)
     );
     assert!(std::path::Path::new(report.landing_folder.as_ref().unwrap()).is_dir());
@@ -105,7 +105,7 @@ async fn the_ledger_counts_the_calls_of_a_run_that_failed(kind: Kind) {
     assert_eq!(row[3].text(), said(&error));
     assert_eq!(
         row[2].int(),
-        mill.asked().len() as i64,
+        mill.requested().len() as i64,
         "calls sent and calls in the ledger"
     );
 }
@@ -176,7 +176,7 @@ async fn a_run_that_died_is_abandoned_by_the_next(kind: Kind) {
     running(&mill, "a-dead-one", "5").await;
     running(&mill, "a-dead-backfill", "60").await;
     let report = mill.run(FIVE, &[]).await.unwrap();
-    assert_eq!((report.state, report.reused), (RunState::Complete, 0));
+    assert_eq!((report.state, report.recovered), (RunState::Complete, 0));
     for dead in ["a-dead-one", "a-dead-backfill"] {
         assert_eq!(state(&mill, dead).await, "abandoned");
     }
@@ -201,8 +201,8 @@ async fn every_point_is_traced_to_its_bytes(kind: Kind) {
         );
         assert!(row[1].text().ends_with(&asked), "{row:?}");
     }
-    let orphans = "select count(*) from price_point p left join landing l on l.id = p.landing where l.id is null";
-    assert_eq!(mill.number(orphans).await, 0);
+    let unlanded = "select count(*) from price_point p left join landing l on l.id = p.landing where l.id is null";
+    assert_eq!(mill.number(unlanded).await, 0);
 }
 
 async fn another_currency_names_the_one_that_the_database_holds(kind: Kind) {

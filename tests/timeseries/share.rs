@@ -10,7 +10,7 @@ use crate::support::{Kind, missing_of, on_both_databases};
 on_both_databases!(
     coins_take_turns_where_the_share_is_small,
     a_spent_month_postpones_all_and_asks_nothing,
-    what_the_source_charges_is_counted_and_the_rest_is_given_back,
+    what_the_api_charges_is_counted_and_the_rest_is_given_back,
     a_budget_that_ends_in_a_backfill_leaves_what_came_and_says_so,
 );
 
@@ -32,7 +32,7 @@ async fn coins_take_turns_where_the_share_is_small(kind: Kind) {
             (report.state, report.expected, report.postponed),
             (RunState::Complete, 2, 3)
         );
-        let mut turn = mill.asked().split_off(before);
+        let mut turn = mill.requested().split_off(before);
         before += turn.len();
         // the two of one run are under way at once
         turn.sort();
@@ -75,7 +75,7 @@ async fn a_spent_month_postpones_all_and_asks_nothing(kind: Kind) {
     assert_eq!((report.received, report.postponed, report.calls), (0, 1, 0));
 }
 
-async fn what_the_source_charges_is_counted_and_the_rest_is_given_back(kind: Kind) {
+async fn what_the_api_charges_is_counted_and_the_rest_is_given_back(kind: Kind) {
     let mill = Mill::new(kind, 5).await;
     mill.snapshot("5").await;
     let with = [
@@ -124,7 +124,7 @@ async fn a_budget_that_ends_in_a_backfill_leaves_what_came_and_says_so(kind: Kin
     );
     let missing = missing_of(&report).join("; ");
     assert!(
-        missing.contains("2 charts of 2 coins (not asked for)"),
+        missing.contains("2 charts of 2 coins (not fetched)"),
         "{missing}"
     );
     assert_eq!(

@@ -1,4 +1,4 @@
-//! Refused records judged again: a new run adds what the rules in force accept, and the old one stays as it was.
+//! Refused records validated again: a new run adds what the rules in force accept, and the old one stays as it was.
 
 use coinmill::error::Error;
 use coinmill::pipeline::{self, Pick, RunState};

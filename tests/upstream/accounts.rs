@@ -1,4 +1,4 @@
-//! What a run has to answer for when what came is not what was asked for: refused coins, silent charts, unknown coins, and
+//! What a run reports when it received other things than it requested: refused coins, empty charts, unknown coins, and
 //! several lists of coins in one slot.
 
 use chrono::TimeDelta;
@@ -14,7 +14,7 @@ on_both_databases!(
     a_page_that_is_refused_whole_is_had_again,
     an_unknown_coin_hides_nothing,
     lists_of_coins_in_one_slot_add_up,
-    a_silent_chart_loses_nothing,
+    an_empty_chart_loses_nothing,
 );
 
 const TOP: usize = 60;
@@ -38,7 +38,7 @@ async fn off(bench: &Bench, expected: &[String]) -> (u64, u64) {
 }
 
 async fn a_refused_coin_is_never_passed_over(kind: Kind) {
-    let mut tally = Tally::new("the source: a refused coin", kind, "snapshot");
+    let mut tally = Tally::new("the API: a refused coin", kind, "snapshot");
     let bench = Bench::new(kind, TOP).await;
     for place in places() {
         let ranking = bench.ranking(TOP).await;
@@ -67,7 +67,7 @@ async fn a_refused_coin_is_never_passed_over(kind: Kind) {
 }
 
 async fn a_page_that_is_refused_whole_is_had_again(kind: Kind) {
-    let mut tally = Tally::new("the source: a page refused whole", kind, "snapshot");
+    let mut tally = Tally::new("the API: a page refused whole", kind, "snapshot");
     let bench = Bench::new(kind, 300).await;
     for (page, value) in [(1, "-5"), (2, "\"dear\""), (2, "1e999")] {
         let ranking = [bench.ranking(250).await, {
@@ -100,7 +100,7 @@ async fn a_page_that_is_refused_whole_is_had_again(kind: Kind) {
 }
 
 async fn an_unknown_coin_hides_nothing(kind: Kind) {
-    let mut tally = Tally::new("the source: an unknown coin", kind, "snapshot");
+    let mut tally = Tally::new("the API: an unknown coin", kind, "snapshot");
     let bench = Bench::new(kind, TOP).await;
     for coins in ["bitcon", "bitcon,etherium", "bitcon,ethereum", "BITCOIN"] {
         let ranking = bench.ranking(TOP).await;
@@ -179,8 +179,8 @@ async fn lists_of_coins_in_one_slot_add_up(kind: Kind) {
     tally.close();
 }
 
-async fn a_silent_chart_loses_nothing(kind: Kind) {
-    let mut tally = Tally::new("the source: a silent chart", kind, "backfill");
+async fn an_empty_chart_loses_nothing(kind: Kind) {
+    let mut tally = Tally::new("the API: an empty chart", kind, "backfill");
     let cases = [
         (Resolution::Hour, 10),
         (Resolution::Day, 40),

@@ -99,7 +99,7 @@ impl Trial {
         self.complaints.push(format!("{}: {what}", case.fault));
     }
 
-    /// Goes on to a window of which nearly nothing is there yet. Windows overlap, so that none of it falls off the source.
+    /// Goes on to a window of which nearly nothing is there yet. Windows overlap, so that none of it falls off the API.
     async fn next(&self) -> Truth {
         let hours = match self.resolution {
             Resolution::FiveMinutes => 20,
@@ -200,7 +200,7 @@ impl Trial {
         *all = all.and(counts);
     }
 
-    async fn asked(&self, with: &[(&str, &str)]) -> Result<SeriesReport> {
+    async fn attempt(&self, with: &[(&str, &str)]) -> Result<SeriesReport> {
         let mut all = vec![("top", "0"), ("coins", NAMED)];
         all.extend(with);
         match self.resolution {
@@ -215,7 +215,7 @@ impl Trial {
     /// One run, and what of the window the database then has; whatever it says is held against the landed bytes.
     async fn run(&mut self, case: &Case, with: &[(&str, &str)], truth: &Truth) -> (Held, u64) {
         let before = self.mill.bench.sim.calls();
-        let outcome = self.asked(with).await;
+        let outcome = self.attempt(with).await;
         let calls = self.mill.bench.sim.calls() - before;
         let held = self.held(case, outcome, calls, truth).await;
         (held, calls)
@@ -267,7 +267,7 @@ impl Trial {
             covered: BTreeMap::new(),
             refused: BTreeSet::new(),
         };
-        // expected is what was asked for: each chart is answered, or missing in whole or in part
+        // expected is what was asked for: each chart is received, or missing in whole or in part
         if let (Cell::Int(expected), Cell::Int(received)) = (&run[2], &run[3])
             && (*expected > received + held.missing.len() as i64 || received > expected)
         {
@@ -360,7 +360,7 @@ impl Trial {
             _ => "backfill",
         };
         for (kind, counts) in &self.counts {
-            chaos::note(&format!("the source: {kind}"), self.kind, group, counts);
+            chaos::note(&format!("the API: {kind}"), self.kind, group, counts);
         }
         assert!(self.complaints.is_empty(), "{:#?}", self.complaints);
     }
@@ -440,7 +440,7 @@ async fn points_that_cannot_be_are_refused_by_their_text_and_the_others_stored(k
         prices[place][1] = serde_json::from_str(token).unwrap();
     }
     prices[90][1] = serde_json::Value::Null;
-    let silent = prices[90][0].as_i64().unwrap();
+    let empty = prices[90][0].as_i64().unwrap();
     for name in ["prices", "market_caps", "total_volumes"] {
         chart[name].as_array_mut().unwrap().swap(100, 150);
     }
@@ -451,7 +451,7 @@ async fn points_that_cannot_be_are_refused_by_their_text_and_the_others_stored(k
     assert_eq!((held.state.as_str(), held.refused.len()), ("partial", 4));
     let (absent, claimed) = held.absent(&truth);
     assert_eq!((absent, claimed, held.other(&truth)), (4, 0, 1));
-    assert_eq!(held.points["ethereum"][&silent][0], None);
+    assert_eq!(held.points["ethereum"][&empty][0], None);
     let counts = Counts {
         injected: 5,
         healed: 5,

@@ -1,4 +1,4 @@
-//! The contract with the source, frozen and not: what a run does when fields come or go, and what is left of that to read.
+//! The contract with the API, frozen and not: what a run does when fields come or go, and what is left of that to read.
 
 use coinmill::contract::Contract;
 use coinmill::error::Error;
@@ -15,7 +15,7 @@ on_both_databases!(
     a_frozen_backfill_stores_nothing_of_another_shape,
     a_chart_without_an_array_is_missing_and_its_field_is_named,
     a_frozen_run_over_what_is_known_is_like_any_other,
-    names_that_a_source_invents_are_noted_up_to_a_bound,
+    names_that_an_api_invents_are_noted_up_to_a_bound,
 );
 
 const FREEZE: (&str, &str) = ("contract", "freeze");
@@ -75,7 +75,7 @@ async fn a_frozen_snapshot_stores_nothing_of_another_shape_and_an_evolving_one_t
         assert_eq!((said(&again), bench.sim.calls()), (chain, 1));
         let report = bench.run(&[("top", "20")]).await.unwrap();
         assert_eq!(
-            (report.state, report.stored, report.calls, report.reused),
+            (report.state, report.stored, report.calls, report.recovered),
             (RunState::Complete, 20, 0, 1)
         );
         assert_eq!(
@@ -132,10 +132,10 @@ async fn a_frozen_series_stores_nothing_of_another_shape_and_an_evolving_one_tak
     let asked = mill.bench.sim.calls() - snapshots;
     let charts = bodies_in(&mill.bench.landing()) - 1;
     let report = mill.run(FIVE, &[]).await.unwrap();
-    // what had come is taken up without a call; the calls that were under way were given up
+    // what had come is recovered without a call; the calls that were under way were given up
     assert!(charts >= 1 && asked <= charts + 8);
     assert_eq!(
-        (report.state, report.reused, report.calls),
+        (report.state, report.recovered, report.calls),
         (RunState::Complete, charts, 12 - charts)
     );
     assert_eq!(report.drift.len(), 1);
@@ -231,7 +231,7 @@ async fn a_frozen_run_over_what_is_known_is_like_any_other(kind: Kind) {
     );
 }
 
-async fn names_that_a_source_invents_are_noted_up_to_a_bound(kind: Kind) {
+async fn names_that_an_api_invents_are_noted_up_to_a_bound(kind: Kind) {
     let mill = Mill::new(kind, 3).await;
     let mut row = Row::plain("bitcoin");
     for number in 0..10_000 {

@@ -1,4 +1,4 @@
-//! The table of what goes wrong between the source and a run, and how a run that is honest ends.
+//! The table of what goes wrong between the API and a run, and how a run that is honest ends.
 //! Faults of the bodies' content are with the endpoint that they belong to.
 
 use crate::support::Kind;
@@ -10,7 +10,7 @@ pub enum Ends {
     Whole,
     /// What this call was for is missing by name; the next run asks for it, in so many calls, and has everything.
     Short(u64),
-    /// It is complete: what the source sent is stored as it was sent, or refused by name. There is nothing to ask for.
+    /// It is complete: what the API sent is stored as it was sent, or refused by name. There is nothing to ask for.
     AsSent,
 }
 
@@ -59,7 +59,7 @@ impl Case {
     }
 }
 
-/// What is wrong with a reply before anyone looks at what it says. A run without another try misses what it asked for. No
+/// What is wrong with a response before anyone looks at what it says. A run without another try misses what it asked for. No
 /// kind of database makes a difference to that, so PostgreSQL gets a part of them.
 pub fn of_the_wire(kind: Kind) -> Vec<Case> {
     let passing = [
@@ -88,13 +88,13 @@ pub fn of_the_wire(kind: Kind) -> Vec<Case> {
         "body:times=0,status=404,text={\"error\":\"coin not found\"}",
         "body:times=0,status=200,text=[{\"id\":\"bitcoin\"",
     ];
-    // nothing comes, so nothing is waited for longer than a reply takes on a busy machine
-    let silent = ["stall:times=0", "drip:times=0"];
+    // nothing comes, so nothing is waited for longer than a response takes on a busy machine
+    let slow = ["stall:times=0", "drip:times=0"];
     let mut cases: Vec<Case> = passing
         .map(|fault| Case::new(fault, Ends::Whole).tried("4"))
         .into();
     cases.extend(lasting.map(|fault| Case::new(fault, Ends::Short(1))));
-    cases.extend(silent.map(|fault| Case::new(fault, Ends::Short(1)).with("timeout", "1.5")));
+    cases.extend(slow.map(|fault| Case::new(fault, Ends::Short(1)).with("timeout", "1.5")));
     let waits = Case::new("429:retry_after=1", Ends::Whole);
     cases.push(waits.tried("2").with("max_wait", "30"));
     a_part(kind, cases)

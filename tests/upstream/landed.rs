@@ -1,5 +1,5 @@
-//! The bytes that stored rows name, read without the product: what the source really sent.
-//! Numbers are the source's tokens; a double is made of them only to be compared.
+//! The bytes that stored rows name, read without the product: what the API really sent.
+//! Numbers are the API's tokens; a double is made of them only to be compared.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -38,7 +38,7 @@ pub fn rows(body: &str) -> Vec<(String, Row)> {
     named.collect()
 }
 
-/// The columns of a quote that hold a number of the source's.
+/// The columns of a quote that hold a number of the API's.
 pub const NUMBERS: [&str; 18] = [
     "current_price",
     "market_cap",
@@ -60,7 +60,7 @@ pub const NUMBERS: [&str; 18] = [
     "market_cap_rank",
 ];
 
-/// The columns that hold an instant, by the source's names for them.
+/// The columns that hold an instant, by the API's names for them.
 pub const INSTANTS: [(&str, &str); 3] = [
     ("ath_date", "ath_date"),
     ("atl_date", "atl_date"),

@@ -81,7 +81,7 @@ async fn several_rules_can_be_refused_at_once(kind: Kind) {
 }
 
 #[tokio::test]
-async fn a_rule_that_there_is_not_is_answered_with_those_that_there_are() {
+async fn a_rule_that_does_not_exist_is_refused_with_those_that_do() {
     let bench = Bench::new(Kind::Sqlite, 3).await;
     // a rule that refuses anyway is no warning
     for name in ["no_such_rule", "negative_price", "ZERO_PRICE"] {

@@ -351,7 +351,7 @@ impl Trial {
 
     fn end(self, group: &str) {
         for (kind, counts) in &self.counts {
-            chaos::note(&format!("the source: {kind}"), self.kind, group, counts);
+            chaos::note(&format!("the API: {kind}"), self.kind, group, counts);
         }
         assert!(self.complaints.is_empty(), "{:#?}", self.complaints);
     }
@@ -469,10 +469,7 @@ async fn pages_out_of_caches_are_stored_as_of_their_own_instant_or_asked_for_aga
     }
     let error = "select error from run where state = 'partial' limit 1";
     let said = trial.bench.database.texts(error).await;
-    assert!(
-        said[0].contains("a cache answered with a page of"),
-        "{said:?}"
-    );
+    assert!(said[0].contains("a cache sent a page of"), "{said:?}");
     trial.end("snapshot");
 }
 

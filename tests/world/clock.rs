@@ -1,4 +1,4 @@
-//! Clocks that jump back, between runs and within one, and a machine whose clock is not the source's: nothing is stored under
+//! Clocks that jump back, between runs and within one, and a machine whose clock is not the API's: nothing is stored under
 //! a time that it is not of.
 
 use chrono::TimeDelta;
@@ -17,7 +17,7 @@ on_both_databases!(
 
 const FIVE: Resolution = Resolution::FiveMinutes;
 
-/// A snapshot of two pages; when the first has come the source's clock jumps.
+/// A snapshot of two pages; when the first has come the API's clock jumps.
 async fn jumping(bench: &Bench, jump: TimeDelta, with: &[(&str, &str)]) -> Result<Report> {
     let jumped = std::sync::atomic::AtomicBool::new(false);
     let observer = |progress: Progress| {
@@ -35,7 +35,7 @@ async fn jumping(bench: &Bench, jump: TimeDelta, with: &[(&str, &str)]) -> Resul
     .await
 }
 
-/// Quotes whose body was sent outside their slot, by the source's clock, a minute before and five after aside.
+/// Quotes whose body was sent outside their slot, by the API's clock, a minute before and five after aside.
 async fn wrong_slots(bench: &Bench) -> usize {
     let mut sent = std::collections::HashMap::new();
     for day in ["2026-01-14", "2026-01-13"] {
@@ -71,9 +71,7 @@ async fn no_quote_is_labelled_with_a_wrong_slot(kind: Kind) {
         renew(&mut bench).await;
         let report = report_of(jumping(&bench, jump, &[]).await);
         let error = report["error"].as_str().unwrap_or_default();
-        seen.expect(error.contains("the source's clock says"), || {
-            error.to_owned()
-        });
+        seen.expect(error.contains("the API's clock says"), || error.to_owned());
         seen.expect(report["stored"] == 150, || report.to_string());
         bench.sim.set_clock(noon()).unwrap();
         let healed = bench.run(&[("top", "300")]).await.unwrap();
@@ -198,7 +196,7 @@ fn clock_is_said(outcome: &Result<SeriesReport>) -> bool {
     error.is_some_and(|error| said(error).contains("COINMILL_CLOCK"))
 }
 
-/// A time series run; when the first chart has come the source's clock jumps.
+/// A time series run; when the first chart has come the API's clock jumps.
 async fn half_way(mill: &Mill, jump: TimeDelta) -> Result<SeriesReport> {
     let jumped = std::sync::atomic::AtomicBool::new(false);
     let observer = |progress: Progress| {

@@ -168,7 +168,7 @@ impl Moment {
         });
     }
 
-    /// Keeps a reply from being landed while the disk is full.
+    /// Keeps a response from being landed while the disk is full.
     fn wait(&self) {
         let full = self.full.lock().unwrap();
         let _room = self.room.wait_while(full, |full| *full).unwrap();
@@ -190,17 +190,17 @@ async fn a_line_of_the_manifest_that_does_not_fit_does_not_spoil_the_next() {
         striking.strike(&folder)
     })
     .unwrap();
-    fail::cfg_callback(failpoint::CALL_ANSWERED, move || waiting.wait()).unwrap();
+    fail::cfg_callback(failpoint::RESPONSE_RECEIVED, move || waiting.wait()).unwrap();
     let mut seen = ground.suffer(&[], &WORDS).await;
     fail::remove(failpoint::BODY_HALF_LISTED);
-    fail::remove(failpoint::CALL_ANSWERED);
+    fail::remove(failpoint::RESPONSE_RECEIVED);
     seen.expect(moment.came.load(Ordering::SeqCst), || {
         "it was never full".to_owned()
     });
     let text = fs::read_to_string(manifest(&landing)).unwrap();
     let whole = |line: &str| serde_json::from_str::<serde_json::Value>(line).is_ok();
     seen.expect(text.lines().all(whole), || "a line is spoilt".to_owned());
-    // replies that were under way were landed when there was room again
+    // responses that were under way were landed when there was room again
     let end = usize::try_from(moment.end.load(Ordering::SeqCst)).unwrap();
     seen.expect(text.len() > end, || "it did not go on".to_owned());
     ground.heal(&mut seen).await;

@@ -57,12 +57,12 @@ impl Ground {
     pub async fn suffer(&self, with: &[(&str, &str)], words: &[&str]) -> Seen {
         let mut seen = Seen::default();
         let outcome = self.work.here_with(&self.mill, with).await;
-        self.judge(&outcome, words, &mut seen).await;
+        self.check(&outcome, words, &mut seen).await;
         seen
     }
 
     /// What a run that met harm said, held against what it left.
-    pub async fn judge(&self, outcome: &Result<Came>, words: &[&str], seen: &mut Seen) {
+    pub async fn check(&self, outcome: &Result<Came>, words: &[&str], seen: &mut Seen) {
         let work = self.work;
         work.written(&self.mill).until_deserted().await;
         seen.expect(work.is_whole(&self.mill).await, || {

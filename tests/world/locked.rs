@@ -94,7 +94,7 @@ async fn a_file_that_is_locked_too_long_ends_the_run_and_loses_nothing() {
         let mut tally = Tally::new(group, Kind::Sqlite, ground.work.name());
         let mut seen = Seen::default();
         seen.expect(outcome.is_err(), || "it went on".to_owned());
-        ground.judge(&outcome, &words, &mut seen).await;
+        ground.check(&outcome, &words, &mut seen).await;
         ground.heal(&mut seen).await;
         tally.note("locked", seen);
         tally.close();

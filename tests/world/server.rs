@@ -20,7 +20,7 @@ const SHORT: [&str; 3] = [
 /// Where else.
 const LONG: [&str; 4] = [
     failpoint::RUN_BEGUN,
-    failpoint::CALL_ANSWERED,
+    failpoint::RESPONSE_RECEIVED,
     failpoint::COMMIT_BEGUN,
     failpoint::COMMIT_NOT_SENT,
 ];
@@ -60,14 +60,14 @@ async fn a_server_that_is_killed_takes_no_row_along() {
         // it stays away until the run has given up
         ground.renew().await;
         let victim = Arc::clone(&cluster);
-        once_at(failpoint::CALL_ANSWERED, move || {
+        once_at(failpoint::RESPONSE_RECEIVED, move || {
             victim.lock().unwrap().kill()
         });
         let outcome = work.here(&ground.mill).await;
-        fail::remove(failpoint::CALL_ANSWERED);
+        fail::remove(failpoint::RESPONSE_RECEIVED);
         cluster.lock().unwrap().revive();
         let mut seen = Seen::default();
-        ground.judge(&outcome, &["postgresql://"], &mut seen).await;
+        ground.check(&outcome, &["postgresql://"], &mut seen).await;
         ground.heal(&mut seen).await;
         tally.note("away until the end", seen);
         tally.close();

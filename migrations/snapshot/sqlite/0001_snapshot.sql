@@ -27,8 +27,8 @@ create table run (
   version text not null,
   rule_set text not null,
   api_url text not null,
-  -- what it was asked for and by which bounds, as JSON
-  asked text,
+  -- the coins that it was to fetch and the bounds of its rules, as JSON
+  settings text,
   error text,
   report text
 ) strict;
@@ -85,7 +85,7 @@ create index coin_name_by_landing on coin_name (landing);
 create table snapshot (
   snapshot_time integer not null,
   "commit" integer not null constraint snapshot_commit references "commit" (id),
-  -- how many coins by market cap were asked for; expected is less where the source has fewer
+  -- how many coins by market cap were asked for; expected is less where CoinGecko has fewer
   top integer not null,
   expected integer not null,
   received integer not null,
@@ -93,13 +93,13 @@ create table snapshot (
   content_hash text not null,
   -- the sum of its quotes' market caps, which `dominance_pct` is a part of; null where none of them counts
   total_market_cap real,
-  -- JSON arrays: coins asked for by name by any run; what is missing and why; coins that the source does not know; coins
+  -- JSON arrays: coins asked for by name by any run; what is missing and why; coins that CoinGecko does not know; coins
   -- that the user's own rules refuse; and what of the missing has been asked for a second time
   named text not null,
   missing text not null,
   unknown text not null,
   refused text not null,
-  asked_again text not null,
+  retried text not null,
   constraint snapshot_key primary key (snapshot_time, "commit")
 ) strict;
 
@@ -118,11 +118,11 @@ select
   s.missing,
   s.unknown,
   s.refused,
-  s.asked_again
+  s.retried
 from snapshot s
 where s."commit" = (select max(n."commit") from snapshot n where n.snapshot_time = s.snapshot_time);
 
--- One coin in one slot: the source's numbers as they came, then what is derived from them.
+-- One coin in one slot: CoinGecko's numbers as they came, then what is derived from them.
 create table quote (
   snapshot_time integer not null,
   coin integer not null constraint quote_coin references coin (key),
@@ -189,7 +189,7 @@ create table quarantine (
 ) strict;
 create index quarantine_by_landing on quarantine (landing);
 
--- What became of refused records that were validated again, by the run that did it.
+-- The outcomes of refused records that were validated again, by the run that did it.
 create table requeue (
   quarantine integer not null constraint requeue_quarantine references quarantine (id),
   run text not null constraint requeue_run references run (id),
@@ -210,7 +210,7 @@ create table schema_drift (
   constraint schema_drift_key primary key (run, endpoint, field, deviation)
 ) strict;
 
--- Calls that the source charged, by month (UTC). Shared by every process: calls are reserved here before they are made.
+-- Calls that CoinGecko charged, by month (UTC). Shared by every process: calls are reserved here before they are made.
 create table budget (
   month text not null constraint budget_key primary key,
   credits integer not null

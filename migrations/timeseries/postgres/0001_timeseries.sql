@@ -27,11 +27,11 @@ create table run (
   version text not null,
   rule_set text not null,
   api_url text not null,
-  -- what it was asked for and by which bounds, as JSON
-  asked text,
+  -- the coins that it was to fetch and the bounds of its rules, as JSON
+  settings text,
   error text,
   report text,
-  recovered_by text constraint run_adopted_by references run (id)
+  recovered_by text constraint run_recovered_by references run (id)
 );
 create index run_started on run (started_at);
 create index run_unfinished on run (state) where state in ('running', 'abandoned', 'failed');
@@ -82,7 +82,7 @@ create table coin_name (
   constraint coin_name_key primary key (coin, "commit")
 );
 
--- One point of a coin's chart under the source's own millisecond, as it was first known. No foreign keys: two of them cost
+-- One point of a coin's chart under CoinGecko's own millisecond, as it was first known. No foreign keys: two of them cost
 -- four times the load. No index by landing either, which costs two fifths more: the points of a body lie within the spans that
 -- `coverage` has of it. A later, different value is a row of `price_revision`.
 create table price_point (
@@ -111,7 +111,7 @@ create table price_revision (
 );
 create index price_revision_by_landing on price_revision (landing);
 
--- The half-open spans that the source has answered; what is not here was not asked. Never past what was settled.
+-- The half-open spans that received charts cover; what is not here was not fetched. Never past what was settled.
 create table coverage (
   coin integer not null,
   resolution smallint not null,
@@ -142,7 +142,7 @@ create index empty_span_by_landing on empty_span (landing);
 create table visit (
   coin text not null,
   resolution smallint not null,
-  asked_at timestamptz not null,
+  visited_at timestamptz not null,
   outcome text not null,
   constraint visit_key primary key (coin, resolution)
 );
@@ -160,7 +160,7 @@ create table quarantine (
 );
 create index quarantine_by_landing on quarantine (landing);
 
--- What became of refused records that were validated again, by the run that did it.
+-- The outcomes of refused records that were validated again, by the run that did it.
 create table requeue (
   quarantine bigint not null constraint requeue_quarantine references quarantine (id),
   run text not null constraint requeue_run references run (id),

@@ -1,4 +1,4 @@
-//! One point of a chart: its three numbers read and judged.
+//! One point of a chart: its three numbers, read and validated.
 //! What a chart as a whole must be is the parent's to say.
 
 use serde_json::value::RawValue;

@@ -47,7 +47,7 @@ fn is_midnight(ts: i64) -> bool {
 }
 
 /// The spacing that says that a chart is not of a resolution, if there is one. Two stamps tell little, since one may be the
-/// live point and coins can be silent for hours; but two midnights are a daily chart's.
+/// live point and coins can have no points for hours; but two midnights are a daily chart's.
 pub(super) fn odd_spacing(stamps: &[i64], resolution: Resolution) -> Option<i64> {
     let step = resolution.step();
     let mut spacings: Vec<i64> = stamps

@@ -150,7 +150,7 @@ fn the_pages_hold_the_top_coins_and_hardly_more() {
 }
 
 #[test]
-fn coins_by_name_are_asked_in_lists_that_the_source_takes() {
+fn coins_by_name_are_requested_in_lists_that_coingecko_takes() {
     let coins: Vec<CoinId> = (0..600)
         .map(|n| format!("a-rather-long-coin-id-{n}").parse().unwrap())
         .collect();

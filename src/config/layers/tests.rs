@@ -81,7 +81,7 @@ fn a_wrong_value_is_named_with_where_it_came_from_and_what_would_be_right() {
 }
 
 #[test]
-fn an_unknown_setting_is_answered_with_the_nearest() {
+fn an_unknown_setting_is_refused_with_the_nearest_name() {
     let error = resolve(&[("vs_curency", "usd")]).unwrap_err().to_string();
     assert!(error.contains("did you mean \"vs_currency\"?"), "{error}");
 }

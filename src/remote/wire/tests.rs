@@ -106,8 +106,8 @@ fn a_greeting_says_the_version_and_nothing_else_is_one() {
 fn a_stream_that_is_cut_is_an_error() {
     let batch = prices_batch(&[]).unwrap();
     for said in [
-        Said::Done(Answer::Json("[1.5]".to_owned())),
-        Said::Done(Answer::Frame(Rows {
+        Said::Done(Returned::Json("[1.5]".to_owned())),
+        Said::Done(Returned::Frame(Rows {
             batch,
             missing: Vec::new(),
             warning: None,
@@ -134,11 +134,11 @@ proptest! {
             what: "bitcoin".to_owned(),
             start: "2026-01-01T00:00:00.001Z".parse().unwrap(),
             end: "2026-01-02T00:00:00Z".parse().unwrap(),
-            reason: "not asked for".to_owned(),
+            reason: "not fetched".to_owned(),
         }];
         let warning = Some("a span is missing".to_owned());
         let rows = Rows { batch: batch.clone(), missing: missing.clone(), warning: warning.clone() };
-        let Said::Done(Answer::Frame(told)) = sent(&Said::Done(Answer::Frame(rows))) else {
+        let Said::Done(Returned::Frame(told)) = sent(&Said::Done(Returned::Frame(rows))) else {
             panic!("rows became something else");
         };
         let read = told.batch;

@@ -1,5 +1,5 @@
-//! What is known of the charts of a resolution: what has been answered, what has been answered with silence, and so what
-//! is still to be asked for. Pure; reading and storing it are done elsewhere.
+//! What is known of the charts of a resolution: what is covered, where charts were empty, and so what
+//! is still to be fetched. Pure; reading and storing it are done elsewhere.
 
 use std::collections::HashMap;
 
@@ -8,7 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::reach::is_due;
 use crate::market::CoinId;
 use crate::series::{Resolution, Span, Spans};
-use crate::store::{Absent, AnsweredChart, Silence};
+use crate::store::{Absent, EmptySpan, ReceivedChart};
 
 /// How far apart two charts have to be received for both to be believed that there is nothing. A response that lost its
 /// points may come out of a cache for some minutes.
@@ -16,66 +16,66 @@ const APART: TimeDelta = TimeDelta::hours(1);
 
 /// What is known of the charts of a resolution, by coin.
 #[derive(Debug, Default)]
-pub(super) struct Answered {
+pub(super) struct Known {
     pub(super) coverage: HashMap<CoinId, Spans>,
-    pub(super) silences: HashMap<CoinId, Vec<Silence>>,
+    pub(super) empty_spans: HashMap<CoinId, Vec<EmptySpan>>,
 }
 
-/// What a run is to ask for.
+/// What a run is to fetch.
 #[derive(Debug, Default)]
 pub(super) struct Due {
-    /// The spans to ask for, by coin.
+    /// The spans to fetch, by coin.
     pub(super) gaps: Vec<(CoinId, Vec<Span>)>,
-    /// What is not there and not worth asking for yet.
+    /// What is not there and not worth fetching yet.
     pub(super) waiting: Vec<Absent>,
 }
 
-impl Answered {
-    /// Takes note of a chart: says whether its span is free of what is covered, believes a silence that another chart has
-    /// told too, and covers what the chart can be believed for.
-    pub(super) fn mark(&mut self, mut chart: AnsweredChart) -> AnsweredChart {
+impl Known {
+    /// Takes note of a chart: says whether its span is free of what is covered, believes that a span is empty where another
+    /// chart was empty too, and covers what the chart can be believed for.
+    pub(super) fn mark(&mut self, mut chart: ReceivedChart) -> ReceivedChart {
         let Some(span) = chart.span else { return chart };
         let covered = self.coverage.entry(chart.coin.clone()).or_default();
         chart.fresh = covered.is_clear_of(span);
         let received_at = chart.landed.received_at;
-        let told = self.silences.entry(chart.coin.clone()).or_default();
-        let told_before: Spans = told
+        let noted = self.empty_spans.entry(chart.coin.clone()).or_default();
+        let empty_before: Spans = noted
             .iter()
             .filter(|it| !it.is_refused && (received_at - it.received_at).abs() >= APART)
             .map(|it| it.span)
             .collect();
-        let silent = std::mem::take(&mut chart.answer.empty);
-        let silent = silent.into_iter().flat_map(|span| covered.gaps_in(span));
+        let empty = std::mem::take(&mut chart.coverage.empty);
+        let empty = empty.into_iter().flat_map(|span| covered.gaps_in(span));
         let mut believed = Vec::new();
-        for span in silent {
-            let doubted = told_before.gaps_in(span);
+        for span in empty {
+            let doubted = empty_before.gaps_in(span);
             let of_span: Spans = doubted.iter().copied().collect();
             believed.extend(of_span.gaps_in(span));
-            chart.answer.empty.extend(doubted);
+            chart.coverage.empty.extend(doubted);
         }
-        chart.answer.covers.extend(believed);
-        chart.answer.covers.sort_unstable();
-        // what a better chart has answered for stays answered
-        let refused = std::mem::take(&mut chart.answer.refused);
+        chart.coverage.covers.extend(believed);
+        chart.coverage.covers.sort_unstable();
+        // what a better chart has covered stays covered
+        let refused = std::mem::take(&mut chart.coverage.refused);
         let refused = refused.into_iter().flat_map(|span| covered.gaps_in(span));
-        chart.answer.refused = refused.collect();
-        for span in &chart.answer.covers {
+        chart.coverage.refused = refused.collect();
+        for span in &chart.coverage.covers {
             covered.insert(*span);
         }
-        let silence = |is_refused| {
-            move |span: &Span| Silence {
+        let empty_span = |is_refused| {
+            move |span: &Span| EmptySpan {
                 span: *span,
                 received_at,
                 is_refused,
             }
         };
-        told.extend(chart.answer.empty.iter().map(silence(false)));
-        told.extend(chart.answer.refused.iter().map(silence(true)));
+        noted.extend(chart.coverage.empty.iter().map(empty_span(false)));
+        noted.extend(chart.coverage.refused.iter().map(empty_span(true)));
         chart
     }
 
-    /// What there is to ask for of a span: only where a new settled point can be, and where no chart was silent within the
-    /// last hour. With `again`, what is covered is asked for too.
+    /// What there is to fetch of a span: only where a new settled point can be, and where no chart was empty within the
+    /// last hour. With `again`, what is covered is fetched too.
     pub(super) fn due(
         &self,
         coins: &[CoinId],
@@ -91,25 +91,25 @@ impl Answered {
         for coin in coins {
             let covered = self.coverage.get(coin).filter(|_| !again);
             let mut covered = covered.cloned().unwrap_or_default();
-            let told = self.silences.get(coin).map_or(&[][..], Vec::as_slice);
+            let noted = self.empty_spans.get(coin).map_or(&[][..], Vec::as_slice);
             let within = |spans: Vec<Span>, covered: &Spans| -> Vec<Span> {
                 let within = spans.into_iter().filter_map(|it| it.intersection(span));
                 within.flat_map(|it| covered.gaps_in(it)).collect()
             };
             let recent = |is_refused: bool| -> Vec<Span> {
-                let recent = told.iter().filter(|it| {
+                let recent = noted.iter().filter(|it| {
                     it.is_refused == is_refused && (now - it.received_at).abs() < APART
                 });
                 recent.map(|it| it.span).collect()
             };
-            let (mut silent, mut refused) = (Vec::new(), Vec::new());
+            let (mut empty, mut refused) = (Vec::new(), Vec::new());
             if !again {
-                silent = within(recent(false), &covered);
-                refused = within([recent(true), refused_twice(told)].concat(), &covered);
+                empty = within(recent(false), &covered);
+                refused = within([recent(true), refused_twice(noted)].concat(), &covered);
             }
-            due.waiting.extend(silence(coin, &silent));
+            due.waiting.extend(no_points(coin, &empty));
             due.waiting.extend(refusal(coin, &refused));
-            let waiting = silent.into_iter().chain(refused);
+            let waiting = empty.into_iter().chain(refused);
             waiting.for_each(|span| covered.insert(span));
             let mut gaps = covered.gaps_in(span);
             gaps.retain(|gap| is_due(resolution, *gap, span));
@@ -122,8 +122,8 @@ impl Answered {
 }
 
 /// Where two charts, received far enough apart, both had only points that were refused: a third would have no others.
-fn refused_twice(told: &[Silence]) -> Vec<Span> {
-    let refused: Vec<&Silence> = told.iter().filter(|it| it.is_refused).collect();
+fn refused_twice(noted: &[EmptySpan]) -> Vec<Span> {
+    let refused: Vec<&EmptySpan> = noted.iter().filter(|it| it.is_refused).collect();
     let pairs = refused.iter().enumerate().flat_map(|(place, first)| {
         refused
             .iter()
@@ -157,7 +157,7 @@ fn named(spans: &[Span]) -> Option<(Span, String)> {
 }
 
 /// Says of a coin where its charts have no points, if there is such a place.
-pub(super) fn silence(coin: &CoinId, empty: &[Span]) -> Option<Absent> {
+pub(super) fn no_points(coin: &CoinId, empty: &[Span]) -> Option<Absent> {
     let (first, more) = named(empty)?;
     let reason = format!(
         "CoinGecko gave no points from {first}{more}: asked for again by a run an hour later"

@@ -1,4 +1,4 @@
-//! A run that is killed in the middle: what it landed is taken up by the next, once, and never paid for again.
+//! A run that is killed in the middle: what it landed is recovered by the next, once, and never paid for again.
 
 use chrono::TimeDelta;
 use coinmill::error::Error;
@@ -9,14 +9,14 @@ use crate::series::{DAY, Mill, View, Watch, once_free};
 use crate::support::{Kind, noon, on_both_databases};
 
 on_both_databases!(
-    what_a_killed_run_landed_is_taken_up_without_paying,
-    it_is_taken_up_only_once,
-    what_was_landed_is_taken_up_also_when_time_has_passed,
+    what_a_killed_run_landed_is_recovered_without_paying,
+    it_is_recovered_only_once,
+    what_was_landed_is_recovered_also_when_time_has_passed,
     a_backfill_takes_up_what_a_run_of_its_resolution_landed,
     a_run_of_another_resolution_leaves_it_alone,
     a_damaged_body_is_asked_for_again,
-    a_refused_body_that_is_taken_up_is_counted,
-    a_run_that_the_database_failed_is_taken_up_too,
+    a_refused_body_that_is_recovered_is_counted,
+    a_run_that_the_database_failed_is_recovered_too,
     a_limit_notice_under_200_is_no_body_to_take_up,
     a_recovered_body_is_a_visit_of_when_it_came,
 );
@@ -58,18 +58,18 @@ async fn kill(mill: &Mill, resolution: Resolution, charts: u64) {
     assert_eq!(mill.states().await, ["running"]);
 }
 
-async fn what_a_killed_run_landed_is_taken_up_without_paying(kind: Kind) {
+async fn what_a_killed_run_landed_is_recovered_without_paying(kind: Kind) {
     let mill = killed(kind, FIVE).await;
-    let before = mill.asked();
+    let before = mill.requested();
     assert_eq!(before.len(), 6);
     let report = once_free(async || mill.run(FIVE, &TOP).await)
         .await
         .unwrap();
     assert_eq!(
-        (report.state, report.reused, report.calls),
+        (report.state, report.recovered, report.calls),
         (RunState::Complete, 4, 2)
     );
-    assert_eq!(mill.asked().len(), 8);
+    assert_eq!(mill.requested().len(), 8);
     assert_eq!(mill.view().await, calm(FIVE).await);
     assert_eq!(report.stored as i64, mill.count("price_point").await);
     let rows = mill
@@ -91,31 +91,31 @@ async fn what_a_killed_run_landed_is_taken_up_without_paying(kind: Kind) {
     assert!(rows.iter().all(|row| row[1].text() == report.run));
 }
 
-async fn it_is_taken_up_only_once(kind: Kind) {
+async fn it_is_recovered_only_once(kind: Kind) {
     let mill = killed(kind, FIVE).await;
     once_free(async || mill.run(FIVE, &TOP).await)
         .await
         .unwrap();
     let (counts, calls) = (mill.counts().await, mill.bench.sim.calls());
     let report = mill.run(FIVE, &TOP).await.unwrap();
-    assert_eq!((report.reused, report.calls, report.stored), (0, 0, 0));
+    assert_eq!((report.recovered, report.calls, report.stored), (0, 0, 0));
     mill.bench.sim.advance(TimeDelta::minutes(4)).unwrap();
-    assert_eq!(mill.run(FIVE, &TOP).await.unwrap().reused, 0);
+    assert_eq!(mill.run(FIVE, &TOP).await.unwrap().recovered, 0);
     assert_eq!(
         (mill.counts().await, mill.bench.sim.calls()),
         (counts, calls)
     );
 }
 
-async fn what_was_landed_is_taken_up_also_when_time_has_passed(kind: Kind) {
+async fn what_was_landed_is_recovered_also_when_time_has_passed(kind: Kind) {
     let mill = killed(kind, FIVE).await;
-    // two days: the source no longer has any of it
+    // two days: the API no longer has any of it
     mill.bench.sim.advance(TimeDelta::days(2)).unwrap();
     let report = once_free(async || mill.run(FIVE, &TOP).await)
         .await
         .unwrap();
     assert_eq!(
-        (report.state, report.reused, report.calls),
+        (report.state, report.recovered, report.calls),
         (RunState::Complete, 4, 6)
     );
     let view = mill.view().await;
@@ -141,7 +141,7 @@ async fn a_backfill_takes_up_what_a_run_of_its_resolution_landed(kind: Kind) {
     };
     let report = once_free(backfill).await.unwrap();
     assert_eq!(
-        (report.state, report.reused, report.calls),
+        (report.state, report.recovered, report.calls),
         (RunState::Complete, 4, 2)
     );
     // what lies before the day asked for depends on the windows
@@ -168,13 +168,13 @@ async fn a_run_of_another_resolution_leaves_it_alone(kind: Kind) {
     let mill = killed(kind, FIVE).await;
     let report = mill.run(Resolution::Day, &TOP).await.unwrap();
     assert_eq!(
-        (report.state, report.reused, report.calls),
+        (report.state, report.recovered, report.calls),
         (RunState::Complete, 0, 6)
     );
     let report = once_free(async || mill.run(FIVE, &TOP).await)
         .await
         .unwrap();
-    assert_eq!((report.reused, report.calls), (4, 2));
+    assert_eq!((report.recovered, report.calls), (4, 2));
 }
 
 async fn a_damaged_body_is_asked_for_again(kind: Kind) {
@@ -187,13 +187,13 @@ async fn a_damaged_body_is_asked_for_again(kind: Kind) {
         .await
         .unwrap();
     assert_eq!(
-        (report.state, report.reused, report.calls),
+        (report.state, report.recovered, report.calls),
         (RunState::Complete, 2, 4)
     );
     assert_eq!(mill.view().await, calm(FIVE).await);
 }
 
-async fn a_refused_body_that_is_taken_up_is_counted(kind: Kind) {
+async fn a_refused_body_that_is_recovered_is_counted(kind: Kind) {
     let mill = Mill::new(kind, 6).await;
     mill.snapshot("6").await;
     mill.bench
@@ -202,7 +202,7 @@ async fn a_refused_body_that_is_taken_up_is_counted(kind: Kind) {
     let report = once_free(async || mill.run(FIVE, &TOP).await)
         .await
         .unwrap();
-    // the refused one is no chart to reuse: its coin is asked for again
+    // the refused one is no chart to recover: its coin is fetched again
     assert_eq!((report.state, report.calls), (RunState::Complete, 3));
     assert_eq!(mill.view().await, calm(FIVE).await);
     assert_eq!(
@@ -212,7 +212,7 @@ async fn a_refused_body_that_is_taken_up_is_counted(kind: Kind) {
     );
 }
 
-async fn a_run_that_the_database_failed_is_taken_up_too(kind: Kind) {
+async fn a_run_that_the_database_failed_is_recovered_too(kind: Kind) {
     let mill = Mill::new(kind, 6).await;
     mill.snapshot("6").await;
     // a table that a commit needs is away for a while
@@ -226,7 +226,7 @@ async fn a_run_that_the_database_failed_is_taken_up_too(kind: Kind) {
     assert_eq!(mill.counts().await, [0; 6]);
     let report = mill.run(FIVE, &TOP).await.unwrap();
     assert_eq!(
-        (report.state, report.reused, report.calls),
+        (report.state, report.recovered, report.calls),
         (RunState::Complete, 6, 0)
     );
     assert_eq!(mill.view().await, calm(FIVE).await);
@@ -243,7 +243,7 @@ async fn a_limit_notice_under_200_is_no_body_to_take_up(kind: Kind) {
     let report = mill.run(FIVE, &with).await.unwrap();
     assert_eq!((report.state, report.calls), (RunState::Complete, 6));
     // a refusal is no record, so that there is nothing to quarantine either
-    assert_eq!((report.reused, mill.count("quarantine").await), (0, 0));
+    assert_eq!((report.recovered, mill.count("quarantine").await), (0, 0));
     assert_eq!(mill.view().await, calm(FIVE).await);
 }
 
@@ -273,8 +273,8 @@ async fn a_recovered_body_is_a_visit_of_when_it_came(kind: Kind) {
     let report = once_free(async || mill.run(FIVE, &with).await)
         .await
         .unwrap();
-    assert_eq!((report.reused, report.calls), (4, 1));
-    let visits = mill.rows("select asked_at from visit").await;
+    assert_eq!((report.recovered, report.calls), (4, 1));
+    let visits = mill.rows("select visited_at from visit").await;
     let at = |instant: chrono::DateTime<chrono::Utc>| {
         let stamps = visits
             .iter()
@@ -285,6 +285,6 @@ async fn a_recovered_body_is_a_visit_of_when_it_came(kind: Kind) {
     // who was never asked for is first: of six coins four had come, and one has by now
     let report = mill.run(FIVE, &with).await.unwrap();
     assert_eq!(report.calls, 1);
-    let visits = mill.rows("select asked_at from visit").await;
+    let visits = mill.rows("select visited_at from visit").await;
     assert_eq!(visits.len(), 6);
 }

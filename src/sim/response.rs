@@ -1,22 +1,22 @@
-//! A reply before it is sent: status, headers, bytes, and how the bytes are delivered.
+//! A response before it is sent: status, headers, bytes, and how the bytes are delivered.
 //! It knows no sockets; `wire` sends it.
 
 use bytes::Bytes;
 
-/// What every reply of the market itself is typed as.
+/// What every response of the market itself is typed as.
 pub const JSON: &str = "application/json; charset=utf-8";
 /// The type of the pages of the network in front.
 pub const HTML: &str = "text/html; charset=UTF-8";
 /// The type of the bare words that are sometimes sent.
 pub const PLAIN: &str = "text/plain; charset=utf-8";
 
-/// How the bytes of a reply leave.
+/// How the bytes of a response leave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Delivery {
     /// All of them.
     #[default]
     Whole,
-    /// Half of them, under a length that promises all; then silence on an open connection.
+    /// Half of them, under a length that promises all; then nothing on an open connection.
     Stall,
     /// Half of them, under a length that promises all; then the connection closes.
     Cut,
@@ -28,9 +28,9 @@ pub enum Delivery {
     Bomb(u32),
 }
 
-/// A reply as decided.
+/// A response as decided.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reply {
+pub struct Response {
     /// The HTTP status.
     pub status: u16,
     /// The content type.
@@ -43,8 +43,8 @@ pub struct Reply {
     pub delivery: Delivery,
 }
 
-impl Reply {
-    /// A good reply in JSON, which may be cached as the real one.
+impl Response {
+    /// A good response in JSON, which may be cached as the real one.
     pub fn ok(body: impl Into<Bytes>) -> Self {
         Self::new(200, JSON, body).with("cache-control", "public, max-age=30")
     }
@@ -54,7 +54,7 @@ impl Reply {
         Self::new(status, JSON, body).with("cache-control", "no-cache")
     }
 
-    /// A reply of any kind.
+    /// A response of any kind.
     pub fn new(status: u16, content_type: &'static str, body: impl Into<Bytes>) -> Self {
         Self {
             status,
@@ -65,21 +65,21 @@ impl Reply {
         }
     }
 
-    /// The same reply with one more header.
+    /// The same response with one more header.
     #[must_use]
     pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
         self
     }
 
-    /// The same reply with only the first half of its body, as if that were all.
+    /// The same response with only the first half of its body, as if that were all.
     #[must_use]
     pub fn truncated(mut self) -> Self {
         self.body.truncate(self.body.len() / 2);
         self
     }
 
-    /// The same reply, delivered as told.
+    /// The same response, delivered as told.
     #[must_use]
     pub fn delivered(mut self, delivery: Delivery) -> Self {
         self.delivery = delivery;

@@ -1,4 +1,4 @@
-//! Charts without the points that they should have: silence is no proof, and it is not for ever.
+//! Charts without the points that they should have: one empty chart is no proof, and a span is not held empty for ever.
 
 use chrono::TimeDelta;
 use coinmill::pipeline::{Backfill, Observer, Reach, RunState, SeriesReport, backfill};
@@ -9,12 +9,12 @@ use crate::support::{Kind, named, noon, on_both_databases};
 
 on_both_databases!(
     an_empty_chart_covers_nothing_and_names_its_coin,
-    a_second_silence_an_hour_later_is_believed_and_one_before_that_is_not_asked_for,
+    a_second_empty_chart_an_hour_later_is_believed_and_none_is_fetched_before_that,
     a_chart_that_lost_most_of_its_points_is_healed_by_the_next,
-    a_chart_with_half_of_its_points_answers_for_all_of_its_span,
-    only_what_was_silent_twice_is_believed,
+    a_chart_with_half_of_its_points_covers_all_of_its_span,
+    only_what_was_empty_twice_is_believed,
     what_is_covered_is_asked_for_again_where_that_is_wanted,
-    the_body_of_a_run_that_died_counts_as_the_first_silence,
+    the_body_of_a_run_that_died_counts_as_the_first_empty_chart,
 );
 
 const EMPTY: &str = r#"{"prices":[],"market_caps":[],"total_volumes":[]}"#;
@@ -53,7 +53,7 @@ async fn an_empty_chart_covers_nothing_and_names_its_coin(kind: Kind) {
     assert!(report.stored > 235, "{}", report.stored);
 }
 
-async fn a_second_silence_an_hour_later_is_believed_and_one_before_that_is_not_asked_for(
+async fn a_second_empty_chart_an_hour_later_is_believed_and_none_is_fetched_before_that(
     kind: Kind,
 ) {
     let mill = Mill::new(kind, 3).await;
@@ -63,7 +63,7 @@ async fn a_second_silence_an_hour_later_is_believed_and_one_before_that_is_not_a
     for minutes in [0, 30] {
         later(&mill, minutes);
         let report = days(&mill).await;
-        // not asked for, and not passed over in silence either
+        // not fetched, and reported as missing
         assert_eq!(
             (report.state, report.calls, report.missing.len()),
             (RunState::Partial, 0, 1)
@@ -101,7 +101,7 @@ async fn a_chart_that_lost_most_of_its_points_is_healed_by_the_next(kind: Kind) 
     assert!(report.stored > 150, "{}", report.stored);
 }
 
-async fn a_chart_with_half_of_its_points_answers_for_all_of_its_span(kind: Kind) {
+async fn a_chart_with_half_of_its_points_covers_all_of_its_span(kind: Kind) {
     let mill = Mill::new(kind, 3).await;
     let first = noon().timestamp_millis() - 20 * HOUR;
     mill.bench.body(&prices(first, 5 * MINUTE, &["1"; 144]));
@@ -111,7 +111,7 @@ async fn a_chart_with_half_of_its_points_answers_for_all_of_its_span(kind: Kind)
     assert_eq!(mill.count("empty_span").await, 0);
 }
 
-async fn only_what_was_silent_twice_is_believed(kind: Kind) {
+async fn only_what_was_empty_twice_is_believed(kind: Kind) {
     let mill = Mill::new(kind, 3).await;
     let now = noon().timestamp_millis();
     let at = |hours: i64| now - hours * HOUR;
@@ -129,7 +129,7 @@ async fn only_what_was_silent_twice_is_believed(kind: Kind) {
     assert_eq!(
         stamps,
         [200, 199, 198, 100, 99, 98].map(at),
-        "no point is lost to the other's silence"
+        "no point is lost to the other chart's empty span"
     );
     let covered = mill.covered("bitcoin", 60).await;
     assert!(
@@ -176,7 +176,7 @@ async fn what_is_covered_is_asked_for_again_where_that_is_wanted(kind: Kind) {
     assert_eq!(mill.view().await, before);
 }
 
-async fn the_body_of_a_run_that_died_counts_as_the_first_silence(kind: Kind) {
+async fn the_body_of_a_run_that_died_counts_as_the_first_empty_chart(kind: Kind) {
     let mut mill = Mill::new(kind, 3).await;
     mill.bench.body(EMPTY);
     let died = days(&mill).await;
@@ -186,6 +186,6 @@ async fn the_body_of_a_run_that_died_counts_as_the_first_silence(kind: Kind) {
     later(&mill, 61);
     mill.bench.body(EMPTY);
     let report = days(&mill).await;
-    assert_eq!((report.reused, report.calls), (1, 1));
+    assert_eq!((report.recovered, report.calls), (1, 1));
     assert_eq!(mill.covered("bitcoin", 60).await.len(), 1);
 }

@@ -1,11 +1,11 @@
-//! What a chart answers for: all of the span that was asked for, or only where it has points.
-//! Arithmetic only; when a silence is believed in the end is the pipeline's to decide.
+//! What a chart covers: all of the span that was requested, or only where it has points.
+//! Arithmetic only; when a span is believed to be empty is the pipeline's to decide.
 
 use super::{Resolution, Span, Spans, days};
 
 /// What a chart says of its span.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Answer {
+pub struct ChartCoverage {
     /// Where it can be believed.
     pub covers: Vec<Span>,
     /// Where it has no points though it should, so that it cannot be told from a response that lost them.
@@ -14,22 +14,22 @@ pub struct Answer {
     pub refused: Vec<Span>,
 }
 
-impl Answer {
-    /// A chart with at least half of the points that its span should have answers for all of it: what is not there is not at
-    /// the source. One with fewer answers only where its points are. `stamps` are in order and inside the span.
+impl ChartCoverage {
+    /// A chart with at least half of the points that its span should have covers all of it: what is not there does not
+    /// exist. One with fewer covers only where its points are. `stamps` are in order and inside the span.
     /// Points at the stamps in `holes` are refused.
     pub fn of(resolution: Resolution, span: Span, stamps: &[i64], holes: &[i64]) -> Self {
         let mut all = [stamps, holes].concat();
         all.sort_unstable();
-        let mut answer = Self::of_all(resolution, span, &all);
-        answer.refused = refused(resolution.step(), stamps, holes)
+        let mut coverage = Self::of_all(resolution, span, &all);
+        coverage.refused = refused(resolution.step(), stamps, holes)
             .into_iter()
             .filter_map(|hole| hole.intersection(span))
             .collect();
-        let refused: Spans = answer.refused.iter().copied().collect();
-        let covers = answer.covers.iter();
-        answer.covers = covers.flat_map(|span| refused.gaps_in(*span)).collect();
-        answer
+        let refused: Spans = coverage.refused.iter().copied().collect();
+        let covers = coverage.covers.iter();
+        coverage.covers = covers.flat_map(|span| refused.gaps_in(*span)).collect();
+        coverage
     }
 
     fn of_all(resolution: Resolution, span: Span, stamps: &[i64]) -> Self {
@@ -107,13 +107,13 @@ mod tests {
         }
     }
 
-    fn hourly(span: Span, at: &[i64]) -> Answer {
+    fn hourly(span: Span, at: &[i64]) -> ChartCoverage {
         let stamps: Vec<i64> = at.iter().map(|hour| hour * HOUR + 39_000).collect();
-        Answer::of(Resolution::Hour, span, &stamps, &[])
+        ChartCoverage::of(Resolution::Hour, span, &stamps, &[])
     }
 
     #[test]
-    fn half_of_the_points_answer_for_all_of_the_span() {
+    fn half_of_the_points_cover_all_of_the_span() {
         let span = hours(0, 10);
         for at in [&[0, 1, 2, 3, 4][..], &[0, 2, 4, 6, 8], &[5, 6, 7, 8, 9]] {
             assert_eq!(hourly(span, at).covers, [span]);
@@ -121,36 +121,37 @@ mod tests {
     }
 
     #[test]
-    fn fewer_answer_only_where_they_are() {
-        let answer = hourly(hours(0, 100), &[10, 11, 13, 50]);
+    fn fewer_points_cover_only_where_they_are() {
+        let coverage = hourly(hours(0, 100), &[10, 11, 13, 50]);
         let from = |hour: i64| hour * HOUR + 39_000;
         let piece = |start, end| Span {
             start: from(start),
             end: from(end),
         };
-        assert_eq!(answer.covers, [piece(10, 14), piece(50, 51)]);
-        assert_eq!(answer.empty.len(), 3);
+        assert_eq!(coverage.covers, [piece(10, 14), piece(50, 51)]);
+        assert_eq!(coverage.empty.len(), 3);
     }
 
     #[test]
-    fn a_refused_point_is_not_answered_for() {
+    fn a_refused_point_is_not_covered() {
         let at = |hour: i64| hour * HOUR + 39_000;
         let stamps: Vec<i64> = (0..10).filter(|h| ![3, 4, 7].contains(h)).map(at).collect();
         let holes = [at(3), at(4), at(7)];
-        let answer = Answer::of(Resolution::Hour, hours(0, 10), &stamps, &holes);
+        let coverage = ChartCoverage::of(Resolution::Hour, hours(0, 10), &stamps, &holes);
         let span = |start, end| Span { start, end };
-        assert_eq!(answer.refused, [span(at(3), at(5)), span(at(7), at(8))]);
+        assert_eq!(coverage.refused, [span(at(3), at(5)), span(at(7), at(8))]);
         assert_eq!(
-            answer.covers,
+            coverage.covers,
             [span(0, at(3)), span(at(5), at(7)), span(at(8), 10 * HOUR)]
         );
-        // where every point is refused, none of the span is answered for
-        let answer = Answer::of(Resolution::Hour, hours(0, 3), &[], &[at(0), at(1), at(2)]);
-        assert_eq!(answer.refused, [span(at(0), 3 * HOUR)]);
+        // where every point is refused, none of the span is covered
+        let coverage =
+            ChartCoverage::of(Resolution::Hour, hours(0, 3), &[], &[at(0), at(1), at(2)]);
+        assert_eq!(coverage.refused, [span(at(0), 3 * HOUR)]);
     }
 
     #[test]
-    fn nothing_answers_for_nothing() {
+    fn a_chart_without_points_covers_nothing() {
         let span = hours(0, 48);
         assert_eq!(hourly(span, &[]).empty, [span]);
         // where no point can be, none is missing
@@ -170,12 +171,12 @@ mod tests {
         };
         assert_eq!(steps_in(Resolution::Day, span), 3);
         assert_eq!(
-            Answer::of(Resolution::Day, span, &[day, 3 * day], &[]).covers,
+            ChartCoverage::of(Resolution::Day, span, &[day, 3 * day], &[]).covers,
             [span]
         );
-        let answer = Answer::of(Resolution::Day, span, &[day], &[]);
+        let coverage = ChartCoverage::of(Resolution::Day, span, &[day], &[]);
         // half a day before the first midnight there is none to miss
-        assert_eq!((answer.covers.len(), answer.empty.len()), (2, 1));
+        assert_eq!((coverage.covers.len(), coverage.empty.len()), (2, 1));
     }
 
     proptest! {
@@ -185,7 +186,7 @@ mod tests {
         ) {
             let span = hours(0, 200);
             let stamps: Vec<i64> = offsets.into_iter().collect();
-            let Answer { covers, empty, .. } = Answer::of(Resolution::Hour, span, &stamps, &[]);
+            let ChartCoverage { covers, empty, .. } = ChartCoverage::of(Resolution::Hour, span, &stamps, &[]);
             let covered: Spans = covers.iter().copied().collect();
             prop_assert_eq!(covered.gaps_in(span), empty.clone());
             let is_covered = |stamp: &i64| covers.iter().any(|span| span.contains(*stamp));
