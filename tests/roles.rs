@@ -62,6 +62,8 @@ impl Cluster {
             ("top", "50".to_owned()),
             ("landing_dir", self.bench.landing().display().to_string()),
             ("snapshot_url", url(role)),
+            // without it `init` would make its file in the folder that the tests are run in
+            ("data_dir", self.bench.folder.path().display().to_string()),
         ];
         all.extend(owner.map(|owner| ("snapshot_owner_url", url(owner))));
         resolve(all).unwrap()

@@ -17,6 +17,8 @@ const APART: TimeDelta = TimeDelta::hours(1);
 /// What is known of the charts of a resolution, by coin.
 #[derive(Debug, Default)]
 pub(super) struct Known {
+    /// Of what ends before this instant, in milliseconds since 1970, nothing is known.
+    pub(super) since: i64,
     pub(super) coverage: HashMap<CoinId, Spans>,
     pub(super) empty_spans: HashMap<CoinId, Vec<EmptySpan>>,
 }
@@ -36,7 +38,7 @@ impl Known {
     pub(super) fn mark(&mut self, mut chart: ReceivedChart) -> ReceivedChart {
         let Some(span) = chart.span else { return chart };
         let covered = self.coverage.entry(chart.coin.clone()).or_default();
-        chart.fresh = covered.is_clear_of(span);
+        chart.fresh = self.since <= span.start && covered.is_clear_of(span);
         let received_at = chart.landed.received_at;
         let noted = self.empty_spans.entry(chart.coin.clone()).or_default();
         let empty_before: Spans = noted

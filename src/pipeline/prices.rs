@@ -121,7 +121,10 @@ async fn read(
         }
         None => Default::default(),
     };
-    let empty_spans = store.empty_spans(wanted.resolution, pin).await?;
+    let since = span.start.unwrap_or(0);
+    let empty_spans = store
+        .empty_spans_since(wanted.resolution, since, pin)
+        .await?;
     let missing = span.missing(&ends, &coverage, &empty_spans);
     let query = PricesQuery {
         coins,

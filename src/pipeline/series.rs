@@ -239,8 +239,8 @@ async fn fetch(fetcher: Arc<Fetcher>, chart: Chart) -> (Chart, Result<ReceivedCh
     (chart, received)
 }
 
-/// Recovers what dead runs of a resolution have landed and nobody has stored: nothing is paid for twice. Returns how many
-/// bodies that was.
+/// Recovers what dead runs of a resolution have landed and nobody has stored: nothing is paid for twice. With it comes what is
+/// known of what ends after an instant (milliseconds since 1970), or after the beginning of the oldest of those charts.
 ///
 /// # Errors
 /// [`Error::Store`]; [`Error::Data`] where one of them breaks a frozen contract.
@@ -249,8 +249,8 @@ pub(super) async fn recover(
     reader: &Reader,
     resolution: Resolution,
     store: &mut TimeseriesStore,
-    known: &mut Known,
-) -> Result<(SeriesCommit, u64)> {
+    wanted_since: i64,
+) -> Result<(SeriesCommit, Known)> {
     let mut commit = SeriesCommit::default();
     for (run, started_at) in store.unrecovered_runs(resolution).await? {
         let day = started_at.date_naive();
@@ -273,17 +273,22 @@ pub(super) async fn recover(
             };
             store.show_life().await?;
             match reader.read_landed(root, &chart, &body) {
-                Ok(received) => commit.charts.push(known.mark(received)),
+                Ok(received) => commit.charts.push(received),
                 Err(error) if reader.is_breached() => return Err(error),
                 Err(error) => tracing::debug!("{} is not recovered: {}", body.path, error.chain()),
             }
         }
         commit.recovered.push(run);
     }
-    let bodies = commit
-        .charts
-        .iter()
-        .filter(|chart| chart.span.is_some())
-        .count() as u64;
-    Ok((commit, bodies))
+    let spans = commit.charts.iter().filter_map(|chart| chart.span);
+    let oldest = spans.map(|span| span.start).min();
+    let since = wanted_since.min(oldest.unwrap_or(i64::MAX));
+    let mut known = Known {
+        since,
+        coverage: store.coverage_since(resolution, since).await?,
+        empty_spans: store.empty_spans_since(resolution, since, i64::MAX).await?,
+    };
+    let charts = std::mem::take(&mut commit.charts).into_iter();
+    commit.charts = charts.map(|chart| known.mark(chart)).collect();
+    Ok((commit, known))
 }

@@ -26,7 +26,7 @@ use crate::http::Client;
 use crate::landing::{self, RunFolder};
 use crate::market::CoinId;
 use crate::provider::Plan;
-use crate::series::{Resolution, Span};
+use crate::series::{Resolution, Span, days};
 use crate::store::{Absent, RunEnd, RunStart, Scope, SnapshotStore, Stored, TimeseriesStore};
 
 /// A run that holds its series.
@@ -42,6 +42,20 @@ pub(super) struct SeriesRun {
     recovered: Recovered,
 }
 
+/// Which series a run works on.
+pub(super) struct Series<'a> {
+    /// Their database.
+    pub(super) url: &'a DatabaseUrl,
+    /// The run's kind.
+    pub(super) kind: &'static str,
+    pub(super) resolution: Resolution,
+    /// What it may fetch, before which nothing has to be known.
+    pub(super) span: Option<Span>,
+}
+
+/// How far before its span a run looks at what is covered: windows are stretched by up to two days.
+const STRETCH_DAYS: u32 = 3;
+
 /// What runs that died had landed, and what it gave.
 #[derive(Debug, Clone, Copy, Default)]
 struct Recovered {
@@ -53,14 +67,18 @@ struct Recovered {
 impl SeriesRun {
     /// Takes the lock, writes the ledger's row, and recovers what dead runs have landed.
     pub(super) async fn open(
-        url: &DatabaseUrl,
+        series: Series<'_>,
         terms: Terms,
         run_settings: &RunSettings,
         clock: Clock,
-        kind: &'static str,
-        resolution: Resolution,
         snapshot: &mut SnapshotStore,
     ) -> Result<Self> {
+        let Series {
+            url,
+            kind,
+            resolution,
+            span,
+        } = series;
         let began = Instant::now();
         let mut store = TimeseriesStore::open(url, &terms.vs_currency).await?;
         store.call_coins(snapshot.names().await?);
@@ -79,26 +97,27 @@ impl SeriesRun {
             known: Known::default(),
             recovered: Recovered::default(),
         };
-        match run.recover().await {
+        match run.recover(span).await {
             Ok(()) => Ok(run),
             Err(error) => run.fail(error).await,
         }
     }
 
-    async fn recover(&mut self) -> Result<()> {
-        self.known = Known {
-            coverage: self.store.coverage(self.resolution).await?,
-            empty_spans: self.store.empty_spans(self.resolution, i64::MAX).await?,
-        };
+    async fn recover(&mut self, span: Option<Span>) -> Result<()> {
         let root = &self.terms.landing_dir;
-        let (commit, bodies) = recover(
+        let now = self.start.started_at.timestamp_millis();
+        let wanted_since = span.map_or(now, |span| span.start) - days(STRETCH_DAYS);
+        let (commit, known) = recover(
             root,
             &self.reader,
             self.resolution,
             &mut self.store,
-            &mut self.known,
+            wanted_since,
         )
         .await?;
+        self.known = known;
+        let believed = commit.charts.iter().filter(|chart| chart.span.is_some());
+        let bodies = believed.count() as u64;
         if !commit.recovered.is_empty() {
             let landed = commit.charts.iter().map(|chart| chart.landed.clone());
             let (root, landed): (_, Vec<_>) = (root.clone(), landed.collect());

@@ -6,7 +6,7 @@ use super::followed::Followed;
 use super::known::Due;
 use super::reach::{Backfill, recent, share, span};
 use super::series_report::SeriesReport;
-use super::series_run::{Planned, SeriesRun};
+use super::series_run::{Planned, Series, SeriesRun};
 use super::terms::{RunSettings, Terms};
 use crate::coingecko::charts::charts;
 use crate::config::Settings;
@@ -33,16 +33,13 @@ pub async fn run_timeseries(
     let mut snapshot = SnapshotStore::open(&settings.snapshot_url, &settings.vs_currency).await?;
     let Followed { coins, missing } =
         Followed::newest(&mut snapshot, &run_settings.wanted, settings.has_only_these).await?;
-    let mut run = SeriesRun::open(
-        &settings.timeseries_url,
-        terms,
-        &run_settings,
-        clock,
-        "timeseries",
+    let series = Series {
+        url: &settings.timeseries_url,
+        kind: "timeseries",
         resolution,
-        &mut snapshot,
-    )
-    .await?;
+        span: recent(clock.now(), resolution, &settings.plan),
+    };
+    let mut run = SeriesRun::open(series, terms, &run_settings, clock, &mut snapshot).await?;
     let now = run.started_at();
     let (visits, spent) = match (run.visits().await, snapshot.credits(now).await) {
         (Ok(visits), Ok(spent)) => (visits, spent),
@@ -111,16 +108,13 @@ pub async fn backfill(
             missing: Vec::new(),
         },
     };
-    let run = SeriesRun::open(
-        &settings.timeseries_url,
-        terms,
-        &run_settings,
-        clock,
-        "backfill",
-        wanted.resolution,
-        &mut snapshot,
-    )
-    .await?;
+    let series = Series {
+        url: &settings.timeseries_url,
+        kind: "backfill",
+        resolution: wanted.resolution,
+        span,
+    };
+    let run = SeriesRun::open(series, terms, &run_settings, clock, &mut snapshot).await?;
     let Due { gaps, mut waiting } = run.due(&coins, span, wanted.refetch);
     waiting.extend(missing);
     let planned = Planned {

@@ -81,14 +81,15 @@ async fn insert(
     connection.execute(sql, values).await.map(drop)
 }
 
-/// Every covered span at a resolution, by coin.
-pub(super) async fn all(
+/// The covered spans at a resolution that end after an instant, by coin.
+pub(super) async fn since(
     connection: &mut Connection,
     resolution: Resolution,
+    since: i64,
 ) -> Result<HashMap<CoinId, Spans>> {
     let sql = "select c.id, v.starts_at, v.ends_at from coverage v join coin c on c.key = v.coin \
-               where v.resolution = $1 order by v.coin, v.starts_at";
-    let values = vec![i64::from(resolution.minutes()).into()];
+               where v.resolution = $1 and v.ends_at > $2 order by v.coin, v.starts_at";
+    let values = vec![i64::from(resolution.minutes()).into(), instant(since)];
     let rows = connection.fetch(sql, values).await?;
     by_coin(&rows)
 }
@@ -163,15 +164,20 @@ pub struct EmptySpan {
 }
 
 /// The spans that charts of a resolution left empty, by coin, as they were known at a pin.
-pub(super) async fn empty_spans(
+pub(super) async fn empty_since(
     connection: &mut Connection,
     resolution: Resolution,
+    since: i64,
     pin: i64,
 ) -> Result<HashMap<CoinId, Vec<EmptySpan>>> {
     let sql = "select c.id, e.starts_at, e.ends_at, l.received_at, cast(e.is_refused as bigint) from empty_span e \
                join coin c on c.key = e.coin join landing l on l.id = e.landing \
-               where e.resolution = $1 and l.\"commit\" <= $2 order by l.\"commit\", l.received_at";
-    let values = vec![i64::from(resolution.minutes()).into(), pin.into()];
+               where e.resolution = $1 and e.ends_at > $2 and l.\"commit\" <= $3 order by l.\"commit\", l.received_at";
+    let values = vec![
+        i64::from(resolution.minutes()).into(),
+        instant(since),
+        pin.into(),
+    ];
     let mut empty_spans: HashMap<CoinId, Vec<EmptySpan>> = HashMap::new();
     for row in &connection.fetch(sql, values).await? {
         let (coin, span) = spanned(row)?;

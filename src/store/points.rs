@@ -191,7 +191,9 @@ async fn insert_known(connection: &mut Connection, rows: &[Keyed<'_>]) -> Result
         connection.script(INCOMING).await?;
         load(connection, Table::Incoming, &now).await?;
         stored.points += connection.execute(INSERT_NEW, vec![]).await?;
-        stored.revisions += connection.execute(INSERT_REVISIONS, vec![]).await?;
+        stored.revisions += connection
+            .execute(INSERT_REVISIONS.as_str(), vec![])
+            .await?;
     }
     Ok(stored)
 }
@@ -210,15 +212,30 @@ const INSERT_NEW: &str = "insert into price_point (coin, resolution, ts, price, 
                       where p.coin = i.coin and p.resolution = i.resolution and p.ts = i.ts) \
     order by i.coin, i.resolution, i.ts";
 
-/// A value received later than the stored one, and different from it. One that was received earlier (a body recovered
-/// from a run that died) tells nothing new.
-const INSERT_REVISIONS: &str = "insert into price_revision (coin, resolution, ts, price, market_cap, volume, landing) \
-    select i.coin, i.resolution, i.ts, i.price, i.market_cap, i.volume, i.landing from incoming i \
-    join price_now n on n.coin = i.coin and n.resolution = i.resolution and n.ts = i.ts \
-    join landing before on before.id = n.landing join landing after on after.id = i.landing \
-    where after.received_at > before.received_at \
-    and (i.price is distinct from n.price or i.market_cap is distinct from n.market_cap \
-         or i.volume is distinct from n.volume)";
+/// A value received later than the stored one, and different from it. One that was received earlier (a body recovered from a run
+/// that died) tells nothing new. What is looked at are the incoming points' own rows, by their keys: revisions and bodies are as
+/// many as were ever stored.
+static INSERT_REVISIONS: LazyLock<String> = LazyLock::new(|| {
+    let differs = POINT_COLUMNS.map(|column| {
+        let name = column.name;
+        format!(
+            "i.{name} is distinct from case when r.landing is null then p.{name} else r.{name} end"
+        )
+    });
+    format!(
+        "insert into price_revision ({0}) select i.{1} from incoming i \
+         join price_point p on p.coin = i.coin and p.resolution = i.resolution and p.ts = i.ts \
+         left join price_revision r on r.coin = i.coin and r.resolution = i.resolution and r.ts = i.ts and r.landing = (\
+         select v.landing from price_revision v join landing l on l.id = v.landing \
+         where v.coin = i.coin and v.resolution = i.resolution and v.ts = i.ts \
+         order by l.\"commit\" desc, l.received_at desc limit 1) \
+         where ({2}) and (select l.received_at from landing l where l.id = i.landing) \
+         > (select l.received_at from landing l where l.id = coalesce(r.landing, p.landing))",
+        *COLUMNS,
+        COLUMNS.replace(", ", ", i."),
+        differs.join(" or ")
+    )
+});
 
 #[derive(Debug, Clone, Copy)]
 enum Table {

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
+use std::sync::LazyLock;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -22,7 +23,7 @@ use crate::config::DatabaseUrl;
 use crate::contract::Drift;
 use crate::error::Result;
 use crate::market::CoinId;
-use crate::series::{PricePoint, Resolution, Span, Spans};
+use crate::series::{POINT_COLUMNS, PricePoint, Resolution, Span, Spans};
 
 /// Which points to read.
 #[derive(Debug, Clone)]
@@ -231,32 +232,40 @@ impl TimeseriesStore {
     /// # Errors
     /// [`crate::error::Error::Store`].
     pub async fn used_bodies(&mut self, folder: &str) -> Result<Vec<String>> {
-        let sql = "select path from landing where substr(path, 1, length($1)) = $1";
-        let rows = self.desk.connection.fetch(sql, vec![folder.into()]).await?;
+        // `0` is the next character after the slash that a folder ends with: a range, which an index finds
+        let after = format!("{}0", folder.trim_end_matches('/'));
+        let sql = "select path from landing where path >= $1 and path < $2";
+        let values = vec![folder.into(), after.into()];
+        let rows = self.desk.connection.fetch(sql, values).await?;
         rows.iter()
             .map(|row| needed(row.text(0)?, "landing.path"))
             .collect()
     }
 
-    /// The spans that charts have covered at a resolution, by coin.
+    /// The spans that charts have covered at a resolution, by coin, as far as they end after an instant (milliseconds since 1970).
     ///
     /// # Errors
     /// [`crate::error::Error::Store`].
-    pub async fn coverage(&mut self, resolution: Resolution) -> Result<HashMap<CoinId, Spans>> {
-        coverage::all(&mut self.desk.connection, resolution).await
+    pub async fn coverage_since(
+        &mut self,
+        resolution: Resolution,
+        since: i64,
+    ) -> Result<HashMap<CoinId, Spans>> {
+        coverage::since(&mut self.desk.connection, resolution, since).await
     }
 
     /// The spans that charts of a resolution left empty though they should have points there, by coin, as they were known at
-    /// a pin.
+    /// a pin, and as far as they end after an instant (milliseconds since 1970).
     ///
     /// # Errors
     /// [`crate::error::Error::Store`].
-    pub async fn empty_spans(
+    pub async fn empty_spans_since(
         &mut self,
         resolution: Resolution,
+        since: i64,
         pin: i64,
     ) -> Result<HashMap<CoinId, Vec<EmptySpan>>> {
-        coverage::empty_spans(&mut self.desk.connection, resolution, pin).await
+        coverage::empty_since(&mut self.desk.connection, resolution, since, pin).await
     }
 
     /// Those of some coins that reach into a span, as they were known at a pin.
@@ -319,15 +328,21 @@ impl TimeseriesStore {
             DateTime::from_timestamp_millis(query.span.start).unwrap_or(DateTime::<Utc>::MIN_UTC);
         let end =
             DateTime::from_timestamp_millis(query.span.end).unwrap_or(DateTime::<Utc>::MAX_UTC);
-        let values = vec![
+        let mut values = vec![
             i64::from(query.resolution.minutes()).into(),
             start.into(),
             end.into(),
-            serde_json::json!(coins).to_string().into(),
-            i64::from(coins.is_empty()).into(),
             query.pin.unwrap_or(i64::MAX).into(),
         ];
-        let rows = self.desk.connection.fetch(PRICES, values).await?;
+        let [of_all, of_named] = &*PRICES;
+        let [postgres, sqlite] = if coins.is_empty() {
+            of_all
+        } else {
+            values.push(serde_json::json!(coins).to_string().into());
+            of_named
+        };
+        let sql = Sql { postgres, sqlite };
+        let rows = self.desk.connection.fetch(sql, values).await?;
         rows.iter().map(price).collect()
     }
 
@@ -396,34 +411,46 @@ impl TimeseriesStore {
     }
 }
 
-/// Each point with the newest of its values that a pin takes account of. Revisions are few and come from one look at them all;
-/// what is too new for the pin is left out rather than the rest taken in, so that a pin of now costs nothing.
-const PRICES: Sql = Sql {
-    postgres: "select c.id, p.ts, case when r.landing is null then p.price else r.price end, \
-               case when r.landing is null then p.market_cap else r.market_cap end, \
-               case when r.landing is null then p.volume else r.volume end \
-               from price_point p join coin c on c.key = p.coin left join (\
-               select v.*, row_number() over (\
-               partition by v.coin, v.ts order by l.\"commit\" desc, l.received_at desc) as place \
-               from price_revision v join landing l on l.id = v.landing \
-               where v.resolution = $1 and v.ts >= $2 and v.ts < $3 and l.\"commit\" <= $6\
-               ) r on r.coin = p.coin and r.ts = p.ts and r.place = 1 \
-               where p.resolution = $1 and p.ts >= $2 and p.ts < $3 and not exists (\
-               select 1 from landing l where l.id = p.landing and l.\"commit\" > $6) \
-               and ($5 = 1 or c.id in (select json_array_elements_text($4::json))) order by c.id, p.ts",
-    sqlite: "select c.id, p.ts, case when r.landing is null then p.price else r.price end, \
-             case when r.landing is null then p.market_cap else r.market_cap end, \
-             case when r.landing is null then p.volume else r.volume end \
-             from price_point p join coin c on c.key = p.coin left join (\
-             select v.*, row_number() over (\
-             partition by v.coin, v.ts order by l.\"commit\" desc, l.received_at desc) as place \
-             from price_revision v join landing l on l.id = v.landing \
-             where v.resolution = $1 and v.ts >= $2 and v.ts < $3 and l.\"commit\" <= $6\
-             ) r on r.coin = p.coin and r.ts = p.ts and r.place = 1 \
-             where p.resolution = $1 and p.ts >= $2 and p.ts < $3 and p.landing not in (\
-             select l.id from landing l where l.\"commit\" > $6) \
-             and ($5 = 1 or c.id in (select value from json_each($4))) order by c.id, p.ts",
-};
+/// Reads each point with the newest of its values that a pin takes account of: of all coins, or of named ones. Revisions are few
+/// and come from one look at them all; what is too new for the pin is left out rather than the rest taken in, so that a pin of now
+/// costs nothing. Named coins have a statement of their own: in a common one no database finds them by the key.
+fn prices_sql(is_sqlite: bool, of_named: bool) -> String {
+    let numbers = POINT_COLUMNS
+        .map(|column| column.name)
+        .map(|name| format!("case when r.landing is null then p.{name} else r.{name} end"));
+    let (points, coins) = match (of_named, is_sqlite) {
+        (false, _) => ("price_point p join coin c on c.key = p.coin", "true"),
+        (true, false) => (
+            "coin c join price_point p on p.coin = c.key",
+            "c.id in (select json_array_elements_text($5::json))",
+        ),
+        // the cross joins fix the order
+        (true, true) => (
+            "json_each($5) j cross join coin c cross join price_point p",
+            "c.id = j.value and p.coin = c.key",
+        ),
+    };
+    let too_new = if is_sqlite {
+        "p.landing in (select l.id from landing l where l.\"commit\" > $4)"
+    } else {
+        "exists (select 1 from landing l where l.id = p.landing and l.\"commit\" > $4)"
+    };
+    format!(
+        "select c.id, p.ts, {} from {points} left join (\
+         select v.*, row_number() over (\
+         partition by v.coin, v.ts order by l.\"commit\" desc, l.received_at desc) as place \
+         from price_revision v join landing l on l.id = v.landing \
+         where v.resolution = $1 and v.ts >= $2 and v.ts < $3 and l.\"commit\" <= $4\
+         ) r on r.coin = p.coin and r.ts = p.ts and r.place = 1 \
+         where p.resolution = $1 and p.ts >= $2 and p.ts < $3 and {coins} and not {too_new} order by c.id, p.ts",
+        numbers.join(", ")
+    )
+}
+
+/// [`prices_sql`] of all coins and of named ones, in both dialects.
+static PRICES: LazyLock<[[String; 2]; 2]> = LazyLock::new(|| {
+    [false, true].map(|of_named| [false, true].map(|is_sqlite| prices_sql(is_sqlite, of_named)))
+});
 
 fn price(row: &Row) -> Result<(CoinId, PricePoint)> {
     let point = PricePoint {

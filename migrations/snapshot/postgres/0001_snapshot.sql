@@ -32,6 +32,7 @@ create table run (
   report text
 );
 create index run_started on run (started_at);
+create index run_by_slot on run (slot);
 create index run_unfinished on run (kind, slot) where state = 'running';
 
 -- A moment of knowledge: one row for each commit of data. Ids are assigned under the writer's lock, so a higher one was known

@@ -63,6 +63,7 @@ create table landing (
   constraint landing_once unique (run, path)
 ) strict;
 create index landing_by_commit on landing ("commit");
+create index landing_by_path on landing (path);
 
 -- A coin is known by its source and its id there. Facts refer to the key alone, so another source's coins are more rows here.
 create table coin (
@@ -122,6 +123,8 @@ create table coverage (
   constraint coverage_span check (starts_at < ends_at)
 ) strict, without rowid;
 create index coverage_by_landing on coverage (landing);
+-- what a run has to know of: the last days of all coins
+create index coverage_by_end on coverage (resolution, ends_at);
 
 -- Spans for which a chart had no points where there should be some. Believed, and so covered, only once a second chart,
 -- received at least an hour earlier or later, is empty there too: a response may have lost what it should hold. Where the
@@ -137,6 +140,7 @@ create table empty_span (
   constraint empty_span_span check (starts_at < ends_at)
 ) strict, without rowid;
 create index empty_span_by_landing on empty_span (landing);
+create index empty_span_by_end on empty_span (resolution, ends_at);
 
 -- When each coin was last asked for, and with what outcome: whose turn it is. The only data here that is updated.
 create table visit (
