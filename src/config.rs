@@ -261,7 +261,7 @@ impl Settings {
         };
         if settings.top == 0 && settings.coins.is_empty() {
             return Err(Error::config(
-                "nothing is asked for: set COINMILL_TOP above 0, or name coins in COINMILL_COINS",
+                "no coins are chosen: set COINMILL_TOP above 0, or name coins in COINMILL_COINS",
             ));
         }
         Ok(settings)

@@ -32,7 +32,7 @@ impl FromStr for Contract {
             "evolve" => Ok(Self::Evolve),
             "freeze" => Ok(Self::Freeze),
             _ => Err(Error::argument(
-                "write evolve (note other fields and go on) or freeze (store nothing)",
+                "write evolve (report other fields and continue) or freeze (store nothing)",
             )),
         }
     }

@@ -56,7 +56,7 @@ pub enum Error {
         /// What is spent and when it is renewed.
         message: String,
     },
-    /// What was received, landed or stored cannot be what it claims to be.
+    /// What was received, landed or stored is damaged, or not what it has to be.
     #[error("{message}")]
     Data {
         /// What is wrong with it and what to do.
@@ -159,7 +159,7 @@ impl Error {
     #[must_use]
     pub fn and_more(mut self, more: usize) -> Self {
         if let (Self::Source { message, .. }, 1..) = (&mut self, more) {
-            message.push_str(&format!("; and {more} more of what was asked for failed"));
+            message.push_str(&format!("; and {more} more failed"));
         }
         self
     }

@@ -161,8 +161,9 @@ impl Client {
         }
     }
 
-    /// Sends a request until there is a response to believe, within the plan's pace. Every whole response, refusals included, is first
-    /// handed to `land`; one that is no refusal then to `read`, whose retryable errors are tried again like the API's own.
+    /// Sends a request until there is a response to believe, within the plan's pace. Every whole response, refusals
+    /// included, is first handed to `land`; one that is no refusal then to `read`, whose retryable errors are tried
+    /// again like the API's own.
     ///
     /// # Errors
     /// [`Error::Source`] with the API's code and words once the tries are used up or trying again is no use; whatever

@@ -43,7 +43,7 @@ impl FromStr for CoinId {
         let unusable = |c: char| c == ',' || c.is_whitespace() || c.is_control();
         if text.is_empty() || text.chars().any(unusable) {
             return Err(Error::argument(format!(
-                "coin id {text:?} cannot be one: give CoinGecko's id, such as bitcoin, without spaces or commas"
+                "{text:?} cannot be a coin's id: give CoinGecko's, such as bitcoin, without spaces or commas"
             )));
         }
         Ok(Self(text.to_owned()))

@@ -42,13 +42,13 @@ class BudgetError(CoinmillError):
     """The plan's calls are spent."""
 
 class DataError(CoinmillError):
-    """What was received, landed or stored cannot be what it claims to be."""
+    """What was received, landed or stored is damaged, or not what it has to be."""
 
 class StoreError(CoinmillError):
     """A database or the landing folder refused or could not be reached."""
 
 class HeldError(CoinmillError):
-    """Another run holds the slot or the series: let it end."""
+    """Another run is at work on the slot or the series: let it end."""
 
 class PastSlotError(CoinmillError):
     """The slot is over, and CoinGecko has only present quotes."""
@@ -143,7 +143,7 @@ class Mill:
     def run_snapshot(self, slot: str | datetime | None = None) -> RunReport:
         """Fetch, land, validate and store the quotes of the largest coins, and of coins asked for by id.
 
-        A complete slot costs no call and changes nothing; of a partial one only the rest is asked for; a past one is
+        A complete slot costs no call and changes nothing; of a partial one only the rest is fetched; a past one is
         completed from its landing (the received bytes) or refused. Ctrl-C ends it within a fraction of a second, and
         the next run recovers what it had landed.
 
@@ -167,7 +167,7 @@ class Mill:
     def run_timeseries(self, resolution: Resolution = "5m") -> SeriesReport:
         """Fetch what is new in the price history of the newest snapshot's coins, and of coins asked for by id.
 
-        Each run spends its share of the month's calls, on the coins first that were asked for longest ago; coins that
+        Each run spends its share of the month's calls, on the coins first that were fetched longest ago; coins that
         are left to a later run are counted in ``postponed``. Only settled points are stored: the last point of a chart
         still changes.
 
@@ -201,7 +201,7 @@ class Mill:
             Only these, as a list of ids or as a text (``"bitcoin"``, ``"bitcoin,ethereum"``); by default the `top` of
             the newest snapshot, which is taken where there is none.
         refetch
-            Ask again for what is stored: new points are added, values that differ become revisions.
+            Fetch again what is stored: new points are added, values that differ become revisions.
 
         Raises
         ------
@@ -220,15 +220,15 @@ class Mill:
         ----------
         at
             Of the newest snapshot that began at or before this instant instead: the half-hour that holds it, where
-            there is one. Its quotes may have been received after this instant; `as_of` shows what was known then.
+            there is one. Its quotes may have been received after this instant; `as_of` shows what was stored then.
         as_of
-            As it was known at this instant: the snapshots that there were, their quotes, and what was missing then.
+            As it was stored at this instant: the snapshots that there were, their quotes, and what was missing then.
             What was received or requeued later is not shown.
 
         Raises
         ------
         DataError
-            There is no such snapshot, or nothing was known at `as_of`.
+            There is no such snapshot, or nothing was stored by `as_of`.
         ValueError
             `at` or `as_of` is no instant.
         """
@@ -258,14 +258,14 @@ class Mill:
         resolution
             Resolutions never mix, and points keep CoinGecko's own timestamps: they do not sit on a grid.
         as_of
-            As it was known at this instant, with what was missing then. History that was fetched later is not shown.
+            As it was stored at this instant, with what was missing then. History that was fetched later is not shown.
 
         Raises
         ------
         ValueError
             `start` is not before `end`, or still to come; `coins` is empty.
         DataError
-            Nothing is stored of one of the coins, or at this resolution, or was known at `as_of`.
+            Nothing is stored of one of the coins, or at this resolution, or was stored by `as_of`.
         """
 
     def quarantine(
@@ -322,7 +322,7 @@ class Mill:
         """The newest runs, newest first."""
 
     def status(self) -> Status:
-        """What the databases hold, and what is left of the plan."""
+        """What the databases hold, and how many calls are left this month."""
 
 @final
 class Frame:

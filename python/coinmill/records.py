@@ -30,7 +30,7 @@ class Drift(TypedDict):
 
 
 class Absent(TypedDict):
-    """Something that was asked for and is not stored, and why.
+    """Something that was to be stored and is not, and why.
 
     ``what`` names it for people: the coin, or ranks or records where it is not known which coins they are; then
     ``coin_id`` is None.
@@ -167,7 +167,7 @@ class SeriesHoldings(TypedDict):
 
 
 class Status(TypedDict):
-    """What the databases hold, and what is left of the plan. ``snapshot_time`` is the current half-hour."""
+    """What the databases hold, and how many calls are spent this month. ``snapshot_time`` is the current half-hour."""
 
     snapshot_url: str
     snapshot: Holdings

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::market::Instant;
 use crate::pipeline::{Backfill, Reach};
 
-/// CoinGecko's market data, complete or saying what is missing, stored once, traceable to the bytes it came from.
+/// Market data from CoinGecko: complete or with a list of what is missing, stored once, traceable to the received bytes.
 #[derive(Debug, Parser)]
 #[command(
     name = "coinmill",
@@ -39,7 +39,7 @@ Exit codes:
   2    the command, a setting or the set-up has to be corrected
   3    partial: what was received is stored; of status: stale; of replay: rows
        differ; of quarantine requeue: records are refused again
-  4    another run holds the slot or the series, or the slot is past
+  4    another run is at work on the slot or the series, or the slot is past
   130  stopped by Ctrl-C (SIGINT); 143: by SIGTERM
 
 With --json every outcome, a failure too, is one JSON object on stdout.
@@ -62,7 +62,7 @@ pub(super) enum Command {
     },
     /// Fetch the history of a span, as far as it is not stored; stopped and run again, it resumes
     Backfill(BackfillArguments),
-    /// Write the processed layer as files, in dated folders; writing a day again replaces its file
+    /// Write quotes and prices as files, in dated folders; writing a day again replaces its file
     Export {
         /// The folder
         #[arg(long = "to", value_name = "DIR")]
@@ -87,12 +87,12 @@ pub(super) enum Command {
         #[command(flatten)]
         settings: SettingArguments,
     },
-    /// What the databases hold, and what is left of the plan
+    /// What the databases hold, and how many calls are left this month
     Status {
         #[command(flatten)]
         settings: SettingArguments,
     },
-    /// Records that were refused: list them, show one, validate them again
+    /// Refused records: list them, show one, validate them again
     Quarantine {
         #[command(subcommand)]
         what: Quarantine,
@@ -108,7 +108,7 @@ pub(super) enum Command {
     },
     /// A simulated CoinGecko server, for trials and tests
     Sim(SimArguments),
-    /// A simulated market, both runs and their results: offline, into SQLite
+    /// Run both against a simulated market, offline, into SQLite, and print the results
     Demo {
         /// Where its databases and received bytes are stored
         #[arg(long, value_name = "DIR", default_value = "coinmill-demo")]
@@ -133,7 +133,7 @@ pub(super) enum Run {
         #[command(flatten)]
         settings: SettingArguments,
     },
-    /// What is new in the price history of the newest snapshot's coins: this run's share of the plan
+    /// What is new in the price history of the newest snapshot's coins, within this run's share of the plan's calls
     Timeseries {
         /// 5m, 1h or 1d
         #[arg(long, default_value = "5m")]
@@ -157,7 +157,7 @@ pub(super) enum Run {
 /// Which history to fetch.
 #[derive(Debug, clap::Args)]
 pub(super) struct BackfillArguments {
-    /// The last so many days
+    /// The last DAYS days
     #[arg(long, conflicts_with_all = ["from", "until"], required_unless_present = "from")]
     days: Option<u32>,
     /// From this day or instant (UTC), such as 2026-01-31 or 2026-01-31T12:00:00Z
@@ -169,7 +169,7 @@ pub(super) struct BackfillArguments {
     /// 5m (the last day only), 1h or 1d
     #[arg(long, default_value = "1h")]
     resolution: String,
-    /// Ask again for what is stored: no row is changed, a value that differs becomes a revision
+    /// Fetch again what is stored: no row is changed, a value that differs becomes a revision
     #[arg(long)]
     refetch: bool,
     #[command(flatten)]

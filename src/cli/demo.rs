@@ -64,7 +64,7 @@ pub(super) async fn demo(dir: &Path, json: bool, stopper: &Stopper) -> Result<u8
     } = &reports;
     super::print(json, &reports, || {
         format!(
-            "A simulated market of CoinGecko's shape; no network is used.\n\n{}\n{}\n{}\n\n\
+            "A simulated CoinGecko market; no network is used.\n\n{}\n{}\n{}\n\n\
              database  {}\n          {}\nlanding   {}\n\n\
              Look around:  coinmill status --data-dir {dir}\n\
              \x20             coinmill runs --data-dir {dir}\n\

@@ -108,7 +108,7 @@ pub(super) async fn quarantine(what: Quarantine, json: bool) -> Result<u8> {
                 None if all => Pick::Open,
                 None if ids.is_empty() => {
                     return Err(Error::argument(
-                        "say which: their numbers, such as s12 or t3, or --rule NAME, or --all",
+                        "no records are chosen: give their numbers, such as s12 or t3, or --rule NAME, or --all",
                     ));
                 }
                 None => Pick::Ids(ids),
@@ -186,7 +186,7 @@ fn one(record: &Quarantined) -> String {
 
 fn requeued(reports: &[RequeueReport]) -> String {
     if reports.is_empty() {
-        return "nothing is in quarantine that is not stored".to_owned();
+        return "no refused record is left to validate again".to_owned();
     }
     let mut text = String::new();
     for report in reports {

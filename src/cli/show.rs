@@ -142,7 +142,7 @@ pub(super) fn series(report: &SeriesReport) -> String {
     if report.expected == 0 && report.stored == 0 {
         let said = match report.missing.is_empty() && report.postponed == 0 {
             true => "every point that is settled by now is stored: no call made",
-            false => "nothing was asked for: no call made",
+            false => "no coins to fetch: no call made",
         };
         line("points", said.to_owned());
     } else {
@@ -193,7 +193,7 @@ pub(super) fn series(report: &SeriesReport) -> String {
     line(
         "seconds",
         format!(
-            "{:.2} (of it {:.2} for commits, while charts were fetched)",
+            "{:.2} ({:.2} in commits, while charts are fetched)",
             timings.fetch_s, timings.commit_s
         ),
     );

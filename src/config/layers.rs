@@ -215,7 +215,7 @@ impl Layers {
         let top = arguments.get("top").is_some_and(|top| top != "0");
         if top && arguments.contains_key("coins") {
             return Err(Error::config(
-                "`coins` are the only ones, so `top` has no meaning beside it: for these coins too, give `add_coins`",
+                "`coins` are the only coins, so `top` cannot be given too: for more coins than the top, give `add_coins`",
             ));
         }
         self.arguments.extend(arguments);

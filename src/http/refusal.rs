@@ -36,7 +36,10 @@ pub fn refusal(request: &Request, response: &Response, key: Option<&str>) -> Opt
         .map(|remedy| format!(": {remedy}"))
         .unwrap_or_default();
     let error = Error::Source {
-        message: format!("the API refused {request} (HTTP {status}{number}): {message}{remedy}"),
+        message: format!(
+            "the API refused {request} (HTTP {status}{number}): {}{remedy}",
+            message.trim_end_matches('.')
+        ),
         status: Some(status),
         code,
         retryable: is_retryable,

@@ -16,7 +16,7 @@ const REPEATED: usize = 3;
 const CHANCES: u32 = 2;
 
 /// What is said of a coin that CoinGecko knew before.
-const GONE: &str = "CoinGecko gives it no more, as it did before";
+const GONE: &str = "CoinGecko no longer has it";
 
 /// Records without a coin, by page: the rules that refuse them, and how often the page was read.
 pub(super) type Nameless = BTreeMap<u32, (Vec<String>, u32)>;

@@ -162,7 +162,7 @@ fn named(spans: &[Span]) -> Option<(Span, String)> {
 pub(super) fn no_points(coin: &CoinId, empty: &[Span]) -> Option<Absent> {
     let (first, more) = named(empty)?;
     let reason = format!(
-        "CoinGecko gave no points from {first}{more}: asked for again by a run an hour later"
+        "CoinGecko gave no points from {first}{more}: a run an hour later fetches them again"
     );
     Some(Absent::coin(coin.as_str(), reason))
 }

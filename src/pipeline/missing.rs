@@ -47,7 +47,7 @@ fn reason(gap: Span, told: Option<&Vec<EmptySpan>>) -> &'static str {
     match told.next_back() {
         None => "not fetched",
         Some(empty) if empty.is_refused => "refused: see the quarantine",
-        Some(_) => "the response had no points: asked for again by a run an hour later",
+        Some(_) => "the response had no points: a run an hour later fetches them again",
     }
 }
 
@@ -65,8 +65,8 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
-    /// The span that a coin is compared with, whose coverage begins and ends so: a written bound, as far as it is settled, and its own where
-    /// none was written. A bound beyond the coin's own leaves the open side to all that could be there.
+    /// The span that a coin is compared with, whose coverage begins and ends so: a written bound, as far as it is settled,
+    /// and its own where none was written. A bound beyond the coin's own leaves the open side to all that could be there.
     pub(super) fn of(self, own: Span) -> Option<Span> {
         let start = match (self.start, self.end) {
             (Some(start), _) => start,

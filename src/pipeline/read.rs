@@ -1,4 +1,4 @@
-//! Reading what is stored: the processed layer as dated Parquet folders.
+//! Reading what is stored: quotes and prices as dated Parquet folders.
 //! Nothing here calls CoinGecko or changes a database; frames are read in `quotes` and `prices`.
 
 use std::collections::BTreeMap;
@@ -31,7 +31,7 @@ pub struct Exported {
 /// Days read at once: enough that the table is not read for each day, few enough for memory.
 const DAYS: u32 = 30;
 
-/// Writes the processed layer as Parquet: `quotes/date=YYYY-MM-DD/quotes.parquet` and
+/// Writes quotes and prices as Parquet: `quotes/date=YYYY-MM-DD/quotes.parquet` and
 /// `prices/resolution=1h/date=YYYY-MM-DD/prices.parquet`. A day's file is written whole or not at all; writing it again
 /// replaces it.
 ///

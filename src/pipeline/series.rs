@@ -80,7 +80,8 @@ impl Outcome {
                 self.missing
                     .extend(refusal(&chart.coin, &chart.coverage.refused));
                 self.missing.extend(chart.behind.map(|behind| {
-                    let reason = format!("a cache's response, without what is there from {behind}");
+                    let reason =
+                        format!("the response came from a cache and lacks points from {behind}");
                     Absent::coin(chart.coin.as_str(), reason)
                 }));
             }

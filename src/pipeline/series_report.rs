@@ -103,7 +103,7 @@ impl SeriesReport {
         let cause = cause.as_deref().unwrap_or("no response");
         Err(Error::Incomplete {
             message: format!(
-                "{} of {} charts were received and stored ({cause}): run it again, and it fetches only the rest",
+                "{} of {} charts were received and stored: {cause}; run it again, and it fetches only the rest",
                 self.received, self.expected
             ),
             retryable: true,

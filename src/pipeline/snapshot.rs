@@ -251,7 +251,7 @@ impl Run<'_> {
             );
         }
         Error::data(format!(
-            "CoinGecko knows none of the coins asked for ({}): check COINMILL_COINS against /coins/list, ids are not symbols",
+            "CoinGecko knows none of the chosen coins ({}): check COINMILL_COINS against /coins/list, ids are not symbols",
             named.join(", ")
         ))
     }

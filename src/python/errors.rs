@@ -36,7 +36,7 @@ create_exception!(
     coinmill,
     DataError,
     CoinmillError,
-    "What was received, landed or stored cannot be what it claims to be."
+    "What was received, landed or stored is damaged, or not what it has to be."
 );
 create_exception!(
     coinmill,
@@ -48,7 +48,7 @@ create_exception!(
     coinmill,
     HeldError,
     CoinmillError,
-    "Another run holds the slot or the series: let it end."
+    "Another run is at work on the slot or the series: let it end."
 );
 create_exception!(
     coinmill,

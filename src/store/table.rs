@@ -1,4 +1,4 @@
-//! Rows of the processed layer as columns with names and kinds, for frames and exports.
+//! Rows of quotes and points as columns with names and kinds, for frames and exports.
 
 use std::sync::LazyLock;
 

@@ -90,7 +90,10 @@ async fn a_response_out_of_a_cache_says_what_it_lacks(kind: Kind) {
             .unwrap();
         assert_eq!(report.state, RunState::Partial, "{report:?}");
         let missing = named(&report.missing).join("; ");
-        assert!(missing.contains("bitcoin (a cache's response"), "{missing}");
+        assert!(
+            missing.contains("bitcoin (the response came from a cache"),
+            "{missing}"
+        );
     }
     mill.bench.sim.clear_faults();
     for resolution in [Resolution::Hour, Resolution::FiveMinutes] {

@@ -63,7 +63,7 @@ async fn a_warning_that_is_refused_sends_its_quotes_to_quarantine_under_its_own_
     assert!(sets.len() == 2 && sets[0] != sets[1], "{sets:?}");
     let asked = bench
         .database
-        .texts("select asked from run order by id desc")
+        .texts("select settings from run order by id desc")
         .await;
     assert!(asked[0].contains(r#""refuse":["zero_price"]"#), "{asked:?}");
 }
