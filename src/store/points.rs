@@ -225,10 +225,11 @@ static INSERT_REVISIONS: LazyLock<String> = LazyLock::new(|| {
     format!(
         "insert into price_revision ({0}) select i.{1} from incoming i \
          join price_point p on p.coin = i.coin and p.resolution = i.resolution and p.ts = i.ts \
-         left join price_revision r on r.coin = i.coin and r.resolution = i.resolution and r.ts = i.ts and r.landing = (\
-         select v.landing from price_revision v join landing l on l.id = v.landing \
-         where v.coin = i.coin and v.resolution = i.resolution and v.ts = i.ts \
-         order by l.\"commit\" desc, l.received_at desc limit 1) \
+         left join (select v.*, row_number() over (\
+         partition by v.coin, v.resolution, v.ts order by l.\"commit\" desc, l.received_at desc) as place \
+         from incoming o join price_revision v on v.coin = o.coin and v.resolution = o.resolution and v.ts = o.ts \
+         join landing l on l.id = v.landing) r \
+         on r.coin = i.coin and r.resolution = i.resolution and r.ts = i.ts and r.place = 1 \
          where ({2}) and (select l.received_at from landing l where l.id = i.landing) \
          > (select l.received_at from landing l where l.id = coalesce(r.landing, p.landing))",
         *COLUMNS,
