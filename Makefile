@@ -44,7 +44,7 @@ lint: setup $(AIRFLOW)/tools
 	$(BIN)/ruff check --quiet python tests dags bench docker
 	$(BIN)/mypy
 	$(BIN)/mypy tests/stack/*.py
-	MYPYPATH=python $(BIN)/mypy --python-executable $(AIRFLOW)/python dags/*.py python/coinmill_airflow tests/airflow/*.py
+	MYPYPATH=python $(BIN)/mypy --python-executable $(AIRFLOW)/python dags/*.py python/coinmill_airflow tests/airflow/*.py tests/stack/dags/*.py
 	$(BIN)/python -m mypy.stubtest --concise --allowlist tests/stubtest.txt coinmill
 
 test: setup $(AIRFLOW)/tools  ## everything, against a PostgreSQL cluster of its own

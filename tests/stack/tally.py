@@ -1,4 +1,4 @@
-"""What came of a fault, as one line of JSON in the file that COINMILL_CHAOS_LOG names: for `docs/reliability.md`.
+"""The result of a fault, as one line of JSON in the file that COINMILL_CHAOS_LOG names: for `docs/reliability.md`.
 
 The tests in Rust write theirs by `tests/support/chaos.rs`. Without the variable nothing is written.
 """
