@@ -91,7 +91,7 @@ class Deployment:
                 said.append(line)
                 if WAITS in line:
                     self.airflow.sign_in()
-                    runs = self.airflow.runs()
+                    runs = self.airflow.newest_runs()
                     if runs and all(ended_before(run, began) for run in runs):
                         self.airflow.trigger(self.now.isoformat())
             said += process.stderr or ()

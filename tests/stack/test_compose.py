@@ -59,6 +59,7 @@ def older(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deploymen
     if not OLDER:
         pytest.skip("this machine has no Compose 1.29")
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    monkeypatch.setenv("WHEEL", "prebuilt")
     deployment = Deployment(*write_environment(tmp_path))
     assert deployment.compose.program == ["docker-compose"]
     yield deployment
@@ -74,7 +75,7 @@ def test_compose_1_starts_upgrades_and_stops_the_stack(older: Deployment) -> Non
     older.compose.up(recreate=False)
     older.compose.wait_until_healthy(120, print)
     older.airflow.sign_in()
-    first = wait_for("the first run", older.airflow.runs)[0]["dag_run_id"]
+    first = wait_for("the first run", older.airflow.newest_runs)[0]["dag_run_id"]
     assert older.airflow.end_of(first) == "success"
 
     began = time.time()

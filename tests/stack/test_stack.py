@@ -167,6 +167,8 @@ def test_make_stack_waits_for_a_run_that_ends_after_it_began(deployment: Deploym
             if "run_market_snapshot: failed" in line:
                 # its half-hour was over; what the schedule does at the next one
                 deployment.next_slot()
+                # the API refuses for a few seconds, and then no more
+                deployment.crash("postgres")
     assert starting.returncode == 0
 
 
