@@ -114,15 +114,13 @@ class Compose:
         for service in ONE_SHOTS:
             for container in self.containers(service, stopped=True):
                 if container["State"]["Status"] == "exited" and container["State"]["ExitCode"]:
-                    raise Refused(f"{service} failed: {with_remedy(last_line(container['Id']))}")
+                    raise Refused(f"{service} failed: {last_line(container['Id'])}")
         if done.returncode:
             said = [line for line in done.stderr.splitlines() if line.strip()]
             for container in self.containers("postgres", stopped=True):
                 if not container["State"]["Running"] or container["RestartCount"]:
-                    raise Refused(f"postgres does not stay up: {with_remedy(last_line(container['Id']))}")
-            raise Refused(
-                f"the stack did not start: {with_remedy(said[-1]) if said else 'docker compose says no more'}"
-            )
+                    raise Refused(f"postgres does not stay up: {last_line(container['Id'])}")
+            raise Refused(f"the stack did not start: {said[-1] if said else 'docker compose says no more'}")
 
     def wait_until_healthy(self, seconds: float, say: Callable[[str], None]) -> None:
         """Waits for every service's health check; one that cannot start is told in its own last words."""
@@ -133,7 +131,7 @@ class Compose:
             for container in self.containers():
                 name, state = service_of(container), container["State"]
                 if container["RestartCount"] > 3 and state["Status"] != "running":
-                    raise Refused(f"{name} does not stay up: {with_remedy(last_line(container['Id']))}")
+                    raise Refused(f"{name} does not stay up: {last_line(container['Id'])}")
                 if state["Status"] == "running" and state.get("Health", {}).get("Status", "healthy") == "healthy":
                     if name not in healthy:
                         say(f"{name} is up")
@@ -191,14 +189,11 @@ def service_of(container: dict[str, Any]) -> str:
     return name
 
 
-def with_remedy(said: str) -> str:
-    """What a container said last; a full disk is no word about what to do."""
-    if "No space left on device" in said:
-        return f"{said}. Free space on the disk of Docker's volumes (docker system df -v shows what they hold)"
-    return said
-
-
 def last_line(container: str) -> str:
     done = subprocess.run(["docker", "logs", "--tail", "20", container], capture_output=True, text=True)
     lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+    for line in reversed(lines):
+        # what PostgreSQL says after that hides it, and does not say what to do
+        if "No space left on device" in line:
+            return f"{line}. Free space on the disk of Docker's volumes (docker system df -v shows what they hold)"
     return lines[-1] if lines else "it said nothing"

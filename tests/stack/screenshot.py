@@ -27,7 +27,7 @@ from postgres import free_port
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"  # the name that WebDriver's standard gives to a reference
 # no sandbox: it refuses root. The others keep Chromium from asking for hosts that are not there
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"]
-FLAGS += ["--disable-background-networking", "--disable-component-update", "--window-size=1300,820"]
+FLAGS += ["--disable-background-networking", "--disable-component-update", "--window-size=1300,700"]
 
 
 class Browser:
@@ -39,9 +39,9 @@ class Browser:
         self.url = driver
         self.url = f"{driver}/session/{self.call('/session', wanted)['sessionId']}"
 
-    def call(self, path: str, body: object = None) -> Any:
+    def call(self, path: str, body: object = None, method: str | None = None) -> Any:
         data = None if body is None else json.dumps(body).encode()
-        with urlopen(Request(self.url + path, data), timeout=60) as response:
+        with urlopen(Request(self.url + path, data, method=method), timeout=60) as response:
             return json.load(response)["value"]
 
     def open(self, url: str) -> None:
@@ -59,6 +59,13 @@ class Browser:
     def click(self, selector: str) -> None:
         self.call(f"/element/{self.find(selector)}/click", {})
 
+    def drag(self, selector: str, right: int) -> None:
+        place = {"type": "pointerMove", "origin": {ELEMENT: self.find(selector)}, "x": 0, "y": 0}
+        away = {"type": "pointerMove", "x": 200, "y": 450}  # else a hint of what is there is in the picture
+        press, release = ({"type": what, "button": 0} for what in ("pointerDown", "pointerUp"))
+        steps = [place, press, {**place, "x": right}, release, away]
+        self.call("/actions", {"actions": [{"type": "pointer", "id": "mouse", "actions": steps}]})
+
     def picture(self) -> bytes:
         return base64.b64decode(self.call("/screenshot"))
 
@@ -68,7 +75,11 @@ def browser() -> Iterator[Browser]:
     port = free_port()
     with TemporaryDirectory() as profile, subprocess.Popen(["chromedriver", f"--port={port}"]) as driver:
         try:
-            yield wait_for("ChromeDriver", lambda: session(f"http://127.0.0.1:{port}", profile))
+            page = wait_for("ChromeDriver", lambda: session(f"http://127.0.0.1:{port}", profile))
+            try:
+                yield page
+            finally:
+                page.call("", method="DELETE")
         finally:
             driver.terminate()
 
@@ -91,10 +102,11 @@ def main() -> None:
         page.type("#username", env["AIRFLOW_USER"])
         page.type("#password", env["AIRFLOW_PASSWORD"])
         page.click("[type=submit]")
-        page.find("nav, #root *")
+        time.sleep(5)  # what it draws has no name to wait for
         page.open(f"{env.url}/dags/crypto_market")
-        page.find("[id^='grid'], [data-testid='grid']")
-        time.sleep(3)  # what it draws after that has no name to wait for
+        page.find("a[href*='/dags/crypto_market/runs/']")
+        page.drag("[role=separator]", 260)  # room for ten runs
+        time.sleep(3)
         asked.out.write_bytes(page.picture())
 
 

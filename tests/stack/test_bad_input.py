@@ -193,23 +193,27 @@ def test_a_port_that_another_program_has_is_said_while_the_stack_runs_on_its_old
     assert "is taken by another program: choose a free one as STACK_PORT in" in said
 
 
-def test_a_full_disk_of_the_databases_is_said_and_runs_go_on_when_there_is_space(stack: Deployment) -> None:
-    stack.airflow.sign_in()
+def test_a_full_disk_of_the_databases_is_said_and_the_stack_goes_on_when_there_is_space(stack: Deployment) -> None:
     filler = Path(stack.env["TEST_DISK"], "filler")
-    # Airflow has its own database on the same disk: the run is one outside of it
     with contextlib.suppress(OSError), filler.open("wb") as file:
         while True:
             file.write(bytes(1 << 20))
             file.flush()
+    # a run while PostgreSQL still goes on, beside Airflow, whose own database is on that disk
     command = ["run", "--rm", "-T", "--no-deps", "scheduler", "coinmill", "backfill", "--days", "30"]
-    done = subprocess.run(
-        stack.compose.command(*command), cwd=ROOT, env=stack.compose.variables, capture_output=True, text=True
-    )
-    print(done.stdout, done.stderr)
-    restarted = stack.make("down"), stack.make("up")
-    print(restarted)
+    variables = stack.compose.variables
+    run = subprocess.run(stack.compose.command(*command), cwd=ROOT, env=variables, capture_output=True, text=True)
+    assert run.returncode != 0
+    assert re.search(r"coinmill: the disk of postgresql://\S+ is full: free some space: ", run.stderr), run.stderr
+
+    assert stack.make("down").returncode == 0
+    full = stack.make("up")
+    assert full.returncode == 1
+    remedy = r"stack: postgres does not stay up: .*No space left on device.* Free space on the disk of Docker's .*\n$"
+    assert re.search(remedy, full.stderr), full.stderr
     filler.unlink()
     stack.up()
+    assert stack.psql("airflow_snapshot", "select count(*) from snapshot.quote") == "20"
 
 
 def test_a_database_that_is_newer_than_the_program(stack: Deployment) -> None:
@@ -244,5 +248,5 @@ def test_a_volume_that_was_made_with_another_password(stack: Deployment) -> None
         r"stack: db-init failed: PostgreSQL's volume was made with another POSTGRES_PASSWORD .*\n$", done.stderr
     )
     # and with the right one it goes on, with all it had
-    stack.up()
+    assert "the market is milled as COINMILL_SCHEDULE=0 0 1 1 * says" in stack.up()
     assert stack.psql("airflow_snapshot", "select count(*) from snapshot.quote") == "20"

@@ -177,7 +177,7 @@ def test_a_run_is_started_where_the_schedule_has_none_due(
 ) -> None:
     before = {run["dag_run_id"] for run in deployment.airflow.runs()}
     monkeypatch.setattr("airflow_api.DUE_SECONDS", 0)
-    # it belongs to the half-hour of this machine's clock, which is not the market's
-    with pytest.raises(Refused, match=r"run_market_snapshot failed: .* clock"):
+    # of the half-hour by this machine's clock, which the market's has not reached
+    with pytest.raises(Refused, match=r"run_market_snapshot failed: slot .* is still to come"):
         deployment.airflow.wait_for_green_run(datetime.now(timezone.utc), 60, print)
     assert len({run["dag_run_id"] for run in deployment.airflow.runs()} - before) == 1
