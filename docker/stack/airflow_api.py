@@ -87,6 +87,8 @@ class Airflow:
                     self.token = ""
                 elif error.code < 500:  # an error of its own may pass: it has just started
                     raise Refused(f"Airflow's API refuses: {error}") from error
+            except BrokenPipeError:
+                raise  # of `say`: the reader of what it prints has gone
             except (URLError, OSError):
                 pass  # it may just be restarting
             time.sleep(1)

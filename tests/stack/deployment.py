@@ -61,6 +61,7 @@ class Deployment:
         self.compose = Compose(env)
         self.sim = f"http://127.0.0.1:{sim}/sim"
         self.now = NEW_YEAR
+        self.again = 0
         self.airflow = Rest(env.url, env["AIRFLOW_USER"], env["AIRFLOW_PASSWORD"])
 
     def make(self, what: str, *arguments: str, answer: str = "", **environ: str) -> subprocess.CompletedProcess[str]:
@@ -93,7 +94,9 @@ class Deployment:
                     self.airflow.sign_in()
                     runs = self.airflow.newest_runs()
                     if runs and all(ended_before(run, began) for run in runs):
-                        self.airflow.trigger(self.now.isoformat())
+                        # a run's id is made of its instant
+                        self.again += 1
+                        self.airflow.trigger((self.now + timedelta(seconds=self.again)).isoformat())
             said += process.stderr or ()
         assert process.returncode == 0, "".join(said)
         return "".join(said)
