@@ -29,6 +29,7 @@ from airflow_rest import Rest, wait_for
 from compose import Compose
 from environment import ROOT, Environment
 from postgres import free_port
+from processes import commands
 
 import coinmill
 
@@ -62,6 +63,7 @@ class Deployment:
         self.sim = f"http://127.0.0.1:{sim}/sim"
         self.now = NEW_YEAR
         self.again = 0
+        self.commands: set[bytes] = set()  # of the first start
         self.airflow = Rest(env.url, env["AIRFLOW_USER"], env["AIRFLOW_PASSWORD"])
 
     def make(self, what: str, *arguments: str, answer: str = "", **environ: str) -> subprocess.CompletedProcess[str]:
@@ -245,7 +247,8 @@ def deployed(folder: Path, *, workers: int = 0, top: int = 20, **more: str) -> I
     """A stack that is up, its first run green; all of it is gone afterwards."""
     deployment = Deployment(*write_environment(folder, workers=workers, top=top, **more))
     try:
-        deployment.up()
+        with commands() as deployment.commands:
+            deployment.up()
         yield deployment
     finally:
         if "COINMILL_TEST_KEEP" not in os.environ:

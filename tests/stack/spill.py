@@ -5,10 +5,7 @@ from __future__ import annotations
 import gzip
 import subprocess
 import tarfile
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from threading import Event, Thread
+from collections.abc import Iterator
 from typing import IO, Any, cast
 
 from deployment import Deployment
@@ -89,30 +86,3 @@ class Prepended:
             head, self.head = self.head, b""
             return head
         return self.rest.read(size)
-
-
-@contextmanager
-def commands() -> Iterator[set[bytes]]:
-    """The arguments of every process of this machine meanwhile, those in containers too, as `ps` shows them."""
-    seen: set[bytes] = set()
-    over = Event()
-
-    def look() -> None:
-        while not over.wait(0.005):
-            seen.update(arguments(Path("/proc").glob("[0-9]*/cmdline")))
-
-    thread = Thread(target=look)
-    thread.start()
-    try:
-        yield seen
-    finally:
-        over.set()
-        thread.join()
-
-
-def arguments(paths: Iterable[Path]) -> Iterator[bytes]:
-    for path in paths:
-        try:
-            yield path.read_bytes()
-        except OSError:  # it has ended
-            continue

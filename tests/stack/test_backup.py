@@ -16,6 +16,7 @@ from compose import Compose
 from deployment import Deployment, Undisturbed, rewrite
 from environment import Environment, Refused, fernet
 from harm import landed
+from tally import slow
 
 # every table and schema with its owner and who may do what with it
 RIGHTS = """
@@ -97,6 +98,7 @@ def charts_landed(deployment: Deployment) -> int:
     return sum(count for path, count in landed(deployment).items() if "market_chart" in path)
 
 
+@slow
 def test_a_backup_of_a_stopped_stack_that_fails_leaves_nothing_running(
     deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,6 +16,7 @@ from airflow_rest import wait_for
 from compose import ALL_PROFILES, Compose
 from deployment import Deployment, write_environment
 from environment import ROOT
+from tally import slow
 
 OLDER = os.environ.get("COMPOSE_1", "")
 
@@ -66,6 +67,7 @@ def older(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deploymen
     deployment.purge()
 
 
+@slow
 def test_compose_1_starts_upgrades_and_stops_the_stack(older: Deployment) -> None:
     image = older.env["STACK_IMAGE"]
     older.env.write_secrets()

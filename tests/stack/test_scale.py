@@ -50,6 +50,8 @@ def test_no_secret_is_in_settings_logs_or_arguments_of_redis_and_workers(deploym
     assert {"redis", "worker"} <= set(up(deployment))
     wanted = secrets_of(deployment.env)
     assert found_in(shown(deployment), wanted) == set()
+    assert any(b"airflow\0celery\0worker" in one for one in deployment.commands)
+    assert found_in(b"\0".join(deployment.commands), wanted) == set()
     logs = deployment.docker_compose("exec", "-T", "worker", "grep", "-rh", "", "/opt/airflow/logs")
     assert "coins" in logs
     assert found_in(logs.encode(), wanted) == set()
