@@ -44,7 +44,7 @@ lint: setup $(AIRFLOW)/tools
 	$(BIN)/ruff check --quiet python tests dags bench docker
 	$(BIN)/mypy
 	$(BIN)/mypy tests/stack/*.py
-	MYPYPATH=python $(BIN)/mypy --python-executable $(AIRFLOW)/python dags/*.py python/coinmill_airflow tests/airflow/*.py
+	MYPYPATH=python $(BIN)/mypy --python-executable $(AIRFLOW)/python dags/*.py python/coinmill_airflow tests/airflow/*.py tests/stack/dags/*.py
 	$(BIN)/python -m mypy.stubtest --concise --allowlist tests/stubtest.txt coinmill
 
 test: setup $(AIRFLOW)/tools  ## everything, against a PostgreSQL cluster of its own
@@ -110,12 +110,12 @@ stack-test: wheel  ## the stack from nothing, harmed and mended; installs Docker
 
 COINMILL_CHAOS_ROUNDS ?= 3
 STACK_CHAOS := $(CURDIR)/target/stack-chaos.jsonl
-stack-chaos: wheel  ## every crash of the stack, several times, as docs/reliability.md; long
+stack-chaos: wheel  ## all tests of the stack, with every crash several times, as docs/reliability.md; long
 	@rm -f $(STACK_CHAOS)
 	@mkdir -p target/stack
 	$(BIN)/python tests/stack/images.py >target/stack/env
 	env $$(cat target/stack/env) COINMILL_TEST_STACK=1 COINMILL_CHAOS_ROUNDS=$(COINMILL_CHAOS_ROUNDS) COINMILL_CHAOS_LOG=$(STACK_CHAOS) \
-	  $(BIN)/python -m pytest tests/stack/test_faults.py tests/stack/test_celery.py
+	  $(BIN)/python -m pytest tests/stack
 	$(BIN)/python bench/reliability.py --stack $(STACK_CHAOS)
 
 clean:

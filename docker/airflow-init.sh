@@ -7,6 +7,10 @@ set -eu
 quietly() {
   "$@" >/tmp/log 2>&1 && return
   cat /tmp/log >&2
+  if grep -q "Can't locate revision" /tmp/log; then
+    echo "Airflow's database is of a newer version than this image: check out the newer version again, or go back by way of the backup of before the upgrade (docs/operations.md, Upgrade)" >&2
+    exit 1
+  fi
   grep -E '^[^ ]*(Error|FATAL|Exception)' /tmp/log | tail -n 1 >&2
   exit 1
 }

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from datetime import datetime, timezone
 from pathlib import Path
 
 from airflow_api import Airflow
@@ -36,14 +37,16 @@ def up(env: Environment) -> None:
     say("building the image (the first time takes minutes)")
     compose.build()
     say("starting")
+    compose.stop_older()
     compose.up(recreate=changed)
+    started = datetime.now(timezone.utc)
     compose.wait_until_healthy(PATIENCE, say)
     say("all services are healthy; waiting for a green run")
-    run = Airflow(env.url, env["AIRFLOW_USER"], env["AIRFLOW_PASSWORD"]).wait_for_green_run(RUN_PATIENCE, say)
+    run = Airflow(env.url, env["AIRFLOW_USER"], env["AIRFLOW_PASSWORD"]).wait_for_green_run(started, RUN_PATIENCE, say)
     print(
         f"""
 {run}
-the market is milled every half-hour:  {env.url}
+the market is milled {env.how_often}:  {env.url}
   user                {env["AIRFLOW_USER"]}; the password is AIRFLOW_PASSWORD in {env.shown}
   the data            the volumes {env.project}_postgres (databases) and {env.project}_landing (the received bytes)
   look at it          {compose.shown} run --rm tools coinmill status
@@ -54,14 +57,21 @@ the market is milled every half-hour:  {env.url}
 
 def down(env: Environment) -> None:
     """Stops and keeps all data."""
-    Compose(env).down()
+    compose = Compose(env)
+    compose.check_docker()
+    compose.down()
     say(f"stopped; the data is kept. Start again: make stack{env.make_suffix}")
 
 
 def purge(env: Environment) -> None:
     """Stops and deletes all data, once it was confirmed."""
     compose = Compose(env)
-    print(f"This deletes the databases, the received bytes and the logs of the stack {env.project}, for good.")
+    compose.check_docker()
+    if env.server_of_its_own:
+        print(f"This deletes the received bytes and the logs of the stack {env.project}, for good.")
+        print(f"The databases on {env['POSTGRES_HOST']} stay: their administrator deletes them there.")
+    else:
+        print(f"This deletes the databases, the received bytes and the logs of the stack {env.project}, for good.")
     print(f"Type {env.project} to go on: ", end="", flush=True)
     if sys.stdin.readline().strip() != env.project:
         raise Refused("nothing was deleted")
@@ -75,6 +85,12 @@ def checked(path: Path) -> Compose:
     return compose
 
 
+def folder(given: str, what: str, example: str) -> Path:
+    if not given:
+        raise Refused(f"name {what}: {example}")
+    return Path(given)
+
+
 def say(line: str) -> None:
     print(f"stack: {line}", flush=True)
 
@@ -86,11 +102,9 @@ def main() -> int:
     parser.add_argument("--sim", action="store_true", help="a simulated market, offline")
     parser.add_argument("--workers", type=int, help="Celery with so many workers [default: none]")
     parser.add_argument("--port", type=int, help="the port of Airflow's pages [default: 8080]")
-    parser.add_argument("--to", type=Path, help="a new folder for the backup")
-    parser.add_argument("--from", type=Path, dest="source", help="the folder of a backup")
+    parser.add_argument("--to", default="", help="a new folder for the backup")
+    parser.add_argument("--from", default="", dest="source", help="the folder of a backup")
     asked = parser.parse_args()
-    if (asked.what == "backup") != bool(asked.to) or (asked.what == "restore") != bool(asked.source):
-        parser.error("backup needs --to FOLDER, restore --from FOLDER")
     try:
         if asked.what in {"env", "up"}:
             new = not asked.env.exists()
@@ -100,9 +114,10 @@ def main() -> int:
             if asked.what == "up":
                 up(env)
         elif asked.what == "backup":
-            backup(checked(asked.env), asked.to, say)
+            backup(checked(asked.env), folder(asked.to, "a new folder", "make stack-backup TO=backups/1"), say)
         elif asked.what == "restore":
-            restore(checked(asked.env), asked.source, say)
+            source = folder(asked.source, "the folder of a backup", "make stack-restore FROM=backups/1")
+            restore(checked(asked.env), source, say)
         elif asked.what == "kubernetes":
             print(manifests(Environment.open(asked.env)))
         else:

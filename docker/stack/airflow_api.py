@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from datetime import datetime, timezone
 from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote
@@ -16,6 +17,7 @@ DAG = "/api/v2/dags/crypto_market/dagRuns"
 TASKS = ("run_market_snapshot", "run_market_timeseries")
 ENDED = {"success", "failed"}
 PAST = "is past: "  # what a run says that comes too late for its half-hour
+DUE_SECONDS = 20  # within which the scheduler makes a run that its schedule has due
 
 
 class Airflow:
@@ -40,39 +42,53 @@ class Airflow:
         self.token = self.call("/auth/token", "POST", self.credentials)["access_token"]
         return True
 
-    def newest_run(self) -> dict[str, Any] | None:
+    def newest_runs(self) -> list[dict[str, Any]]:
+        """The latest few, the latest first."""
         try:
-            runs: list[dict[str, Any]] = self.call(f"{DAG}?order_by=-run_after&limit=1")["dag_runs"]
+            runs: list[dict[str, Any]] = self.call(f"{DAG}?order_by=-run_after&limit=5")["dag_runs"]
         except HTTPError as error:
             if error.code == 404:  # the DAG has not been read yet
-                return None
+                return []
             raise
-        return runs[0] if runs else None
+        return runs
 
-    def wait_for_green_run(self, seconds: float, say: Callable[[str], None]) -> str:
-        """Waits until the newest run has ended well, and tells what it stored."""
+    def wait_for_green_run(self, since: datetime, seconds: float, say: Callable[[str], None]) -> str:
+        """Waits until a run has ended well after an instant, and tells what it stored.
+
+        Runs that ended before it tell nothing of this start. Where there are only such runs and the schedule has none
+        due, it starts one: of a half-hour that is stored, it stores nothing twice and pays for nothing twice.
+        """
         end = time.monotonic() + seconds
+        start_one = time.monotonic() + DUE_SECONDS
         told: dict[str, str] = {}
         while time.monotonic() < end:
             try:
                 if not self.token:
                     self.sign_in()
-                run = self.newest_run()
-                if run:
-                    self.tell(run["dag_run_id"], told, say)
-                if run and run["state"] == "success":
-                    return self.told(run["dag_run_id"])
+                runs = self.newest_runs()
+                run = next((one for one in runs if not ended_before(one, since)), None)
                 if not run:
                     self.refuse_import_errors()
-                if run and run["state"] == "failed":
-                    said = self.failure(run["dag_run_id"])
-                    # a half-hour ended while its run began: the next one's run is due
-                    if PAST not in said:
-                        raise Refused(said)
+                    if runs and time.monotonic() > start_one:
+                        say("the schedule has no run due; starting one")
+                        self.call(DAG, "POST", {"logical_date": None})
+                else:
+                    self.tell(run["dag_run_id"], told, say)
+                    if run["state"] == "success":
+                        return self.told(run["dag_run_id"])
+                    if run["state"] == "failed":
+                        said = self.failure(run["dag_run_id"])
+                        if PAST not in said:
+                            raise Refused(said)
+                        # its half-hour ended before it began: the next one's run follows
+                        since, start_one = datetime.now(timezone.utc), time.monotonic() + DUE_SECONDS
             except HTTPError as error:
-                if error.code != 401 or not self.token:
+                if error.code == 401 and self.token:
+                    self.token = ""
+                elif error.code < 500:  # an error of its own may pass: it has just started
                     raise Refused(f"Airflow's API refuses: {error}") from error
-                self.token = ""
+            except BrokenPipeError:
+                raise  # of `say`: the reader of what it prints has gone
             except (URLError, OSError):
                 pass  # it may just be restarting
             time.sleep(1)
@@ -122,3 +138,8 @@ class Airflow:
         causes = [cause["exc_value"] for line in errors for cause in line.get("error_detail") or []]
         said = [*causes, *(line["event"] for line in errors)]
         return said[0] if said else "its log says why"
+
+
+def ended_before(run: dict[str, Any], instant: datetime) -> bool:
+    # Python 3.10 reads no Z
+    return run["state"] in ENDED and datetime.fromisoformat(run["end_date"].replace("Z", "+00:00")) < instant

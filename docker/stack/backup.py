@@ -32,18 +32,20 @@ def backup(compose: Compose, to: Path, say: Callable[[str], None]) -> None:
     try:
         part.mkdir(mode=0o700, parents=True)
         runs = bool(compose.containers())
-        if not runs:
-            compose.env.write_secrets()
-            as_administrator(compose)
-        for database in DATABASES:
-            as_administrator(compose, "pg_dump", "-Fc", "-d", database, to=part / f"{database}.dump")
-            say(f"{database}: {size(part / f'{database}.dump')}")
-        # a body is written under another name first; a run's list of bodies may grow meanwhile, which is tar's 1
-        command = ["tar", "-c", "-C", FOLDER, "--exclude=*.part", "."]
-        on_landing(compose, *command, to=part / LANDING, good=(0, 1))
-        say(f"landing: {size(part / LANDING)}")
-        if not runs:
-            compose.down()
+        try:
+            if not runs:
+                compose.env.write_secrets()
+                as_administrator(compose)
+            for database in DATABASES:
+                as_administrator(compose, "pg_dump", "-Fc", "-d", database, to=part / f"{database}.dump")
+                say(f"{database}: {size(part / f'{database}.dump')}")
+            # a body is written under another name first; a run's list of bodies may grow meanwhile, which is tar's 1
+            command = ["tar", "-c", "-C", FOLDER, "--exclude=*.part", "."]
+            on_landing(compose, *command, to=part / LANDING, good=(0, 1))
+            say(f"landing: {size(part / LANDING)}")
+        finally:
+            if not runs:
+                compose.down()
         copy = part / ENVIRONMENT
         copy.touch(mode=0o600)
         copy.write_text(compose.env.path.read_text())
@@ -98,9 +100,16 @@ def require_empty(compose: Compose) -> None:
     for database in DATABASES:
         if as_administrator(compose, "psql", "-qtAX", "-d", database, "-c", count).strip() != "0":
             raise Refused(
-                f"the database {database} is not empty, and nothing is overwritten:"
-                f" make stack-purge{compose.env.make_suffix} deletes what is there"
+                f"the database {database} is not empty, and nothing is overwritten: {emptying(compose, database)}"
             )
+
+
+def emptying(compose: Compose, database: str) -> str:
+    """How a database is emptied whose content nobody needs."""
+    if compose.env.server_of_its_own:
+        drop = f"{compose.shown} run --rm db-init psql -d postgres -c 'drop database {database}'"
+        return f"{drop} deletes it on {compose.env['POSTGRES_HOST']}"
+    return f"make stack-purge{compose.env.make_suffix} deletes what is there"
 
 
 def as_administrator(compose: Compose, *command: str, source: Path | None = None, to: Path | None = None) -> str:

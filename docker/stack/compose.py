@@ -41,27 +41,12 @@ class Compose:
 
     def check(self) -> None:
         """Refuses where something is missing that everything else needs."""
-        if bool(self.env.values.get("POSTGRES_HOST")) != (MANAGED in self.env.values.get("COMPOSE_FILE", "")):
+        if self.env.server_of_its_own != (MANAGED in self.env.values.get("COMPOSE_FILE", "")):
             raise Refused(
                 f"{self.env.shown}: for another PostgreSQL server than the stack's own, set both POSTGRES_HOST and"
                 f" COMPOSE_FILE=docker-compose.yml:{MANAGED}; else neither"
             )
-        if not shutil.which("docker"):
-            raise Refused(
-                "Docker is not installed: on Debian or Ubuntu, apt install docker.io docker-compose docker-buildx"
-            )
-        info = subprocess.run(["docker", "info", "-f", "{{.ServerVersion}}"], capture_output=True, text=True)
-        if info.returncode:
-            said = (info.stderr.strip().splitlines() or ["it does not answer"])[-1]
-            if "permission denied" in said:
-                raise Refused(
-                    "Docker does not let you in: join its group (sudo usermod -aG docker $USER), sign in anew"
-                )
-            raise Refused(
-                f"no Docker daemon answers: start it (sudo systemctl start docker, or Docker Desktop). It says: {said}"
-            )
-        if not answers([*self.program, "version"]):
-            raise Refused("docker compose is missing: install the package docker-compose-plugin or docker-compose")
+        self.check_docker()
         # since 23 the command builds by the plugin only
         client = subprocess.run(
             ["docker", "version", "-f", "{{.Client.Version}}"], capture_output=True, text=True
@@ -71,9 +56,29 @@ class Compose:
                 "BuildKit is missing, which builds the image: install the package docker-buildx or docker-buildx-plugin"
             )
 
+    def check_docker(self) -> None:
+        """Refuses where Docker or Compose does not answer."""
+        if not shutil.which("docker"):
+            raise Refused(
+                "Docker is not installed: on Debian or Ubuntu, apt install docker.io docker-compose docker-buildx"
+            )
+        info = subprocess.run(["docker", "info", "-f", "{{.ServerVersion}}"], capture_output=True, text=True)
+        if info.returncode:
+            said = (info.stderr.strip().splitlines() or ["it does not answer"])[-1]
+            if "permission denied" in said:
+                raise Refused(
+                    "Docker does not let you in: join its group (sudo usermod -aG docker $USER) and sign in again"
+                )
+            raise Refused(
+                f"no Docker daemon answers: start it (sudo systemctl start docker, or Docker Desktop). It says: {said}"
+            )
+        if not answers([*self.program, "version"]):
+            raise Refused("docker compose is missing: install the package docker-compose-plugin or docker-compose")
+
     def require_port(self, port: int) -> None:
         """Refuses where another program has the port of the pages."""
-        if self.containers("api-server"):
+        ours = [one["HostConfig"]["PortBindings"] for one in self.containers("api-server")]
+        if any(bound["HostPort"] == str(port) for ports in ours for bound in ports["8080/tcp"]):
             return
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -89,6 +94,18 @@ class Compose:
         if done.returncode:
             raise Refused("the image could not be built: see above")
 
+    def stop_older(self) -> None:
+        """Stops what runs from another image than the one just built, before anything of the new one migrates a table.
+
+        Compose itself replaces one service after the other.
+        """
+        image = output(["docker", "image", "inspect", "-f", "{{.Id}}", self.env.image]).strip()
+        ours = [one for one in self.containers() if one["Config"]["Image"] == self.env.image]
+        if any(one["Image"] != image for one in ours):
+            done = self.run("stop", *sorted({service_of(one) for one in ours}), quiet=True)
+            if done.returncode:
+                raise Refused(f"the older services could not be stopped: {done.stderr.strip()}")
+
     def up(self, *, recreate: bool) -> None:
         """Starts everything. A one-shot that fails is told in its own words."""
         workers = ["--scale", f"worker={self.env.workers}"] if self.env.workers else []
@@ -100,6 +117,9 @@ class Compose:
                     raise Refused(f"{service} failed: {last_line(container['Id'])}")
         if done.returncode:
             said = [line for line in done.stderr.splitlines() if line.strip()]
+            for container in self.containers("postgres", stopped=True):
+                if not container["State"]["Running"] or container["RestartCount"]:
+                    raise Refused(f"postgres does not stay up: {last_line(container['Id'])}")
             raise Refused(f"the stack did not start: {said[-1] if said else 'docker compose says no more'}")
 
     def wait_until_healthy(self, seconds: float, say: Callable[[str], None]) -> None:
@@ -172,4 +192,8 @@ def service_of(container: dict[str, Any]) -> str:
 def last_line(container: str) -> str:
     done = subprocess.run(["docker", "logs", "--tail", "20", container], capture_output=True, text=True)
     lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+    for line in reversed(lines):
+        # what PostgreSQL says after that hides it, and does not say what to do
+        if "No space left on device" in line:
+            return f"{line}. Free space on the disk of Docker's volumes (docker system df -v shows what they hold)"
     return lines[-1] if lines else "it said nothing"

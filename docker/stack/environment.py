@@ -42,6 +42,7 @@ SECRETS: dict[str, Callable[[], str]] = {
     "AIRFLOW_PASSWORD": hexadecimal(12),
 }
 
+EVERY_HALF_HOUR = "*/30 * * * *"
 ROLES = ("AIRFLOW_DATABASE_PASSWORD", "COINMILL_OWNER_PASSWORD", "COINMILL_WRITER_PASSWORD", "COINMILL_READER_PASSWORD")
 
 TEMPLATE = """\
@@ -55,7 +56,7 @@ STACK_PORT={port}
 COINMILL_API_URL={api_url}
 COINMILL_API_KEY=
 COINMILL_PLAN={plan}
-COINMILL_SCHEDULE=*/30 * * * *
+COINMILL_SCHEDULE={schedule}
 
 # The scheduler runs the tasks itself (LocalExecutor, STACK_SCHEDULER=writer). For workers apart: the profile scale,
 # AIRFLOW_EXECUTOR=CeleryExecutor, STACK_SCHEDULER=nobody, and their number.
@@ -101,8 +102,19 @@ class Environment:
         return f"http://127.0.0.1:{self.port}"
 
     @property
+    def image(self) -> str:
+        """The image of Airflow and coinmill."""
+        return self.values.get("STACK_IMAGE") or "coinmill-airflow"
+
+    @property
     def workers(self) -> int:
         return int(self.values.get("STACK_WORKERS") or 0)
+
+    @property
+    def how_often(self) -> str:
+        """How often the DAG runs."""
+        schedule = self.values.get("COINMILL_SCHEDULE") or EVERY_HALF_HOUR
+        return "every half-hour" if schedule == EVERY_HALF_HOUR else f"as COINMILL_SCHEDULE={schedule} says"
 
     @property
     def profiles(self) -> list[str]:
@@ -116,12 +128,14 @@ class Environment:
     @classmethod
     def write(cls, path: Path, *, sim: bool, workers: int, port: int | None) -> Environment:
         """A new one, with passwords that nobody has seen."""
+        require_port_number("the port", str(port or 8080))
         kind = path.name.removeprefix(".env").strip(".")
         project = re.sub(r"[^a-z0-9]+", "-", f"coinmill {kind}".strip().lower())
         text = TEMPLATE.format(
             suffix="" if path.name == ".env" else f" ENV={path}",
             project=project,
             port=port or 8080,
+            schedule=EVERY_HALF_HOUR,
             api_url="http://sim:8480/api/v3" if sim else "",
             plan="unlimited" if sim else "",
             profiles=",".join(["sim"] * sim + ["scale"] * bool(workers)),
@@ -168,9 +182,9 @@ class Environment:
         for name in ("POSTGRES_HOST", "POSTGRES_PORT", "POSTGRES_USER", "POSTGRES_SSLMODE"):
             if not re.fullmatch(r"[A-Za-z0-9_.@-]*", values.get(name, "")):
                 raise Refused(f"{path}: {name} may have letters, digits and . _ @ - only")
-        for name in ("STACK_PORT", "STACK_WORKERS"):
-            if not re.fullmatch(r"\d{0,5}", values.get(name, "")):
-                raise Refused(f"{path}: {name}={values[name]} is no number")
+        if not re.fullmatch(r"\d{0,5}", values.get("STACK_WORKERS", "")):
+            raise Refused(f"{path}: STACK_WORKERS={values['STACK_WORKERS']} is no number")
+        require_port_number(f"{path}: STACK_PORT", values["STACK_PORT"])
         return cls(path.absolute(), values)
 
     @classmethod
@@ -207,6 +221,11 @@ class Environment:
                 file.write_text(text)
                 file.chmod(0o644)
         return changed
+
+    @property
+    def server_of_its_own(self) -> bool:
+        """True where PostgreSQL is another server than the stack's."""
+        return bool(self.values.get("POSTGRES_HOST"))
 
     @property
     def server(self) -> dict[str, str]:
@@ -286,6 +305,11 @@ result_backend = db+{self.airflow_url("psycopg2")}
         wanted = [("sslmode", "PGSSLMODE"), ("sslrootcert", "PGSSLROOTCERT")]
         query = "&".join(f"{name}={self.server[given]}" for name, given in wanted if given in self.server)
         return f"?{query}" if query else ""
+
+
+def require_port_number(name: str, given: str) -> None:
+    if not re.fullmatch(r"\d{1,5}", given) or not 1 <= int(given) <= 65535:
+        raise Refused(f"{name} is {given}: give a number from 1 to 65535")
 
 
 def remedy(names: list[str]) -> str:

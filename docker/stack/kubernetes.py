@@ -17,7 +17,7 @@ VOLUMES = {"coinmill-landing": "50Gi", "coinmill-logs": "10Gi"}
 
 def manifests(env: Environment) -> str:
     """A list of Kubernetes objects, as JSON."""
-    if not env.values.get("POSTGRES_HOST"):
+    if not env.server_of_its_own:
         raise Refused(f"{env.shown} lacks POSTGRES_HOST: the name of a PostgreSQL server that the cluster reaches")
     files = env.files()
     scripts = [*sorted((ROOT / "db-init").glob("*.sql")), ROOT / "docker/db-init.sh", ROOT / "docker/airflow-init.sh"]

@@ -15,7 +15,8 @@ import sqlite3
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from datetime import datetime, timedelta, timezone
 from http.client import HTTPException
@@ -23,18 +24,34 @@ from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
 
+from airflow_api import ended_before
 from airflow_rest import Rest, wait_for
 from compose import Compose
 from environment import ROOT, Environment
 from postgres import free_port
+from processes import commands
 
 import coinmill
 
 NEW_YEAR = datetime(2026, 1, 1, 0, 5, tzinfo=timezone.utc)
 HALF_HOUR = timedelta(minutes=30)
-Quote = tuple[str, str]
-Point = tuple[str, int, int, float | None, float | None, float | None]
-Content = tuple[list[Quote], list[Point]]
+WAITS = "waiting for a green run"  # as `make stack` says
+Row = tuple[str | float, ...]
+# what is stored, whatever the database: each slot's content hash, every quote, every price point
+Content = dict[str, Counter[Row]]
+# every column of a quote but the two that number rows; instants as milliseconds
+QUOTE_COLUMNS = """
+    select string_agg(
+      format(
+        case data_type
+          when 'timestamp with time zone' then '(extract(epoch from q.%1$I) * 1000)::bigint'
+          else 'q.%1$I'
+        end,
+        column_name
+      ), ', ' order by column_name)
+    from information_schema.columns
+    where (table_schema, table_name) = ('snapshot', 'quote') and column_name not in ('coin', 'landing')
+"""
 
 
 class Deployment:
@@ -45,6 +62,8 @@ class Deployment:
         self.compose = Compose(env)
         self.sim = f"http://127.0.0.1:{sim}/sim"
         self.now = NEW_YEAR
+        self.again = 0
+        self.commands: set[bytes] = set()  # of the first start
         self.airflow = Rest(env.url, env["AIRFLOW_USER"], env["AIRFLOW_PASSWORD"])
 
     def make(self, what: str, *arguments: str, answer: str = "", **environ: str) -> subprocess.CompletedProcess[str]:
@@ -65,11 +84,24 @@ class Deployment:
             text=True,
         )
 
-    def up(self) -> subprocess.CompletedProcess[str]:
-        done = self.make("up")
-        assert done.returncode == 0, done.stdout + done.stderr
-        self.airflow.sign_in()
-        return done
+    def up(self, **environ: str) -> str:
+        """Starts it, and tells what that printed. Of a stack that has run before it starts a run of the present slot,
+        as the schedule would on a clock that goes on."""
+        began = datetime.now(timezone.utc)
+        said = []
+        with self.begin("up", **environ) as process:
+            for line in process.stdout or ():
+                said.append(line)
+                if WAITS in line:
+                    self.airflow.sign_in()
+                    runs = self.airflow.newest_runs()
+                    if runs and all(ended_before(run, began) for run in runs):
+                        # a run's id is made of its instant
+                        self.again += 1
+                        self.airflow.trigger((self.now + timedelta(seconds=self.again)).isoformat())
+            said += process.stderr or ()
+        assert process.returncode == 0, "".join(said)
+        return "".join(said)
 
     def purge(self) -> None:
         self.make("purge", answer=self.env.project + "\n")
@@ -120,20 +152,26 @@ class Deployment:
         rewrite(self.env.path, {"TEST_CLOCK": self.now.isoformat()})
 
     def content(self) -> Content:
-        """Each slot's content hash, and every price point."""
-        slots = self.psql(
-            "airflow_snapshot",
-            "select to_char(snapshot_time at time zone 'utc', 'YYYY-MM-DD HH24:MI'), content_hash"
-            " from snapshot.snapshot_now",
-        )
-        points = self.psql(
-            "airflow_timeseries",
-            "copy (select c.id, p.resolution, (extract(epoch from p.ts) * 1000)::bigint, p.price, p.market_cap,"
-            " p.volume from timeseries.price_now p join timeseries.coin c on c.key = p.coin) to stdout csv",
-        )
-        return sorted(pair(line.split("|")) for line in slots.splitlines()), sorted(
-            map(point, csv.reader(points.splitlines()))
-        )
+        columns = self.psql("airflow_snapshot", QUOTE_COLUMNS)
+        asked = {
+            "slots": (
+                "airflow_snapshot",
+                "select (extract(epoch from snapshot_time) * 1000)::bigint, content_hash from snapshot.snapshot_now",
+            ),
+            "quotes": (
+                "airflow_snapshot",
+                f"select c.id, {columns} from snapshot.quote q join snapshot.coin c on c.key = q.coin",
+            ),
+            "points": (
+                "airflow_timeseries",
+                "select c.id, p.resolution, (extract(epoch from p.ts) * 1000)::bigint, p.price, p.market_cap, p.volume"
+                " from timeseries.price_now p join timeseries.coin c on c.key = p.coin",
+            ),
+        }
+        return {
+            name: rows(csv.reader(self.psql(database, f"copy ({sql}) to stdout csv").splitlines()))
+            for name, (database, sql) in asked.items()
+        }
 
 
 class Undisturbed:
@@ -151,26 +189,28 @@ class Undisturbed:
 
     def content(self) -> Content:
         with closing(sqlite3.connect(self.folder / "snapshot.db")) as snapshot:
-            slots = snapshot.execute(
-                "select strftime('%Y-%m-%d %H:%M', snapshot_time / 1000, 'unixepoch'), content_hash from snapshot_now"
-            ).fetchall()
+            slots = snapshot.execute("select snapshot_time, content_hash from snapshot_now").fetchall()
+            names = "select name from pragma_table_info('quote') where name not in ('coin', 'landing') order by name"
+            columns = ", ".join(f"q.{name}" for (name,) in snapshot.execute(names))
+            quotes = snapshot.execute(f"select c.id, {columns} from quote q join coin c on c.key = q.coin").fetchall()
         with closing(sqlite3.connect(self.folder / "timeseries.db")) as series:
             points = series.execute(
                 "select c.id, p.resolution, p.ts, p.price, p.market_cap, p.volume"
                 " from price_now p join coin c on c.key = p.coin"
             ).fetchall()
-        return sorted(map(pair, slots)), sorted(map(point, points))
+        return {"slots": rows(slots), "quotes": rows(quotes), "points": rows(points)}
 
 
-def pair(row: Any) -> Quote:
-    slot, content_hash = row
-    return slot, content_hash
+def rows(read: Iterable[Iterable[Any]]) -> Counter[Row]:
+    """Rows as often as they were read, as both databases and CSV can tell them: nothing is an empty text."""
+    return Counter(tuple(map(value, row)) for row in read)
 
 
-def point(row: Any) -> Point:
-    coin, resolution, ts, *numbers = row
-    price, market_cap, volume = (None if number in ("", None) else float(number) for number in numbers)
-    return coin, int(resolution), int(ts), price, market_cap, volume
+def value(read: Any) -> str | float:
+    try:
+        return float(read)
+    except (TypeError, ValueError):
+        return read or ""
 
 
 def write_environment(folder: Path, *, workers: int = 0, top: int = 20, **more: str) -> tuple[Environment, int]:
@@ -185,6 +225,8 @@ def write_environment(folder: Path, *, workers: int = 0, top: int = 20, **more: 
         "COMPOSE_FILE": "docker-compose.yml:tests/stack/market.yml",
         "TEST_CLOCK": NEW_YEAR.isoformat(),
         "TEST_SIM_PORT": str(sim),
+        # the market takes any, and tests look for it where it must not be
+        "COINMILL_API_KEY": f"CG-{uuid.uuid4().hex}",
         "COINMILL_CLOCK": "sim",
         "COINMILL_SCHEDULE": "0 0 1 1 *",
         "COINMILL_TOP": str(top),
@@ -205,7 +247,8 @@ def deployed(folder: Path, *, workers: int = 0, top: int = 20, **more: str) -> I
     """A stack that is up, its first run green; all of it is gone afterwards."""
     deployment = Deployment(*write_environment(folder, workers=workers, top=top, **more))
     try:
-        deployment.up()
+        with commands() as deployment.commands:
+            deployment.up()
         yield deployment
     finally:
         if "COINMILL_TEST_KEEP" not in os.environ:

@@ -8,7 +8,7 @@ installs and starts what is missing, and prints what the caller has to put into 
     DOCKER_BUILDKIT 1: the docker command of Debian 12 and Compose 1.29 else take the old builder
     COMPOSE_1       Compose 1.29, where the machine has it: the older of the two that the stack is tested with
 
-It pulls nothing. Where an engine answers and both plugins work, it changes nothing.
+It pulls nothing. Where an engine answers, both plugins work and the packages are installed, it changes nothing.
 """
 
 from __future__ import annotations
@@ -207,10 +207,11 @@ def ready() -> dict[str, str]:
             raise Lacking(f"the engine at DOCKER_HOST={host} does not answer ({why}): start it, or unset DOCKER_HOST")
         if why is not None and not on_debian():
             raise Lacking(f"no Docker engine answers ({why}): start one; only root on Debian gets one made here")
-        if why is not None:
+        if on_debian():
+            # Compose 1.29 too, where only the engine was there
             install()
-            if refusal() is not None:
-                start()
+        if refusal() is not None:
+            start()
         found = {**plugins(), "DOCKER_BUILDKIT": "1"}
         older = call("docker-compose", "version", "--short")
         if older.returncode == 0 and older.stdout.startswith("1."):

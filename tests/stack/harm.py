@@ -1,7 +1,7 @@
-"""What is done to a stack in the middle of a task, and what came of it.
+"""What is done to a stack in the middle of a task, and how the run then ends.
 
-A task is held in the middle of its work by a market that stops in the middle of an answer: what came before is in the
-landing, the rest is not. Then the fault strikes, the market answers again, and nobody else lends a hand.
+A task is held in the middle of its work by a market that stops in the middle of a response: what came before is in the
+landing, the rest is not. Then the fault strikes and the market responds again; nobody does anything else.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from compose import service_of
 from deployment import Content, Deployment, Undisturbed, healed
 
 TOP = 260  # coins: two pages of quotes, and more charts than a batch holds
-TIMEOUT = 15  # seconds for an answer: a task that survives goes on after them
+TIMEOUT = 15  # seconds for a response: a task that survives goes on after them
 LIMIT = 120  # seconds for healing
 # by task, what the market stops at, and how many bodies of the slot are in the landing then
 HOLDS = {
@@ -48,7 +48,7 @@ Fault = Callable[[Deployment, Held], float]
 
 @dataclass(frozen=True)
 class Seen:
-    """What came of one fault."""
+    """The result of one fault."""
 
     ended: bool  # the run, and well
     up: bool  # every service, and healthy
@@ -87,7 +87,7 @@ def crash_its_worker(deployment: Deployment, held: Held) -> float:
 
 
 def restart(deployment: Deployment, held: Held) -> float:
-    """Every service but the market, whose clock would begin anew."""
+    """Every service but the market, whose clock would begin again."""
     began = time.monotonic()
     ours = {service_of(one) for one in deployment.compose.containers(stopped=True, one_shots=True)} - {"sim"}
     deployment.docker_compose("restart", *sorted(ours))
@@ -173,5 +173,7 @@ def landed(deployment: Deployment) -> Counter[str]:
 
 def differences(wanted: Content, found: Content) -> tuple[int, int]:
     """How many rows are missing or not the same, and how many are too many."""
-    rows = [Counter[object]([*slots, *points]) for slots, points in (wanted, found)]
-    return (rows[0] - rows[1]).total(), (rows[1] - rows[0]).total()
+    return (
+        sum((wanted[name] - found[name]).total() for name in wanted),
+        sum((found[name] - wanted[name]).total() for name in wanted),
+    )

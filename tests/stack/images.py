@@ -5,7 +5,7 @@
 
 The stand-ins are Debian 13 out of the machine's own apt source, and behave as the official images as far as the stack
 uses them: see `standins`. An image without the stand-ins' label is the official one, and stays. A stand-in whose recipe
-has changed is made anew.
+has changed is made again.
 
 It sees to the engine first, and prints what `engine.py` prints.
 """

@@ -1,4 +1,4 @@
-"""What came of a fault, as one line of JSON in the file that COINMILL_CHAOS_LOG names: for `docs/reliability.md`.
+"""The result of a fault, as one line of JSON in the file that COINMILL_CHAOS_LOG names: for `docs/reliability.md`.
 
 The tests in Rust write theirs by `tests/support/chaos.rs`. Without the variable nothing is written.
 """
@@ -8,10 +8,12 @@ from __future__ import annotations
 import json
 import os
 
+import pytest
 from harm import Seen
 
 # how often each fault is injected, where there is time for all of them; else only a few are, once
 ROUNDS = int(os.environ.get("COINMILL_CHAOS_ROUNDS") or 0)
+slow = pytest.mark.skipif(not ROUNDS, reason="make stack-chaos has the time for it")
 
 
 def note(group: str, executor: str, task: str, seen: Seen) -> None:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import stat
+import subprocess
 from pathlib import Path
 
 import pytest
-from airflow_rest import SNAPSHOT, TIMESERIES
-from backup import DATABASES, ENVIRONMENT, LANDING, require_empty
-from deployment import Deployment, Undisturbed
-from environment import Refused, fernet
+from airflow_rest import SNAPSHOT, TIMESERIES, wait_for
+from backup import DATABASES, ENVIRONMENT, LANDING, backup, require_empty
+from compose import Compose
+from deployment import Deployment, Undisturbed, rewrite
+from environment import Environment, Refused, fernet
+from harm import landed
+from tally import slow
 
 # every table and schema with its owner and who may do what with it
 RIGHTS = """
@@ -43,14 +48,14 @@ def test_a_restored_stack_replays_its_old_runs_and_goes_on(
     assert saved.returncode == 0, saved.stdout + saved.stderr
     assert {path.name for path in folder.iterdir()} == {*(f"{one}.dump" for one in DATABASES), LANDING, ENVIRONMENT}
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-    refused(deployment, "is there already", "backup", "--to", str(folder))
+    refused(deployment, "is there already: name a new folder", "backup", "--to", str(folder))
     refused(deployment, "stop it first", "restore", "--from", str(folder))
 
     deployment.purge()
     restored = deployment.make("restore", "--from", str(folder))
     assert restored.returncode == 0, restored.stdout + restored.stderr
     deployment.up()
-    assert deployment.airflow.runs()[0]["dag_run_id"] == first
+    assert first in {run["dag_run_id"] for run in deployment.airflow.runs()}
     assert deployment.content() == twin.content()
     assert {database: deployment.psql(database, RIGHTS) for database in DATABASES} == rights
     assert [replayed(deployment, run) for run in runs] == replays
@@ -58,6 +63,54 @@ def test_a_restored_stack_replays_its_old_runs_and_goes_on(
     assert deployment.airflow.end_of(deployment.next_slot()) == "success"
     twin.run(deployment.now)
     assert deployment.content() == twin.content()
+
+
+def test_a_run_that_was_under_way_is_resumed_by_a_stack_made_of_the_backup_alone(
+    deployment: Deployment, twin: Undisturbed, tmp_path: Path
+) -> None:
+    folder = tmp_path / "backup"
+    deployment.control("/faults", "POST", ["stall:times=0,after=10,path=market_chart"])
+    before = charts_landed(deployment)
+    run = deployment.next_slot()
+    wait_for("ten charts", lambda: charts_landed(deployment) == before + 10)
+    deployment.keep_clock()
+    saved = deployment.make("backup", "--to", str(folder))
+    assert saved.returncode == 0, saved.stdout + saved.stderr
+    assert deployment.airflow.task(run, TIMESERIES)["state"] == "running"
+
+    # another machine has neither the volumes, nor `.env` and what is made of it
+    deployment.purge()
+    shutil.rmtree(deployment.env["STACK_SECRETS"])
+    deployment.env.path.unlink()
+    subprocess.run(["install", "-m", "600", folder / ENVIRONMENT, deployment.env.path], check=True)
+    restored = deployment.make("restore", "--from", str(folder))
+    assert restored.returncode == 0, restored.stdout + restored.stderr
+    deployment.up()
+    assert deployment.airflow.run(run)["state"] == "success"
+    twin.run(deployment.now)
+    assert deployment.content() == twin.content()
+    # the ten were paid for before
+    charts = [call for call in deployment.control("/calls")["log"] if "market_chart" in call["path"]]
+    assert len(charts) == 10
+
+
+def charts_landed(deployment: Deployment) -> int:
+    return sum(count for path, count in landed(deployment).items() if "market_chart" in path)
+
+
+@slow
+def test_a_backup_of_a_stopped_stack_that_fails_leaves_nothing_running(
+    deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deployment.keep_clock()
+    assert deployment.make("down").returncode == 0
+    monkeypatch.setattr("backup.DATABASES", ("nothing_of_this_name",))
+    with pytest.raises(Refused, match="nothing_of_this_name"):
+        backup(Compose(deployment.env), tmp_path / "backup", print)
+    assert deployment.compose.containers(stopped=True, one_shots=True) == []
+    # and it can be saved, and started again, as it was
+    assert deployment.make("backup", "--to", str(tmp_path / "whole")).returncode == 0
+    deployment.up()
 
 
 def test_a_backup_that_is_not_whole_or_of_another_key_is_refused(deployment: Deployment, tmp_path: Path) -> None:
@@ -71,8 +124,23 @@ def test_a_backup_that_is_not_whole_or_of_another_key_is_refused(deployment: Dep
 
 
 def test_databases_that_hold_something_are_not_overwritten(deployment: Deployment) -> None:
-    with pytest.raises(Refused, match="the database airflow is not empty, and nothing is overwritten"):
+    with pytest.raises(Refused, match=r"the database airflow is not empty, .* make stack-purge ENV=.* deletes what is"):
         require_empty(deployment.compose)
+
+
+def test_a_purge_does_not_claim_to_delete_databases_on_another_server(deployment: Deployment, tmp_path: Path) -> None:
+    path = tmp_path / deployment.env.path.name
+    path.touch(mode=0o600)
+    path.write_text(deployment.env.path.read_text())
+    # by the name that it has in the stack's network
+    rewrite(path, {"POSTGRES_HOST": "postgres"})
+    managed = Compose(Environment.open(path))
+    drop = "run --rm db-init psql -d postgres -c 'drop database airflow' deletes it on postgres"
+    with pytest.raises(Refused, match=drop):
+        require_empty(managed)
+    said = Deployment(managed.env, 0).make("purge", answer="no\n")
+    assert (said.returncode, said.stderr) == (1, "stack: nothing was deleted\n")
+    assert "The databases on postgres stay" in said.stdout
 
 
 def refused(deployment: Deployment, why: str, what: str, *arguments: str) -> None:

@@ -8,7 +8,7 @@ import pytest
 from airflow_rest import SNAPSHOT, TIMESERIES
 from deployment import Deployment, Undisturbed, deployed, undisturbed
 from harm import TIMEOUT, TOP, crash, crash_its_worker, disturbed, down_and_up, restart
-from tally import ROUNDS, note
+from tally import ROUNDS, note, slow
 
 FAULTS = {
     "its worker crashed": crash_its_worker,
@@ -36,7 +36,7 @@ def twin(tmp_path_factory: pytest.TempPathFactory, deployment: Deployment) -> It
         yield same
 
 
-@pytest.mark.skipif(not ALL, reason="make stack-chaos has the time for it")
+@slow
 @pytest.mark.parametrize(("fault", "task"), ALL)
 def test_a_fault_in_the_middle_of_a_task_is_healed_within_two_minutes(
     deployment: Deployment, twin: Undisturbed, fault: str, task: str

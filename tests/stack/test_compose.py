@@ -1,16 +1,22 @@
-"""Compose 1.29, which Debian 12 has, reads the same stack out of `docker-compose.yml` as Compose 2."""
+"""Compose 1.29, which Debian 12 has, reads the same stack out of `docker-compose.yml` as Compose 2, and runs it."""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from airflow_rest import wait_for
 from compose import ALL_PROFILES, Compose
-from deployment import write_environment
+from deployment import Deployment, write_environment
+from environment import ROOT
+from tally import slow
 
 OLDER = os.environ.get("COMPOSE_1", "")
 
@@ -46,3 +52,85 @@ def test_both_versions_of_compose_read_the_same_stack(tmp_path: Path, workers: i
     again = ["docker", "compose", "-p", env.project, "-f", str(older), "config", "--format", "json"]
     assert services(read(compose, *again)) == newer
     assert {"scheduler", "worker", "redis", "sim", "tools"} <= set(newer)
+
+
+@pytest.fixture
+def older(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment]:
+    """A stack, not started, on a machine without the plugin: 1.29 is then what is found."""
+    if not OLDER:
+        pytest.skip("this machine has no Compose 1.29")
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    monkeypatch.setenv("WHEEL", "prebuilt")
+    deployment = Deployment(*write_environment(tmp_path))
+    assert deployment.compose.program == ["docker-compose"]
+    yield deployment
+    deployment.purge()
+
+
+@slow
+def test_compose_1_starts_upgrades_and_stops_the_stack(older: Deployment) -> None:
+    image = older.env["STACK_IMAGE"]
+    older.env.write_secrets()
+    older.compose.build()
+    # an older image, to all appearances
+    subprocess.run(["docker", "build", "-qt", image, "-"], input=f"FROM {image}\nLABEL older=1".encode(), check=True)
+    older.compose.up(recreate=False)
+    older.compose.wait_until_healthy(120, print)
+    older.airflow.sign_in()
+    first = wait_for("the first run", older.airflow.newest_runs)[0]["dag_run_id"]
+    assert older.airflow.end_of(first) == "success"
+
+    began = time.time()
+    older.up()
+    happened = events(older, began)
+    migrates = min(at for at, what, service in happened if (what, service) == ("start", "coinmill-init"))
+    ours = {"api-server", "scheduler", "dag-processor", "triggerer"}
+    stopped = {service: at for at, what, service in happened if what == "die" and service in ours and at < migrates}
+    assert set(stopped) == ours, "old services ran while tables were migrated"
+    assert not [event for event in happened if event[1:] == ("die", "postgres")]
+    assert older.airflow.run(first)["state"] == "success"
+
+    assert older.make("down").returncode == 0
+    assert older.compose.containers(stopped=True, one_shots=True) == []
+    older.up()
+    assert older.psql("airflow_snapshot", "select count(*) from snapshot.quote") == "20"
+
+
+def events(deployment: Deployment, since: float) -> list[tuple[int, str, str]]:
+    """When which service's container started or ended."""
+    told = ["docker", "events", "--since", f"{since:.3f}", "--until", f"{time.time():.3f}", "--format", "{{json .}}"]
+    of_ours = ["-f", f"label=com.docker.compose.project={deployment.env.project}"]
+    lines = subprocess.run([*told, *of_ours], check=True, capture_output=True, text=True).stdout.splitlines()
+    happened = [json.loads(line) for line in lines]
+    return [
+        (one["timeNano"], one["status"], one["Actor"]["Attributes"]["com.docker.compose.service"])
+        for one in happened
+        if one.get("status") in {"start", "die"}
+    ]
+
+
+def test_compose_passes_every_setting_of_the_readme() -> None:
+    table = (ROOT / "README.md").read_text().partition("## Settings")[2].partition("## More")[0]
+    named = set(re.findall(r"COINMILL_\w+", table))
+    for name in re.findall(r"`(COINMILL_\w+|…_\w+)`", table):
+        named.add(f"COINMILL_{name[2:]}" if name.startswith("…") else name)
+    passed = set(re.findall(r"^  (COINMILL_\w+):", (ROOT / "docker-compose.yml").read_text(), re.MULTILINE))
+    # in files, or of the image
+    elsewhere = {"COINMILL_API_KEY", "COINMILL_SNAPSHOT_URL", "COINMILL_TIMESERIES_URL", "COINMILL_LANDING_DIR"}
+    assert named - elsewhere <= passed
+
+
+def test_kubernetes_has_the_settings_of_airflow_that_compose_has() -> None:
+    compose = (ROOT / "docker-compose.yml").read_text()
+    # by their nature of the one or the other
+    apart = {"CORE__EXECUTOR", "CORE__EXECUTION_API_SERVER_URL", "API__BASE_URL", "API__WORKERS"}
+    apart |= {"CORE__PARALLELISM", "CELERY__WORKER_CONCURRENCY"}
+    wanted = re.findall(r'^  AIRFLOW__(\w+): "?([^"\n]+)"?$', compose, re.MULTILINE)
+    values = (ROOT / "docker" / "helm-values.yaml").read_text().partition("\nconfig:\n")[2].partition("\n\n")[0]
+    found, section = {}, ""
+    for indent, name, value in re.findall(r'^( +)(\w+):(?: "?([^"\n]+)"?)?$', values, re.MULTILINE):
+        if len(indent) == 2:
+            section = name
+        found[f"{section}__{name}".upper()] = value.lower()
+    assert len(wanted) > 10
+    assert {name: value.lower() for name, value in wanted if name not in apart}.items() <= found.items()

@@ -11,7 +11,7 @@ import pytest
 from airflow_rest import SNAPSHOT, TIMESERIES
 from deployment import Deployment, Undisturbed, deployed, healed, undisturbed
 from harm import LIMIT, TIMEOUT, TOP, crash, disturbed, down_and_up, restart
-from tally import ROUNDS, note
+from tally import ROUNDS, note, slow
 
 FAULTS = {
     "PostgreSQL crashed": crash("postgres"),
@@ -49,7 +49,7 @@ def test_a_fault_in_the_middle_of_a_task_is_healed_within_two_minutes(
     assert seen.paid_twice == 0, seen
 
 
-@pytest.mark.skipif(not ROUNDS, reason="make stack-chaos has the time for it")
+@slow
 @pytest.mark.parametrize("number", range(ROUNDS))
 def test_a_task_that_begins_while_the_api_server_starts_waits_for_it(
     deployment: Deployment, twin: Undisturbed, number: int

@@ -1,18 +1,23 @@
-"""Three Celery workers instead of one: the plan's month is shared, and nothing else is to be seen of it."""
+"""Three Celery workers instead of one: the plan's month is shared, and all else is as with one."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
 from datetime import datetime, timezone
+from typing import Any
 
 import pytest
-from airflow_rest import SNAPSHOT, TIMESERIES
+from airflow_rest import SNAPSHOT, TIMESERIES, wait_for
 from deployment import Deployment, Undisturbed, deployed, undisturbed
+from harm import up
+from spill import found_in, secrets_of, shown
 
 TOP = 40
+# by resolution, how many days are asked for; of each a call for each coin
+SERIES: dict[Any, int] = {"5m": 1, "1h": 2, "1d": 30}
 # in January's last one and a half hours the month's calls do not suffice for all coins of each half-hour
-MONTH = 100
+MONTH = 100 + len(SERIES) * TOP
 LAST = datetime(2026, 1, 31, 22, 5, tzinfo=timezone.utc)
 PLAN = {"plan": "demo", "calls_per_minute": 6000, "credits_per_month": MONTH}
 
@@ -20,7 +25,9 @@ PLAN = {"plan": "demo", "calls_per_minute": 6000, "credits_per_month": MONTH}
 @pytest.fixture(scope="module")
 def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     plan = {f"COINMILL_{name.upper()}": str(value) for name, value in PLAN.items()}
-    with deployed(tmp_path_factory.mktemp("stack"), workers=3, top=TOP, **plan) as running:
+    files = "docker-compose.yml:tests/stack/market.yml:tests/stack/together.yml"
+    more = {**plan, "COMPOSE_FILE": files, "WORKER_CONCURRENCY": "1"}
+    with deployed(tmp_path_factory.mktemp("stack"), workers=3, top=TOP, **more) as running:
         yield running
 
 
@@ -39,10 +46,52 @@ def test_only_workers_know_how_to_write(deployment: Deployment) -> None:
     assert "coinmill_" not in deployment.docker_compose("exec", "-T", "scheduler", "env")
 
 
-def test_the_months_calls_are_shared_and_the_results_are_those_of_one_worker(
+def test_no_secret_is_in_settings_logs_or_arguments_of_redis_and_workers(deployment: Deployment) -> None:
+    assert {"redis", "worker"} <= set(up(deployment))
+    wanted = secrets_of(deployment.env)
+    assert found_in(shown(deployment), wanted) == set()
+    assert any(b"airflow\0celery\0worker" in one for one in deployment.commands)
+    assert found_in(b"\0".join(deployment.commands), wanted) == set()
+    logs = deployment.docker_compose("exec", "-T", "worker", "grep", "-rh", "", "/opt/airflow/logs")
+    assert "coins" in logs
+    assert found_in(logs.encode(), wanted) == set()
+
+
+def test_three_workers_at_once_share_the_months_calls_and_store_what_one_would(
     deployment: Deployment, twin: Undisturbed
 ) -> None:
     deployment.now = LAST
+    deployment.control("/clock", "POST", {"set": deployment.now.isoformat()})
+    twin.sim.set_clock(deployment.now)
+    before = deployment.calls()
+    runs = "/api/v2/dags/together/dagRuns"
+    run = deployment.airflow.call(runs, "POST", {"logical_date": None, "conf": SERIES})["dag_run_id"]
+    wait_for("three backfills", lambda: deployment.airflow.call(f"{runs}/{run}")["state"] == "success", 120)
+    instances = deployment.airflow.call(f"{runs}/{run}/taskInstances")["task_instances"]
+    assert len({one["hostname"] for one in instances}) == len(SERIES)
+
+    # each was at work while each of the others was
+    returned = [f"{runs}/{run}/taskInstances/{one['task_id']}/xcomEntries/return_value" for one in instances]
+    reports = [deployment.airflow.call(path)["value"] for path in returned]
+    assert [(report["state"], report["calls"]) for report in reports] == [("complete", TOP)] * len(SERIES)
+    assert max(report["began"] for report in reports) < min(report["ended"] for report in reports)
+    assert deployment.calls() - before == budget(deployment) - 1 == len(SERIES) * TOP
+
+    for resolution, days in SERIES.items():
+        assert twin.mill.backfill(days=days, resolution=resolution)["state"] == "complete"
+    assert deployment.content() == twin.content()
+
+
+def budget(deployment: Deployment) -> int:
+    """The month's calls, by the account that all workers share."""
+    months = deployment.psql("airflow_snapshot", "select json_object_agg(month, credits) from snapshot.budget")
+    calls: int = json.loads(months)["2026-01"]
+    return calls
+
+
+def test_the_months_calls_are_shared_and_the_results_are_those_of_one_worker(
+    deployment: Deployment, twin: Undisturbed
+) -> None:
     runs = []
     for _ in range(3):
         run = deployment.next_slot()
@@ -54,6 +103,5 @@ def test_the_months_calls_are_shared_and_the_results_are_those_of_one_worker(
     assert len(workers) > 1, "one worker has run everything: nothing was shared"
     assert [report["postponed"] > 0 for report in reports] == [True] * 3
     assert deployment.content() == twin.content()
-    budget = deployment.psql("airflow_snapshot", "select json_object_agg(month, credits) from snapshot.budget")
-    assert json.loads(budget) == {"2026-01": MONTH}
+    assert budget(deployment) == MONTH
     assert deployment.calls() == MONTH

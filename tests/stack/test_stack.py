@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-import subprocess
+import re
+import time
+from datetime import datetime, timezone
 from pathlib import Path
+from urllib.parse import quote
 
+import pytest
+from airflow_api import DAG as DAG_RUNS
 from airflow_rest import SNAPSHOT, TIMESERIES
 from compose import service_of
-from deployment import HALF_HOUR, Deployment, Undisturbed
-from environment import SECRETS
+from deployment import HALF_HOUR, WAITS, Deployment, Undisturbed
+from environment import Refused
 from pods import Namespace
+from spill import found_in, found_in_layers, printed, secrets_of, shown
 
 
 def scheduled(deployment: Deployment) -> str:
@@ -63,25 +69,55 @@ def test_a_second_run_of_the_slot_adds_nothing(deployment: Deployment, twin: Und
     assert deployment.content() == twin.content()
 
 
-def test_no_secret_is_in_images_settings_logs_or_arguments(deployment: Deployment) -> None:
+def test_no_secret_is_in_settings_logs_or_arguments(deployment: Deployment) -> None:
+    wanted = secrets_of(deployment.env)
     containers = deployment.compose.containers(stopped=True, one_shots=True)
     assert {"db-init", "airflow-init", "coinmill-init", "scheduler"} <= {service_of(one) for one in containers}
-    images = {one["Image"] for one in containers}
-    ids = [one["Id"] for one in containers]
-    said = [printed("docker", "inspect", *ids, *images)]
-    said += [printed("docker", "history", "--no-trunc", image) for image in images]
-    said += [printed("docker", "logs", one) for one in ids]
-    said += [printed("docker", "top", one["Id"], "-eo", "pid,args") for one in containers if one["State"]["Running"]]
-    said += [deployment.docker_compose("exec", "-T", "scheduler", "grep", "-rh", "", "/opt/airflow/logs")]
-    assert min(map(len, said)) > 20
-    for name in SECRETS:
-        assert deployment.env[name] not in "".join(said), name
+    assert found_in(shown(deployment), wanted) == set()
+    logs = deployment.docker_compose("exec", "-T", "scheduler", "grep", "-rh", "", "/opt/airflow/logs")
+    assert "coins" in logs
+    assert found_in(logs.encode(), wanted) == set()
 
 
-def printed(*command: str) -> str:
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    assert done.returncode == 0, done.stdout
-    return done.stdout
+def test_no_command_of_the_start_has_a_secret_in_its_arguments(deployment: Deployment) -> None:
+    for program in (b"airflow\0db\0migrate", b"coinmill\0init", b"airflow\0users\0", b"psql\0"):
+        assert any(program in one for one in deployment.commands), program
+    assert found_in(b"\0".join(deployment.commands), secrets_of(deployment.env)) == set()
+
+
+def test_no_secret_is_in_a_layer_of_an_image(deployment: Deployment) -> None:
+    images = {one["Image"] for one in deployment.compose.containers(stopped=True, one_shots=True)}
+    # a control: what the image of Airflow holds is found by the same search
+    wanted = {**secrets_of(deployment.env), "the DAG": b'dag_id="crypto_market"'}
+    assert set().union(*(found_in_layers(image, wanted) for image in images)) == {"the DAG"}
+
+
+def test_only_those_that_write_know_a_writer_and_only_one_the_owner(deployment: Deployment) -> None:
+    known: dict[str, set[str]] = {}
+    for one in deployment.compose.containers(stopped=True, one_shots=True):
+        files = [Path(mount["Source"]) for mount in one["Mounts"] if mount["Destination"].startswith("/run/secrets/")]
+        said = "\n".join([*one["Config"]["Env"], *(file.read_text() for file in files)])
+        known[service_of(one)] = set(re.findall(r"//(coinmill_\w+):", said))
+    assert {service: roles for service, roles in known.items() if roles} == {
+        "scheduler": {"coinmill_writer"},
+        "coinmill-init": {"coinmill_owner"},
+    }
+    assert {"api-server", "dag-processor", "triggerer", "airflow-init", "db-init", "sim"} <= set(known)
+
+
+def test_rows_are_written_by_the_writer(deployment: Deployment, twin: Undisturbed) -> None:
+    deployment.psql("postgres", "alter system set log_statement = 'mod'; select pg_reload_conf()")
+    deployment.psql("postgres", "alter system set log_line_prefix = 'role=%u database=%d '; select pg_reload_conf()")
+    assert deployment.airflow.end_of(deployment.next_slot()) == "success"
+    twin.run(deployment.now)
+    deployment.psql("postgres", "alter system reset all; select pg_reload_conf()")
+    [server] = deployment.compose.containers("postgres")
+    log = printed("docker", "logs", server["Id"]).decode()
+    wrote = re.findall(r"role=(coinmill_\w+) database=(\w+) LOG: [^:]*:\s*(insert|copy|with) ", log, re.IGNORECASE)
+    assert {(role, database) for role, database, _ in wrote} == {
+        ("coinmill_writer", "airflow_snapshot"),
+        ("coinmill_writer", "airflow_timeseries"),
+    }
 
 
 def test_what_the_helm_values_run_works_in_the_image(deployment: Deployment, tmp_path: Path) -> None:
@@ -111,16 +147,35 @@ def test_what_the_helm_values_run_works_in_the_image(deployment: Deployment, tmp
         deployment.docker_compose("exec", "-T", service, *pods.values[name]["livenessProbe"]["command"])
 
 
-def test_a_half_hour_that_ended_meanwhile_does_not_end_make_stack(deployment: Deployment) -> None:
+def test_make_stack_waits_for_a_run_that_ends_after_it_began(deployment: Deployment) -> None:
+    # the newest run has failed, those before it are green: of before a key was corrected, say, or an upgrade
+    old = deployment.next_slot()
+    assert deployment.airflow.end_of(old) == "success"
+    deployment.airflow.call(f"{DAG_RUNS}/{quote(old)}", "PATCH", {"state": "failed"})
     late = (deployment.now + HALF_HOUR).isoformat()
     deployment.now += 2 * HALF_HOUR
     deployment.control("/clock", "POST", {"set": deployment.now.isoformat()})
-    run = deployment.airflow.trigger(late)
-    assert deployment.airflow.end_of(run) == "failed"
     with deployment.begin("up") as starting:
         assert starting.stdout is not None
         for line in starting.stdout:
+            if WAITS in line:
+                time.sleep(5)
+                assert starting.poll() is None, "an old run was taken for the new one"
+                deployment.airflow.trigger(late)
             if "run_market_snapshot: failed" in line:
-                # what the schedule does at the next half-hour
+                # its half-hour was over; what the schedule does at the next one
                 deployment.next_slot()
+                # the API refuses for a few seconds, and then no more
+                deployment.crash("postgres")
     assert starting.returncode == 0
+
+
+def test_a_run_is_started_where_the_schedule_has_none_due(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = {run["dag_run_id"] for run in deployment.airflow.runs()}
+    monkeypatch.setattr("airflow_api.DUE_SECONDS", 0)
+    # of the half-hour by this machine's clock, which the market's has not reached
+    with pytest.raises(Refused, match=r"run_market_snapshot failed: slot .* is still to come"):
+        deployment.airflow.wait_for_green_run(datetime.now(timezone.utc), 60, print)
+    assert len({run["dag_run_id"] for run in deployment.airflow.runs()} - before) == 1
