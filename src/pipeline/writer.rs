@@ -28,7 +28,7 @@ pub(super) struct Writer {
 }
 
 enum State {
-    Idle(TimeseriesStore),
+    Idle(Box<TimeseriesStore>),
     Busy(JoinHandle<(TimeseriesStore, Result<Stored>, f64)>),
     Lost,
 }
@@ -44,7 +44,7 @@ impl Writer {
             folder,
             clock,
             run: run.to_owned(),
-            state: State::Idle(store),
+            state: State::Idle(Box::new(store)),
             stored: Stored::default(),
             seconds: 0.0,
         }
@@ -91,7 +91,7 @@ impl Writer {
     pub(super) async fn idle(&mut self) -> Result<TimeseriesStore> {
         let lost = || Error::data("a commit was lost: the process is short of something");
         match std::mem::replace(&mut self.state, State::Lost) {
-            State::Idle(store) => Ok(store),
+            State::Idle(store) => Ok(*store),
             State::Lost => Err(lost()),
             State::Busy(commit) => {
                 let (store, stored, seconds) =
@@ -104,7 +104,7 @@ impl Writer {
                         Ok(store)
                     }
                     Err(error) => {
-                        self.state = State::Idle(store);
+                        self.state = State::Idle(Box::new(store));
                         Err(error)
                     }
                 }

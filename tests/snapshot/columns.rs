@@ -75,6 +75,29 @@ async fn further_price_changes_are_asked_for_and_need_not_be_there(kind: Kind) {
     let sql = "select count(*) from quote where price_change_pct_1h is not null and price_change_pct_7d is not null";
     assert!(bench.database.number(sql).await > 0);
     bench.sim.advance(chrono::TimeDelta::minutes(30)).unwrap();
+    // the source's own field names, each with another number of many digits
+    let spans = ["1h", "7d", "14d", "30d", "200d", "1y"];
+    let mut row = Row::plain("b");
+    for (place, span) in spans.iter().enumerate() {
+        let field = format!("price_change_percentage_{span}_in_currency");
+        row = row.with(&field, format!("-{place}.12345678901234567"));
+    }
+    bench.body(&body(&[row]));
+    bench.run(&[("top", "1")]).await.unwrap();
+    let columns = spans
+        .map(|span| format!("price_change_pct_{span}"))
+        .join(", ");
+    let sql = format!("select {columns} from v_current_snapshot");
+    let numbers: Vec<f64> = bench
+        .database
+        .row(&sql)
+        .await
+        .iter()
+        .map(Cell::float)
+        .collect();
+    let sent = (0..spans.len()).map(|place| format!("-{place}.12345678901234567").parse().unwrap());
+    assert_eq!(numbers, sent.collect::<Vec<f64>>());
+    bench.sim.advance(chrono::TimeDelta::minutes(30)).unwrap();
     bench.body(&body(&[Row::plain("a")]));
     let report = bench.run(&[("top", "1")]).await.unwrap();
     assert_eq!(report.stored, 1);

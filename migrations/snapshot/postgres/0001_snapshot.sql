@@ -45,6 +45,7 @@ create table "commit" (
   run text not null constraint commit_run references run (id)
 );
 create index commit_at on "commit" (at, id);
+create index commit_by_run on "commit" (run);
 
 -- One row for each landed body that a commit used. Its id is reserved before: it says nothing about when the body was known.
 create sequence landing_id;
@@ -81,6 +82,7 @@ create table coin_name (
   constraint coin_name_key primary key (coin, "commit")
 );
 create index coin_name_by_landing on coin_name (landing);
+create index coin_name_by_commit on coin_name ("commit");
 
 -- A slot's own account, one row for each commit that changed it: a partial slot becomes complete. The newest stands.
 create table snapshot (
@@ -103,6 +105,8 @@ create table snapshot (
   retried text not null,
   constraint snapshot_key primary key (snapshot_time, "commit")
 );
+
+create index snapshot_by_commit on snapshot ("commit");
 
 -- Each slot's account as it stands.
 create view snapshot_now as
@@ -198,6 +202,7 @@ create table requeue (
   reason text,
   constraint requeue_key primary key (quarantine, run)
 );
+create index requeue_by_run on requeue (run);
 
 -- Fields that the bodies of a run had beyond what is known, or lacked.
 create table schema_drift (

@@ -46,6 +46,7 @@ create table "commit" (
   run text not null constraint commit_run references run (id)
 );
 create index commit_at on "commit" (at, id);
+create index commit_by_run on "commit" (run);
 
 -- One row for each landed body that a commit used. Its id is reserved before: it says nothing about when the body was known.
 create sequence landing_id;
@@ -172,6 +173,7 @@ create table requeue (
   reason text,
   constraint requeue_key primary key (quarantine, run)
 );
+create index requeue_by_run on requeue (run);
 
 -- Fields that the bodies of a run had beyond what is known, or lacked.
 create table schema_drift (

@@ -47,6 +47,7 @@ create table "commit" (
   run text not null constraint commit_run references run (id)
 ) strict;
 create index commit_at on "commit" (at, id);
+create index commit_by_run on "commit" (run);
 
 -- One row for each landed body that a commit used. Its id says nothing about when the body was known.
 create table landing (
@@ -172,6 +173,7 @@ create table requeue (
   reason text,
   constraint requeue_key primary key (quarantine, run)
 ) strict;
+create index requeue_by_run on requeue (run);
 
 -- Fields that the bodies of a run had beyond what is known, or lacked.
 create table schema_drift (
