@@ -60,7 +60,10 @@ fn every_recorded_refusal_gives_its_code_and_its_words() {
             .or_else(|| after(body, "\"error\":\"", "\""))
             .or_else(|| after(body, "<title>", "</title>"))
             .unwrap_or(body);
-        assert!(message.contains(words.trim()), "{body}: {message}");
+        assert!(
+            message.contains(words.trim().trim_end_matches('.')),
+            "{body}: {message}"
+        );
         let number = after(body, "\"error_code\":", ",")
             .or_else(|| after(body, "error code: ", "\n"))
             .or_else(|| after(body, "\"status\":500", ",").map(|_| "500"));

@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_ids_are_left_out_without_a_word() {
+    fn unknown_ids_are_left_out_without_an_error() {
         let page = ask("ids=a,nothing,f", &Upset::default());
         assert_eq!((page.rows, page.total), (vec!["f", "a"], 2));
         assert_eq!(

@@ -63,7 +63,7 @@ fn a_wrong_value_is_named_with_where_it_came_from_and_what_would_be_right() {
             "mysql://u:hunter2@h/d",
             "postgresql://user:password@host:5432/name",
         ),
-        ("coins", "bit coin", "CoinGecko's id"),
+        ("coins", "bit coin", "cannot be a coin's id"),
         ("clock", "noon", "2026-01-31T00:30:00Z"),
         (
             "api_url",
