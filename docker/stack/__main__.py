@@ -46,7 +46,7 @@ def up(env: Environment) -> None:
     print(
         f"""
 {run}
-the market is milled {env.how_often}:  {env.url}
+a snapshot is stored {env.how_often}:  {env.url}
   user                {env["AIRFLOW_USER"]}; the password is AIRFLOW_PASSWORD in {env.shown}
   the data            the volumes {env.project}_postgres (databases) and {env.project}_landing (the received bytes)
   look at it          {compose.shown} run --rm tools coinmill status

@@ -32,14 +32,14 @@ pub(crate) fn fault(kind: Kind, place: &str, error: sqlx::Error) -> Error {
             true,
             format!("{place} cannot be reached: start it, or correct its URL"),
         ),
-        sqlx::Error::WorkerCrashed => (true, format!("{place} stopped answering")),
+        sqlx::Error::WorkerCrashed => (true, format!("{place} stopped responding")),
         sqlx::Error::Configuration(_) => (
             false,
             format!("the URL of {place} cannot be used: correct it"),
         ),
         _ => (
             false,
-            format!("{place} answered what coinmill does not understand"),
+            format!("{place} sent a response that coinmill does not understand"),
         ),
     };
     Error::Store {

@@ -250,5 +250,5 @@ def test_a_volume_that_was_made_with_another_password(stack: Deployment) -> None
         r"stack: db-init failed: PostgreSQL's volume was made with another POSTGRES_PASSWORD .*\n$", done.stderr
     )
     # and with the right one it goes on, with all it had
-    assert "the market is milled as COINMILL_SCHEDULE=0 0 1 1 * says" in stack.up()
+    assert "a snapshot is stored as COINMILL_SCHEDULE=0 0 1 1 * says" in stack.up()
     assert stack.psql("airflow_snapshot", "select count(*) from snapshot.quote") == "20"
