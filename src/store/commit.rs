@@ -6,12 +6,12 @@ use std::collections::{HashMap, HashSet};
 use super::account::Account;
 use super::coins;
 use super::connection::Connection;
-use super::desk::Desk;
 use super::landings;
 use super::ledger::{self, RunEnd, needed};
 use super::names::{self, Name};
 use super::quarantine::{self, Requeued};
 use super::quotes::{self, SlotState, stored_values};
+use super::snapshots::SnapshotStore;
 use super::value::Value;
 use crate::clock::Clock;
 use crate::content::snapshot_hash;
@@ -90,7 +90,7 @@ impl SnapshotCommit {
 
 /// Stores it, and lets `end` make the ledger's row from the slot's content hash. Returns that hash.
 pub(crate) async fn commit_snapshot(
-    desk: &mut Desk,
+    store: &mut SnapshotStore,
     commit: &SnapshotCommit,
     clock: Clock,
     end: impl FnOnce(&str) -> RunEnd,
@@ -115,7 +115,7 @@ pub(crate) async fn commit_snapshot(
         ledger::end(connection, &commit.run, &end(&hash)).await?;
         Ok(hash)
     };
-    desk.commit(&commit.run, clock, binds, load, work).await
+    store.in_commit(&commit.run, clock, binds, load, work).await
 }
 
 async fn insert_names(

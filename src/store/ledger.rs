@@ -20,6 +20,18 @@ pub enum Scope {
     Series(Resolution),
 }
 
+impl From<Slot> for Scope {
+    fn from(slot: Slot) -> Self {
+        Self::Slot(slot)
+    }
+}
+
+impl From<Resolution> for Scope {
+    fn from(resolution: Resolution) -> Self {
+        Self::Series(resolution)
+    }
+}
+
 impl Scope {
     fn slot(self) -> Option<DateTime<Utc>> {
         match self {

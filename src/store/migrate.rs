@@ -58,6 +58,15 @@ enum Readiness {
 }
 
 impl Schema {
+    /// One of the two, by its name.
+    pub(crate) fn of(name: &str) -> &'static Self {
+        if name == SNAPSHOT.name {
+            &SNAPSHOT
+        } else {
+            &TIMESERIES
+        }
+    }
+
     fn newest(&self) -> i64 {
         self.migrations
             .iter()

@@ -2,7 +2,7 @@
 //! What the charts cover is decided before; here it becomes durable, or nothing of it does.
 
 use std::collections::{BTreeMap, HashSet};
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use chrono::{DateTime, Utc};
 use sqlx::postgres::PgConnection;
@@ -11,11 +11,11 @@ use sqlx::sqlite::SqliteConnection;
 use super::coins;
 use super::connection::{Connection, Sql};
 use super::coverage::{self, SpanRow};
-use super::desk::Desk;
 use super::landings;
 use super::ledger::{self, RunProgress, needed};
 use super::names::{self, Name, Names};
 use super::quarantine::{self, Requeued};
+use super::timeseries::TimeseriesStore;
 use super::value::Value;
 use crate::clock::Clock;
 use crate::error::Result;
@@ -74,13 +74,13 @@ pub struct Stored {
 
 /// Stores the charts of a run.
 pub(crate) async fn commit_charts(
-    desk: &mut Desk,
-    names: &Names,
+    store: &mut TimeseriesStore,
     run: &str,
     commit: &SeriesCommit,
     clock: Clock,
 ) -> Result<Stored> {
     let binds = !commit.charts.is_empty();
+    let names = Arc::clone(&store.tables.names);
     let load = async |connection: &mut Connection| {
         let landings = landings::reserve(connection, commit.charts.len()).await?;
         let ids: Vec<&CoinId> = commit.charts.iter().map(|chart| &chart.coin).collect();
@@ -103,7 +103,7 @@ pub(crate) async fn commit_charts(
         async |connection: &mut Connection, (rows, points): (Vec<Keyed<'_>>, u64), id: i64| {
             let bodies = rows.iter().map(|row| (row.landing, &row.chart.landed));
             landings::insert(connection, run, id, bodies).await?;
-            insert_names(connection, &rows, names, id).await?;
+            insert_names(connection, &rows, &names, id).await?;
             let mut stored = insert_known(connection, &rows).await?;
             stored.points += points;
             failpoint::pass(failpoint::COMMIT_HALF_DONE);
@@ -124,7 +124,7 @@ pub(crate) async fn commit_charts(
             ledger::progress(connection, run, &commit.progress, stored.points).await?;
             Ok(stored)
         };
-    desk.commit(run, clock, binds, load, work).await
+    store.in_commit(run, clock, binds, load, work).await
 }
 
 /// A chart with the keys of its rows.

@@ -2,25 +2,21 @@
 //! The statements that write points are in `points`.
 
 use std::collections::{BTreeMap, HashMap};
-use std::future::Future;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use super::connection::{Connection, Sql};
+use super::connection::Sql;
 use super::coverage::{self, EmptySpan};
-use super::desk::Desk;
-use super::ledger::{self, RunEnd, RunRow, RunStart, Scope, needed};
+use super::database::{Database, Tables};
+use super::ledger::needed;
 use super::migrate::TIMESERIES;
 use super::names::{Named, Names};
 use super::points::{self, SeriesCommit, Stored};
-use super::quarantine::{self, Refused};
 use super::trace::{self, Committed};
 use super::value::Row;
 use crate::clock::Clock;
-use crate::config::DatabaseUrl;
-use crate::contract::Drift;
 use crate::error::Result;
 use crate::market::CoinId;
 use crate::series::{POINT_COLUMNS, PricePoint, Resolution, Span, Spans};
@@ -55,137 +51,26 @@ pub struct SeriesHoldings {
     pub newest: Option<DateTime<Utc>>,
 }
 
-/// The time series database.
-#[derive(Debug)]
-pub struct TimeseriesStore {
-    desk: Desk,
+/// The tables of the time series database.
+#[derive(Debug, Default)]
+pub struct TimeseriesTables {
     /// What coins are called by now.
-    names: Names,
+    pub(super) names: Arc<Names>,
 }
 
+impl Tables for TimeseriesTables {
+    const SCHEMA: &'static str = TIMESERIES.name;
+}
+
+/// The time series database.
+pub type TimeseriesStore = Database<TimeseriesTables>;
+
 impl TimeseriesStore {
-    /// Makes or migrates the tables, and writes the currency of a PostgreSQL database; a SQLite file takes that of its first
-    /// rows. Repeating it changes nothing.
-    ///
-    /// # Errors
-    /// [`crate::error::Error::Config`] when the database is newer than the program or holds another currency;
-    /// [`crate::error::Error::Store`] when it cannot be reached or this role may not create.
-    pub async fn init(url: &DatabaseUrl, vs_currency: &str) -> Result<()> {
-        let mut connection = Connection::open(url, TIMESERIES.name, true).await?;
-        TIMESERIES.init(&mut connection, vs_currency).await?;
-        connection.close().await
-    }
-
-    /// Opens the database for a run. A SQLite file is made if it is not there; on PostgreSQL nothing is ever created.
-    ///
-    /// # Errors
-    /// [`crate::error::Error::Config`] naming `coinmill init` where the tables are missing or old, or the currency that it
-    /// holds; [`crate::error::Error::Store`] when it cannot be reached.
-    pub async fn open(url: &DatabaseUrl, vs_currency: &str) -> Result<Self> {
-        Desk::open(&TIMESERIES, url, vs_currency, true)
-            .await
-            .map(Self::over)
-    }
-
-    /// Opens the database for reading what is there.
-    ///
-    /// # Errors
-    /// As [`TimeseriesStore::open`], and [`crate::error::Error::Config`] where there is no SQLite file.
-    pub async fn open_existing(url: &DatabaseUrl, vs_currency: &str) -> Result<Self> {
-        Desk::open(&TIMESERIES, url, vs_currency, false)
-            .await
-            .map(Self::over)
-    }
-
-    fn over(desk: Desk) -> Self {
-        Self {
-            desk,
-            names: Names::new(),
-        }
-    }
-
     /// Takes note of what coins are called by now, which is written with their charts where it has changed.
     pub fn call_coins(&mut self, names: impl IntoIterator<Item = Named>) {
         let names = names.into_iter();
-        self.names
-            .extend(names.map(|(coin, symbol, name)| (coin, (symbol, name))));
-    }
-
-    /// Takes the lock of a resolution's series for as long as this store lives.
-    ///
-    /// # Errors
-    /// [`crate::error::Error::Held`] where another run has it; [`crate::error::Error::Store`] for a role that may only read.
-    pub async fn hold(&mut self, resolution: Resolution) -> Result<()> {
-        self.desk.hold(Scope::Series(resolution)).await
-    }
-
-    /// Waits for something else, and keeps the run's lock meanwhile: a session of which nothing is heard loses it.
-    ///
-    /// # Errors
-    /// [`crate::error::Error::Store`] where it is lost.
-    pub async fn beside<T>(&mut self, work: impl Future<Output = T>) -> Result<T> {
-        self.desk.connection.beside(work).await
-    }
-
-    /// Keeps the run's lock during work that waits for nothing.
-    ///
-    /// # Errors
-    /// As [`Self::beside`].
-    pub async fn show_life(&mut self) -> Result<()> {
-        self.desk.connection.show_life().await
-    }
-
-    /// Writes that a run has begun, and that earlier ones have died: those whose lock nobody holds. Needs [`Self::hold`].
-    ///
-    /// # Errors
-    /// [`crate::error::Error::Store`].
-    pub async fn begin_run(&mut self, run: &RunStart, clock: Clock) -> Result<()> {
-        self.desk.begin_run(run, clock).await
-    }
-
-    /// Writes how a run ended.
-    ///
-    /// # Errors
-    /// [`crate::error::Error::Store`].
-    pub async fn end_run(&mut self, id: &str, end: &RunEnd) -> Result<()> {
-        self.desk.end_run(id, end).await
-    }
-
-    /// Writes that a run failed; where that cannot be written, it is logged.
-    pub async fn fail_run(&mut self, id: &str, end: &RunEnd) {
-        self.desk.fail_run(id, end).await;
-    }
-
-    /// One run of the ledger.
-    ///
-    /// # Errors
-    /// [`crate::error::Error::Store`].
-    pub async fn run(&mut self, id: &str) -> Result<Option<RunRow>> {
-        ledger::run(&mut self.desk.connection, id).await
-    }
-
-    /// Fields of CoinGecko's bodies that are not as they are known to be, over all runs.
-    ///
-    /// # Errors
-    /// [`crate::error::Error::Store`].
-    pub async fn drift(&mut self) -> Result<Vec<Drift>> {
-        ledger::drift(&mut self.desk.connection).await
-    }
-
-    /// The refused records with these numbers, or all of them, the newest first.
-    ///
-    /// # Errors
-    /// [`crate::error::Error::Store`].
-    pub async fn refused(&mut self, ids: Option<&[i64]>) -> Result<Vec<Refused>> {
-        quarantine::refused(&mut self.desk.connection, ids).await
-    }
-
-    /// The newest runs, newest first.
-    ///
-    /// # Errors
-    /// [`crate::error::Error::Store`].
-    pub async fn runs(&mut self, limit: u32) -> Result<Vec<RunRow>> {
-        self.desk.runs(limit).await
+        let names = names.map(|(coin, symbol, name)| (coin, (symbol, name)));
+        self.tables.names = Arc::new(names.collect());
     }
 
     /// Stores some charts of a run whole.
@@ -199,7 +84,7 @@ impl TimeseriesStore {
         commit: &SeriesCommit,
         clock: Clock,
     ) -> Result<Stored> {
-        points::commit_charts(&mut self.desk, &self.names, run, commit, clock).await
+        points::commit_charts(self, run, commit, clock).await
     }
 
     /// Runs of a resolution that died or failed with bodies nobody has recovered: id and beginning, oldest first.
@@ -213,7 +98,6 @@ impl TimeseriesStore {
         let sql = "select id, started_at from run where state in ('abandoned', 'failed') and recovered_by is null \
                    and resolution = $1 order by started_at";
         let rows = self
-            .desk
             .connection
             .fetch(sql, vec![i64::from(resolution.minutes()).into()])
             .await?;
@@ -236,7 +120,7 @@ impl TimeseriesStore {
         let after = format!("{}0", folder.trim_end_matches('/'));
         let sql = "select path from landing where path >= $1 and path < $2";
         let values = vec![folder.into(), after.into()];
-        let rows = self.desk.connection.fetch(sql, values).await?;
+        let rows = self.connection.fetch(sql, values).await?;
         rows.iter()
             .map(|row| needed(row.text(0)?, "landing.path"))
             .collect()
@@ -251,7 +135,7 @@ impl TimeseriesStore {
         resolution: Resolution,
         since: i64,
     ) -> Result<HashMap<CoinId, Spans>> {
-        coverage::since(&mut self.desk.connection, resolution, since).await
+        coverage::since(&mut self.connection, resolution, since).await
     }
 
     /// The spans that charts of a resolution left empty though they should have points there, by coin, as they were known at
@@ -265,7 +149,7 @@ impl TimeseriesStore {
         since: i64,
         pin: i64,
     ) -> Result<HashMap<CoinId, Vec<EmptySpan>>> {
-        coverage::empty_since(&mut self.desk.connection, resolution, since, pin).await
+        coverage::empty_since(&mut self.connection, resolution, since, pin).await
     }
 
     /// Those of some coins that reach into a span, as they were known at a pin.
@@ -279,7 +163,7 @@ impl TimeseriesStore {
         span: Span,
         pin: i64,
     ) -> Result<HashMap<CoinId, Spans>> {
-        coverage::of_coins(&mut self.desk.connection, resolution, coins, span, pin).await
+        coverage::of_coins(&mut self.connection, resolution, coins, span, pin).await
     }
 
     /// Where the coverage of coins (without any, of all coins) begins and ends, as it was known at a pin; a coin that has none
@@ -293,7 +177,7 @@ impl TimeseriesStore {
         coins: &[CoinId],
         pin: i64,
     ) -> Result<BTreeMap<CoinId, Span>> {
-        coverage::ends(&mut self.desk.connection, resolution, coins, pin).await
+        coverage::ends(&mut self.connection, resolution, coins, pin).await
     }
 
     /// When each coin was last asked for at a resolution.
@@ -306,7 +190,6 @@ impl TimeseriesStore {
     ) -> Result<HashMap<CoinId, DateTime<Utc>>> {
         let sql = "select coin, visited_at from visit where resolution = $1";
         let rows = self
-            .desk
             .connection
             .fetch(sql, vec![i64::from(resolution.minutes()).into()])
             .await?;
@@ -342,7 +225,7 @@ impl TimeseriesStore {
             of_named
         };
         let sql = Sql { postgres, sqlite };
-        let rows = self.desk.connection.fetch(sql, values).await?;
+        let rows = self.connection.fetch(sql, values).await?;
         rows.iter().map(price).collect()
     }
 
@@ -352,7 +235,7 @@ impl TimeseriesStore {
     /// # Errors
     /// [`crate::error::Error::Store`].
     pub async fn committed(&mut self, run: &str) -> Result<Vec<Committed>> {
-        trace::of_spans(&mut self.desk.connection, run).await
+        trace::of_spans(&mut self.connection, run).await
     }
 
     /// The spans that a run covered.
@@ -360,23 +243,7 @@ impl TimeseriesStore {
     /// # Errors
     /// [`crate::error::Error::Store`].
     pub async fn spans_of(&mut self, run: &str) -> Result<Vec<(CoinId, Span)>> {
-        trace::spans(&mut self.desk.connection, run).await
-    }
-
-    /// The pin of an instant: the newest commit that was known then. `None` where nothing was.
-    ///
-    /// # Errors
-    /// [`crate::error::Error::Store`].
-    pub async fn pin(&mut self, at: DateTime<Utc>) -> Result<Option<i64>> {
-        self.desk.pin(at).await
-    }
-
-    /// The pin of now: the newest commit. `None` where nothing was ever committed.
-    ///
-    /// # Errors
-    /// [`crate::error::Error::Store`].
-    pub async fn newest_commit(&mut self) -> Result<Option<i64>> {
-        self.desk.newest_commit().await
+        trace::spans(&mut self.connection, run).await
     }
 
     /// Counts what the database holds, by resolution.
@@ -386,7 +253,7 @@ impl TimeseriesStore {
     pub async fn holdings(&mut self) -> Result<Vec<SeriesHoldings>> {
         let sql = "select cast(resolution as bigint), count(distinct coin), count(*), min(ts), max(ts) from price_point \
                    group by resolution order by resolution";
-        let rows = self.desk.connection.fetch(sql, vec![]).await?;
+        let rows = self.connection.fetch(sql, vec![]).await?;
         let read = |row: &Row| {
             Ok(SeriesHoldings {
                 resolution: needed(
@@ -400,14 +267,6 @@ impl TimeseriesStore {
             })
         };
         rows.iter().map(read).collect()
-    }
-
-    /// Ends the connection in good order, and with it the lock.
-    ///
-    /// # Errors
-    /// [`crate::error::Error::Store`].
-    pub async fn close(self) -> Result<()> {
-        self.desk.connection.close().await
     }
 }
 
