@@ -13,7 +13,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _, P
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::copy;
-use super::fault::{Kind, fault};
+use super::fault::{Dialect, fault};
 use super::value::{Row, Value};
 use crate::config::DatabaseUrl;
 use crate::error::{Error, Result};
@@ -115,11 +115,11 @@ impl Connection {
                     // our SQL says nothing to whoever reads the log
                     .disable_statement_logging();
                 let opened = SqliteConnection::connect_with(&options).await;
-                let inner = opened.map_err(|error| fault(Kind::Sqlite, &place, error))?;
+                let inner = opened.map_err(|error| fault(Dialect::Sqlite, &place, error))?;
                 Ok(Self::over(Inner::Sqlite(Box::new(inner)), place))
             }
             DatabaseUrl::Postgres { .. } => {
-                let wrong = |error| fault(Kind::Postgres, &place, error);
+                let wrong = |error| fault(Dialect::Postgres, &place, error);
                 let options: PgConnectOptions =
                     url.expose().unwrap_or_default().parse().map_err(wrong)?;
                 let options = options
@@ -154,16 +154,16 @@ impl Connection {
     }
 
     /// Which kind of database this is.
-    pub(crate) fn kind(&self) -> Kind {
+    pub(crate) fn dialect(&self) -> Dialect {
         match self.inner {
-            Inner::Postgres(_) => Kind::Postgres,
-            Inner::Sqlite(_) => Kind::Sqlite,
+            Inner::Postgres(_) => Dialect::Postgres,
+            Inner::Sqlite(_) => Dialect::Sqlite,
         }
     }
 
     /// True for SQLite.
     pub(crate) fn is_sqlite(&self) -> bool {
-        self.kind() == Kind::Sqlite
+        self.dialect() == Dialect::Sqlite
     }
 
     /// Runs one statement and says how many rows it touched.
@@ -272,7 +272,7 @@ impl Connection {
 
     fn lost(&self) -> Error {
         fault(
-            self.kind(),
+            self.dialect(),
             &self.place,
             sqlx::Error::Io(std::io::ErrorKind::NotConnected.into()),
         )
@@ -282,7 +282,7 @@ impl Connection {
     fn heard_of<T>(&mut self, done: sqlx::Result<T>) -> Result<T> {
         self.heard = Instant::now();
         self.is_lost |= matches!(done, Err(sqlx::Error::Io(_)));
-        done.map_err(|error| fault(self.kind(), &self.place, error))
+        done.map_err(|error| fault(self.dialect(), &self.place, error))
     }
 
     /// Does what only a driver's own connection can do, under the limit of a statement.
@@ -380,9 +380,9 @@ impl Connection {
     /// Waits for the database's writer lock, and holds it until the transaction ends: whoever has it later sees what this one
     /// commits. Taking it again changes nothing.
     pub(crate) async fn lock_writer(&mut self) -> Result<()> {
-        match self.kind() {
-            Kind::Postgres => self.script(WRITER_LOCK).await,
-            Kind::Sqlite => Ok(()),
+        match self.dialect() {
+            Dialect::Postgres => self.script(WRITER_LOCK).await,
+            Dialect::Sqlite => Ok(()),
         }
     }
 
@@ -396,12 +396,12 @@ impl Connection {
 
     /// Ends the connection in good order. Dropping it does no harm, but leaves SQLite's journal to the next one.
     pub(crate) async fn close(self) -> Result<()> {
-        let kind = self.kind();
+        let dialect = self.dialect();
         let closed = match self.inner {
             Inner::Postgres(inner) => inner.close().await,
             Inner::Sqlite(inner) => inner.close().await,
         };
-        closed.map_err(|error| fault(kind, &self.place, error))
+        closed.map_err(|error| fault(dialect, &self.place, error))
     }
 }
 

@@ -2,7 +2,7 @@
 //! Which currency is wanted is a setting's to say.
 
 use super::connection::Connection;
-use super::fault::Kind;
+use super::fault::Dialect;
 use crate::error::{Error, Result};
 
 /// Takes the currency that `init` is given. On PostgreSQL it is written, since a run may not, and another one replaces it as
@@ -49,10 +49,10 @@ pub(super) async fn check(connection: &mut Connection, vs_currency: &str) -> Res
     let sql = "select value from setting where name = 'vs_currency'";
     let rows = connection.fetch(sql, vec![]).await?;
     let held = rows.first().map(|row| row.text(0)).transpose()?.flatten();
-    match (held, connection.kind()) {
+    match (held, connection.dialect()) {
         (Some(held), _) if held == vs_currency => Ok(()),
-        (Some(held), kind) => {
-            let changed = if kind == Kind::Postgres && is_empty(connection).await? {
+        (Some(held), dialect) => {
+            let changed = if dialect == Dialect::Postgres && is_empty(connection).await? {
                 ", run `coinmill init`, which changes it as long as nothing is stored,"
             } else {
                 ","
@@ -63,8 +63,8 @@ pub(super) async fn check(connection: &mut Connection, vs_currency: &str) -> Res
                 connection.place()
             )))
         }
-        (None, Kind::Sqlite) => Ok(()),
-        (None, Kind::Postgres) => Err(Error::config(format!(
+        (None, Dialect::Sqlite) => Ok(()),
+        (None, Dialect::Postgres) => Err(Error::config(format!(
             "{} does not say its currency: run `coinmill init`",
             connection.place()
         ))),

@@ -7,7 +7,7 @@ use crate::error::Error;
 
 /// Which database speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum Dialect {
     /// PostgreSQL
     Postgres,
     /// SQLite
@@ -15,16 +15,16 @@ pub(crate) enum Kind {
 }
 
 /// The error of a driver. `place` is the database, as it may be shown.
-pub(crate) fn fault(kind: Kind, place: &str, error: sqlx::Error) -> Error {
+pub(crate) fn fault(dialect: Dialect, place: &str, error: sqlx::Error) -> Error {
     let place = if place.is_empty() {
         "the database"
     } else {
         place
     };
     let (retryable, message) = match &error {
-        sqlx::Error::Database(said) => match kind {
-            Kind::Postgres => postgres(place, said.as_ref()),
-            Kind::Sqlite => sqlite(place, said.as_ref()),
+        sqlx::Error::Database(said) => match dialect {
+            Dialect::Postgres => postgres(place, said.as_ref()),
+            Dialect::Sqlite => sqlite(place, said.as_ref()),
         },
         sqlx::Error::Tls(_) => (false, insecure(place)),
         sqlx::Error::Io(failed) if is_of_tls(place, failed) => (false, insecure(place)),

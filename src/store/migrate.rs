@@ -8,7 +8,7 @@ use sqlx::{AssertSqlSafe, SqlSafeStr};
 
 use super::connection::{Connection, Driver, Sql};
 use super::currency;
-use super::fault::{Kind, fault};
+use super::fault::{Dialect, fault};
 use super::value::Value;
 use crate::error::{Error, Result};
 
@@ -75,11 +75,11 @@ impl Schema {
             .unwrap_or_default()
     }
 
-    fn migrator(&self, kind: Kind) -> Migrator {
+    fn migrator(&self, dialect: Dialect) -> Migrator {
         let migration = |&(version, description, sql): &(i64, &'static str, Sql)| {
-            let text = match kind {
-                Kind::Postgres => sql.postgres,
-                Kind::Sqlite => sql.sqlite,
+            let text = match dialect {
+                Dialect::Postgres => sql.postgres,
+                Dialect::Sqlite => sql.sqlite,
             };
             Migration::new(
                 version,
@@ -132,7 +132,7 @@ impl Schema {
                 self.name
             ));
             let made = sqlx::Executor::execute(postgres, sqlx::raw_sql(sql)).await;
-            made.map_err(|error| fault(Kind::Postgres, connection.place(), error))?;
+            made.map_err(|error| fault(Dialect::Postgres, connection.place(), error))?;
         }
         if self.readiness(connection).await? != Readiness::Ready {
             self.migrate(connection).await?;
@@ -142,7 +142,7 @@ impl Schema {
                 self.newest()
             );
         }
-        if connection.kind() == Kind::Postgres {
+        if connection.dialect() == Dialect::Postgres {
             connection.script(self.grants).await?;
         }
         currency::announce(connection, vs_currency).await
@@ -194,14 +194,14 @@ impl Schema {
     }
 
     async fn migrate(&self, connection: &mut Connection) -> Result<()> {
-        let (kind, place) = (connection.kind(), connection.place().to_owned());
-        let migrator = self.migrator(kind);
+        let (dialect, place) = (connection.dialect(), connection.place().to_owned());
+        let migrator = self.migrator(dialect);
         let migrated = match connection.driver() {
             Driver::Postgres(postgres) => migrator.run_direct(None, postgres, false).await,
             Driver::Sqlite(sqlite) => migrator.run_direct(None, sqlite, false).await,
         };
         migrated.map_err(|error| match error {
-            MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => fault(kind, &place, error),
+            MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => fault(dialect, &place, error),
             MigrateError::VersionMismatch(_) | MigrateError::VersionMissing(_) => Error::config(format!(
                 "the schema of {place} was made by another build of coinmill: use that build, or a new database"
             ))
@@ -217,7 +217,7 @@ impl Schema {
     pub(crate) async fn check(&self, connection: &mut Connection, vs_currency: &str) -> Result<()> {
         match self.readiness(connection).await? {
             Readiness::Ready => currency::check(connection, vs_currency).await,
-            Readiness::Behind(_) if connection.kind() == Kind::Sqlite => {
+            Readiness::Behind(_) if connection.dialect() == Dialect::Sqlite => {
                 self.init(connection, vs_currency).await
             }
             Readiness::Behind(None) => Err(Error::config(format!(

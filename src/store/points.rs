@@ -171,7 +171,7 @@ async fn insert_names(
 /// Fresh charts go straight into the table, which needs no look at anything: other writers can be at the same.
 async fn insert_fresh(connection: &mut Connection, rows: &[Keyed<'_>]) -> Result<u64> {
     let fresh: Vec<&Keyed<'_>> = rows.iter().filter(|row| row.chart.fresh).collect();
-    load(connection, Table::PricePoint, &fresh).await
+    load(connection, Target::PricePoint, &fresh).await
 }
 
 /// The others go by way of a temporary table, where what is there already is found. Their bodies have their rows by now.
@@ -189,7 +189,7 @@ async fn insert_known(connection: &mut Connection, rows: &[Keyed<'_>]) -> Result
         });
         known = later;
         connection.script(INCOMING).await?;
-        load(connection, Table::Incoming, &now).await?;
+        load(connection, Target::Incoming, &now).await?;
         stored.points += connection.execute(INSERT_NEW, vec![]).await?;
         stored.revisions += connection
             .execute(INSERT_REVISIONS.as_str(), vec![])
@@ -239,12 +239,12 @@ static INSERT_REVISIONS: LazyLock<String> = LazyLock::new(|| {
 });
 
 #[derive(Debug, Clone, Copy)]
-enum Table {
+enum Target {
     PricePoint,
     Incoming,
 }
 
-async fn load(connection: &mut Connection, table: Table, rows: &[&Keyed<'_>]) -> Result<u64> {
+async fn load(connection: &mut Connection, table: Target, rows: &[&Keyed<'_>]) -> Result<u64> {
     let count = rows.iter().map(|row| row.chart.points.len()).sum::<usize>() as u64;
     if count == 0 {
         return Ok(0);
@@ -258,7 +258,7 @@ async fn load(connection: &mut Connection, table: Table, rows: &[&Keyed<'_>]) ->
         .map(|()| count)
 }
 
-impl Table {
+impl Target {
     fn name(self) -> &'static str {
         match self {
             Self::PricePoint => "price_point",
@@ -286,7 +286,7 @@ const PIECE: usize = 1 << 18;
 
 async fn copy_in(
     connection: &mut PgConnection,
-    table: Table,
+    table: Target,
     rows: &[&Keyed<'_>],
 ) -> sqlx::Result<()> {
     use super::copy::{self, field, null};
@@ -328,7 +328,7 @@ const ROWS: usize = 1_000;
 
 async fn insert_many(
     connection: &mut SqliteConnection,
-    table: Table,
+    table: Target,
     rows: &[&Keyed<'_>],
 ) -> sqlx::Result<()> {
     let all: Vec<(&Keyed<'_>, &PricePoint)> = rows

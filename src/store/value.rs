@@ -7,7 +7,7 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Decode, Postgres, Row as _, Sqlite, Type};
 
 use crate::error::Result;
-use crate::store::fault::{Kind, fault};
+use crate::store::fault::{Dialect, fault};
 
 /// One value of a row or of a statement.
 #[derive(Debug, Clone, PartialEq)]
@@ -78,10 +78,10 @@ impl Row {
         match self {
             Self::Postgres(row) => row
                 .try_get(column)
-                .map_err(|error| fault(Kind::Postgres, "", error)),
+                .map_err(|error| fault(Dialect::Postgres, "", error)),
             Self::Sqlite(row) => row
                 .try_get(column)
-                .map_err(|error| fault(Kind::Sqlite, "", error)),
+                .map_err(|error| fault(Dialect::Sqlite, "", error)),
         }
     }
 
@@ -112,7 +112,7 @@ impl Row {
         match self {
             Self::Postgres(row) => row
                 .try_get(column)
-                .map_err(|error| fault(Kind::Postgres, "", error)),
+                .map_err(|error| fault(Dialect::Postgres, "", error)),
             Self::Sqlite(_) => Ok(self.int(column)?.and_then(DateTime::from_timestamp_millis)),
         }
     }
