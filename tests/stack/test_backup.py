@@ -23,7 +23,7 @@ RIGHTS = """
     select c.relkind, n.nspname, c.relname, pg_get_userbyid(c.relowner), c.relacl
     from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname !~ '^(pg_|information_schema)'
     union all
-    select 'n', nspname, '', pg_get_userbyid(nspowner), nspacl from pg_namespace where nspname !~ '^pg_temp'
+    select 'n', nspname, '', pg_get_userbyid(nspowner), nspacl from pg_namespace where nspname !~ '^pg_(toast_)?temp'
     order by 1, 2, 3
 """
 
@@ -35,7 +35,7 @@ def replayed(deployment: Deployment, run: str) -> dict[str, object]:
     return report
 
 
-def test_a_restored_stack_replays_its_old_runs_and_goes_on(
+def test_a_stack_made_of_a_backup_alone_resumes_replays_and_goes_on(
     deployment: Deployment, twin: Undisturbed, tmp_path: Path
 ) -> None:
     first = deployment.airflow.runs()[0]["dag_run_id"]
@@ -44,31 +44,7 @@ def test_a_restored_stack_replays_its_old_runs_and_goes_on(
     rights = {database: deployment.psql(database, RIGHTS) for database in DATABASES}
     folder = tmp_path / "backup"
 
-    saved = deployment.make("backup", "--to", str(folder))
-    assert saved.returncode == 0, saved.stdout + saved.stderr
-    assert {path.name for path in folder.iterdir()} == {*(f"{one}.dump" for one in DATABASES), LANDING, ENVIRONMENT}
-    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-    refused(deployment, "is there already: name a new folder", "backup", "--to", str(folder))
-    refused(deployment, "stop it first", "restore", "--from", str(folder))
-
-    deployment.purge()
-    restored = deployment.make("restore", "--from", str(folder))
-    assert restored.returncode == 0, restored.stdout + restored.stderr
-    deployment.up()
-    assert first in {run["dag_run_id"] for run in deployment.airflow.runs()}
-    assert deployment.content() == twin.content()
-    assert {database: deployment.psql(database, RIGHTS) for database in DATABASES} == rights
-    assert [replayed(deployment, run) for run in runs] == replays
-
-    assert deployment.airflow.end_of(deployment.next_slot()) == "success"
-    twin.run(deployment.now)
-    assert deployment.content() == twin.content()
-
-
-def test_a_run_that_was_under_way_is_resumed_by_a_stack_made_of_the_backup_alone(
-    deployment: Deployment, twin: Undisturbed, tmp_path: Path
-) -> None:
-    folder = tmp_path / "backup"
+    # a run is under way, in the middle of its charts
     deployment.control("/faults", "POST", ["stall:times=0,after=10,path=market_chart"])
     before = charts_landed(deployment)
     run = deployment.next_slot()
@@ -77,6 +53,10 @@ def test_a_run_that_was_under_way_is_resumed_by_a_stack_made_of_the_backup_alone
     saved = deployment.make("backup", "--to", str(folder))
     assert saved.returncode == 0, saved.stdout + saved.stderr
     assert deployment.airflow.task(run, TIMESERIES)["state"] == "running"
+    assert {path.name for path in folder.iterdir()} == {*(f"{one}.dump" for one in DATABASES), LANDING, ENVIRONMENT}
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    refused(deployment, "is there already: name a new folder", "backup", "--to", str(folder))
+    refused(deployment, "stop it first", "restore", "--from", str(folder))
 
     # another machine has neither the volumes, nor `.env` and what is made of it
     deployment.purge()
@@ -87,11 +67,16 @@ def test_a_run_that_was_under_way_is_resumed_by_a_stack_made_of_the_backup_alone
     assert restored.returncode == 0, restored.stdout + restored.stderr
     deployment.up()
     assert deployment.airflow.run(run)["state"] == "success"
+    charts = [call for call in deployment.control("/calls")["log"] if "market_chart" in call["path"]]
+    assert len(charts) == 10, "charts that were paid for were asked for again"
     twin.run(deployment.now)
     assert deployment.content() == twin.content()
-    # the ten were paid for before
-    charts = [call for call in deployment.control("/calls")["log"] if "market_chart" in call["path"]]
-    assert len(charts) == 10
+    assert {database: deployment.psql(database, RIGHTS) for database in DATABASES} == rights
+    assert [replayed(deployment, run) for run in runs] == replays
+
+    assert deployment.airflow.end_of(deployment.next_slot()) == "success"
+    twin.run(deployment.now)
+    assert deployment.content() == twin.content()
 
 
 def charts_landed(deployment: Deployment) -> int:
