@@ -306,8 +306,12 @@ fn log_to_stderr(verbose: u8) {
         1 => "coinmill=info,warn",
         _ => "coinmill=debug,info",
     };
-    let filter =
-        EnvFilter::try_from_env("COINMILL_LOG").unwrap_or_else(|_| EnvFilter::new(default));
+    let filter = std::env::var("COINMILL_LOG")
+        .ok()
+        // an empty variable counts as unset, as with every setting
+        .filter(|filter| !filter.is_empty())
+        .and_then(|filter| EnvFilter::try_new(filter).ok())
+        .unwrap_or_else(|| EnvFilter::new(default));
     let logger = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)
