@@ -17,8 +17,7 @@ pub enum Work {
     Snapshot,
     /// Six coins at `5m`, one commit.
     Timeseries,
-    /// Two windows each of 52 coins at `1h`, two commits: a hundred charts are a batch. The days between the windows are
-    /// there already.
+    /// 104 coins at `1h`, two commits: a hundred charts are a batch. Of 52 of them days in the middle are there already.
     Backfill,
 }
 
@@ -46,7 +45,7 @@ impl Work {
         match self {
             Self::Snapshot => 300,
             Self::Timeseries => 6,
-            Self::Backfill => 52,
+            Self::Backfill => 104,
         }
     }
 
@@ -55,7 +54,7 @@ impl Work {
         match self {
             Self::Snapshot => &["run", "snapshot", "--top", "300", "--json"],
             Self::Timeseries => &["run", "timeseries", "--json"],
-            Self::Backfill => &["backfill", "--days", "6", "--top", "52", "--json"],
+            Self::Backfill => &["backfill", "--days", "6", "--top", "104", "--json"],
         }
     }
 
