@@ -245,6 +245,9 @@ fn series(outcome: Result<SeriesReport>) -> Result<Ended> {
 struct Both {
     snapshot: Box<RawValue>,
     timeseries: Box<RawValue>,
+    /// Where the second failed: the same keys as of any failure.
+    #[serde(flatten)]
+    failure: Option<failure::Failure>,
 }
 
 /// A snapshot, then the time series, as one object for scripts: the result of the first is told, whatever becomes of the
@@ -263,19 +266,18 @@ async fn all(
         let second = timeseries(settings, resolution, stopper).await?;
         return Ok(first.max(second.tell(json)?));
     }
-    let (second, exit_code) = match timeseries(settings, resolution, stopper).await {
-        Ok(second) => (second.report, second.exit_code.max(first.exit_code)),
+    let (second, exit_code, failure) = match timeseries(settings, resolution, stopper).await {
+        Ok(second) => (second.report, second.exit_code.max(first.exit_code), None),
         Err(error) => {
             let exit_code = failure::told(&error, interrupt.code_of(&error), false);
-            (
-                json_of(&failure::Failure::of(&error, exit_code))?,
-                exit_code,
-            )
+            let failure = failure::Failure::of(&error, exit_code);
+            (json_of(&failure)?, exit_code, Some(failure))
         }
     };
     let both = Both {
         snapshot: first.report,
         timeseries: second,
+        failure,
     };
     print(json, &both, String::new)?;
     Ok(exit_code)

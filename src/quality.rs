@@ -96,6 +96,13 @@ pub struct Context<'a> {
     pub rules: &'a Rules,
 }
 
+/// The names of all rules.
+pub fn rule_names() -> impl Iterator<Item = &'static str> {
+    let quotes = QUOTE_RULES.iter().map(|(rule, _)| rule.name);
+    let others = RECORD_RULES.into_iter().chain(CHART_RULES);
+    others.map(|rule| rule.name).chain(quotes)
+}
+
 /// A rule that quotes are held against.
 #[derive(Debug, Clone, Copy)]
 pub struct Rule {

@@ -37,6 +37,8 @@ on_both_databases!(
     a_landing_that_cannot_be_written_names_its_setting,
     an_api_that_is_not_there_names_its_setting,
     a_clock_that_the_api_does_not_have_names_its_setting,
+    databases_named_the_wrong_way_round_are_refused,
+    a_rule_that_does_not_exist_is_no_rule_of_the_quarantine,
 );
 
 /// Whatever goes wrong, what was there is there, and the run that failed is in the ledger.
@@ -93,6 +95,57 @@ async fn a_schema_newer_than_the_program_asks_for_an_upgrade(kind: Kind) {
     let error = pipeline::init(&bench.settings(&[])).await.unwrap_err();
     says(&error, &["version 999", "upgrade coinmill"]);
     before.is_kept(&bench, 0, 0).await;
+}
+
+async fn databases_named_the_wrong_way_round_are_refused(_kind: Kind) {
+    let folder = tempfile::tempdir().unwrap();
+    let url = |name: &str| format!("sqlite://{}", folder.path().join(name).display());
+    let bench = Bench::new(Kind::Sqlite, 5).await;
+    let settings = |snapshot: &str, timeseries: &str| {
+        let (snapshot, timeseries) = (url(snapshot), url(timeseries));
+        bench.settings(&[
+            ("snapshot_url", &snapshot),
+            ("timeseries_url", &timeseries),
+            TOP,
+        ])
+    };
+    pipeline::init(&settings("a.db", "b.db")).await.unwrap();
+    for settings in [settings("b.db", "a.db"), settings("a.db", "a.db")] {
+        let error = pipeline::init(&settings).await.unwrap_err();
+        assert!(matches!(error, Error::Config { .. }), "{error:?}");
+        says(&error, &["is the", "database, and not the", "_URL"]);
+    }
+    let nobody = pipeline::Observer::none();
+    let error = pipeline::run_snapshot(&settings("b.db", "a.db"), None, &nobody)
+        .await
+        .unwrap_err();
+    says(
+        &error,
+        &["is the timeseries database, and not the snapshot: correct COINMILL_SNAPSHOT_URL"],
+    );
+}
+
+async fn a_rule_that_does_not_exist_is_no_rule_of_the_quarantine(kind: Kind) {
+    let bench = Bench::new(kind, 5).await;
+    bench.run(&[("top", "5")]).await.unwrap();
+    let pick = |rule: &str| pipeline::Pick::Rule(rule.to_owned());
+    let settings = bench.settings(&[]);
+    for error in [
+        pipeline::quarantine(&settings, &pick("zero_prize"))
+            .await
+            .unwrap_err(),
+        pipeline::requeue(&settings, &pick("zero_prize"))
+            .await
+            .unwrap_err(),
+    ] {
+        says(&error, &["there is no rule zero_prize", "zero_price"]);
+    }
+    assert!(
+        pipeline::quarantine(&settings, &pick("zero_price"))
+            .await
+            .unwrap()
+            .is_empty()
+    );
 }
 
 async fn another_currency_names_the_one_that_the_database_holds(kind: Kind) {

@@ -82,7 +82,7 @@ pub(super) enum Command {
     /// The newest runs and their results
     Runs {
         /// How many
-        #[arg(long, default_value_t = 20)]
+        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
         limit: u32,
         #[command(flatten)]
         settings: SettingArguments,
@@ -158,7 +158,7 @@ pub(super) enum Run {
 #[derive(Debug, clap::Args)]
 pub(super) struct BackfillArguments {
     /// The last DAYS days
-    #[arg(long, conflicts_with_all = ["from", "until"], required_unless_present = "from")]
+    #[arg(long, conflicts_with_all = ["from", "until"], required_unless_present_any = ["from", "until"])]
     days: Option<u32>,
     /// From this day or instant (UTC), such as 2026-01-31 or 2026-01-31T12:00:00Z
     #[arg(long, value_parser = instant)]

@@ -76,11 +76,17 @@ pub(super) fn of_usage(error: &clap::Error, json: bool) -> u8 {
     let exit_code = u8::try_from(error.exit_code()).unwrap_or(USAGE);
     if json && exit_code != super::COMPLETE {
         let said = error.to_string();
-        let first = said.lines().next().unwrap_or_default();
+        // what is wrong and which values there are, without the usage
+        let lines = said.lines().take_while(|line| !line.starts_with("Usage:"));
+        let words: Vec<&str> = lines
+            .map(str::trim)
+            .filter(|line| !line.is_empty())
+            .collect();
+        let said = words.join(" ");
         print(&Failure {
             state: "failed",
             error_kind: "argument",
-            error: first.trim_start_matches("error: ").to_owned(),
+            error: said.trim_start_matches("error: ").to_owned(),
             retryable: false,
             exit_code,
         });

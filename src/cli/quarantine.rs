@@ -76,6 +76,10 @@ pub(super) async fn quarantine(what: Quarantine, json: bool) -> Result<u8> {
             settings,
         } => {
             let settings = settings.load()?;
+            let none = match &rule {
+                Some(rule) => format!("nothing that {rule} refused is in quarantine"),
+                None => "nothing is in quarantine".to_owned(),
+            };
             let pick = match rule {
                 Some(rule) => Pick::Rule(rule),
                 None if stored => Pick::All,
@@ -84,7 +88,7 @@ pub(super) async fn quarantine(what: Quarantine, json: bool) -> Result<u8> {
             let found = pipeline::quarantine(&settings, &pick).await?;
             let records = found.get(..limit).unwrap_or(&found);
             let more = found.len() - records.len();
-            print(json, &List { records, more }, || list(records, more))?;
+            print(json, &List { records, more }, || list(records, more, none))?;
             Ok(COMPLETE)
         }
         Quarantine::Show { id, settings } => {
@@ -131,9 +135,9 @@ fn of(record: &Quarantined) -> String {
         .unwrap_or_else(|| "-".to_owned())
 }
 
-fn list(shown: &[Quarantined], more: usize) -> String {
+fn list(shown: &[Quarantined], more: usize, none: String) -> String {
     if shown.is_empty() {
-        return "nothing is in quarantine".to_owned();
+        return none;
     }
     let row = |record: &Quarantined| {
         vec![
@@ -143,7 +147,7 @@ fn list(shown: &[Quarantined], more: usize) -> String {
             record.rule.clone(),
             match record.outcome.as_deref() {
                 Some("refused") => "refused again",
-                Some("present") => "stored from another body",
+                Some("present") => "stored already",
                 Some(_) => "stored",
                 None => "",
             }
@@ -197,7 +201,7 @@ fn requeued(reports: &[RequeueReport]) -> String {
         };
         let present = match report.present {
             0 => String::new(),
-            present => format!(", {present} stored from another body"),
+            present => format!(", {present} stored already"),
         };
         text.push_str(&format!("requeue of {what}  {}\n", report.state));
         let records = format!(

@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::status::timeseries;
 use crate::config::Settings;
 use crate::error::{Error, Result};
+use crate::quality::rule_names;
 use crate::series::Resolution;
 use crate::store::{Refused, Scope, SnapshotStore};
 
@@ -180,6 +181,21 @@ pub(super) async fn picked(
     if let Some(mut store) = timeseries(settings).await? {
         points = store.refused(numbers(true).as_deref()).await?;
         store.close().await?;
+    }
+    if let Pick::Rule(rule) = pick {
+        let is_stored = quotes
+            .iter()
+            .chain(&points)
+            .any(|refused| refused.rule == *rule);
+        let mut names: Vec<&str> = rule_names().collect();
+        if !is_stored && !names.contains(&rule.as_str()) {
+            names.sort_unstable();
+            names.dedup();
+            return Err(Error::argument(format!(
+                "there is no rule {rule}: give one of {}",
+                names.join(", ")
+            )));
+        }
     }
     quotes.retain(wanted);
     points.retain(wanted);

@@ -9,6 +9,7 @@ use axum::extract::State as Held;
 use axum::http::header::USER_AGENT;
 use axum::http::{self, HeaderMap, Method, Uri};
 use axum::serve::ListenerExt;
+use chrono::{DateTime, Utc};
 use tokio::net::TcpListener;
 
 use super::bodies;
@@ -54,7 +55,8 @@ async fn handle(
     let response = if let Some(path) = below(uri.path(), "/sim") {
         control::respond(&state, method.as_str(), path, &body)
     } else {
-        market(&state, &method, &uri, &headers)
+        // one instant for what it shows and for its date: the clock may be moved meanwhile
+        market(&state, &method, &uri, &headers, now)
     };
     // A control call may have moved the clock, and its response is dated after that.
     let now = if uri.path().starts_with(ROOT) {
@@ -65,7 +67,13 @@ async fn handle(
     sent(response, now, state.stop.clone())
 }
 
-fn market(state: &State, method: &Method, uri: &Uri, headers: &HeaderMap) -> Response {
+fn market(
+    state: &State,
+    method: &Method,
+    uri: &Uri,
+    headers: &HeaderMap,
+    now: DateTime<Utc>,
+) -> Response {
     let Some(path) = below(uri.path(), ROOT) else {
         return Response::refused(404, bodies::NOT_FOUND);
     };
@@ -88,7 +96,7 @@ fn market(state: &State, method: &Method, uri: &Uri, headers: &HeaderMap) -> Res
             pro: header("x-cg-pro-api-key"),
         },
     };
-    let response = routes::respond(state, &request, state.clock.now());
+    let response = routes::respond(state, &request, now);
     let target = if query.is_empty() {
         path.to_owned()
     } else {

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use super::connection::{Connection, Sql};
 use super::ledger::needed;
+use super::lock;
 use super::value::Row;
 use crate::error::Result;
 use crate::market::CoinId;
@@ -30,7 +31,7 @@ pub(super) async fn keys(
     if ids.iter().all(|id| keys.contains_key(*id)) {
         return Ok(keys);
     }
-    connection.lock_writer().await?;
+    lock::writer(connection).await?;
     // another writer may have been first
     let mut keys = known(connection, ids).await?;
     let mut next = highest(connection, "select cast(max(key) as bigint) from coin").await?;

@@ -11,7 +11,7 @@ use super::ledger::{self, RunEnd, needed};
 use super::names::{self, Name};
 use super::quarantine::{self, Requeued};
 use super::quotes::{self, SlotState, stored_values};
-use super::snapshots::SnapshotStore;
+use super::tables::SnapshotStore;
 use super::value::Value;
 use crate::clock::Clock;
 use crate::content::snapshot_hash;

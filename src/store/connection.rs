@@ -221,6 +221,19 @@ impl Connection {
         self.heard_of(done)
     }
 
+    /// Runs a script for PostgreSQL that is made of numbers of ours.
+    pub(crate) async fn text(&mut self, text: String) -> Result<()> {
+        let limit = self.usable()?;
+        let done = match &mut self.inner {
+            Inner::Postgres(inner) => {
+                let script = inner.execute(sqlx::raw_sql(AssertSqlSafe(text)));
+                within(limit, script).await.map(drop)
+            }
+            Inner::Sqlite(_) => Ok(()),
+        };
+        self.heard_of(done)
+    }
+
     /// Inserts rows: one binary COPY on PostgreSQL, as few statements as its limit allows on SQLite. Table and columns are
     /// ours, never data.
     pub(crate) async fn insert(
@@ -271,18 +284,31 @@ impl Connection {
     }
 
     fn lost(&self) -> Error {
-        fault(
-            self.dialect(),
-            &self.place,
-            sqlx::Error::Io(std::io::ErrorKind::NotConnected.into()),
-        )
+        self.broken(sqlx::Error::Io(std::io::ErrorKind::NotConnected.into()))
+    }
+
+    /// The error of a connection that was there, and is not any more.
+    fn broken(&self, error: sqlx::Error) -> Error {
+        let message = format!(
+            "the connection to {} broke: start the server where it is down, and run it again, it resumes",
+            self.place
+        );
+        Error::Store {
+            message,
+            retryable: true,
+            cause: Some(error.into()),
+        }
     }
 
     /// The result of a statement, whose error may mean that there can be no other.
     fn heard_of<T>(&mut self, done: sqlx::Result<T>) -> Result<T> {
         self.heard = Instant::now();
-        self.is_lost |= matches!(done, Err(sqlx::Error::Io(_)));
-        done.map_err(|error| fault(self.dialect(), &self.place, error))
+        let is_lost = matches!(done, Err(sqlx::Error::Io(_)));
+        self.is_lost |= is_lost;
+        done.map_err(|error| match self.dialect() {
+            Dialect::Postgres if is_lost => self.broken(error),
+            dialect => fault(dialect, &self.place, error),
+        })
     }
 
     /// Does what only a driver's own connection can do, under the limit of a statement.
@@ -303,17 +329,17 @@ impl Connection {
     /// a process that is frozen, and one whose host has vanished, must not keep it. Who waits for something else has to do it
     /// [`Self::beside`].
     pub(crate) async fn end_when_silent(&mut self, silence: Duration) -> Result<()> {
-        let Inner::Postgres(inner) = &mut self.inner else {
+        if self.is_sqlite() {
             return Ok(());
-        };
+        }
         let milliseconds = silence.as_millis();
-        let timeouts = AssertSqlSafe(format!(
+        self.text(format!(
             "set idle_session_timeout = {milliseconds}; set idle_in_transaction_session_timeout = {milliseconds}; \
              set lock_timeout = {milliseconds}"
-        ));
-        let done = inner.execute(sqlx::raw_sql(timeouts)).await.map(drop);
+        ))
+        .await?;
         self.limit = Some(silence * 2);
-        self.heard_of(done)
+        Ok(())
     }
 
     /// Waits for something else, and lets the server hear meanwhile that this session lives.
@@ -377,15 +403,6 @@ impl Connection {
         Err(error)
     }
 
-    /// Waits for the database's writer lock, and holds it until the transaction ends: whoever has it later sees what this one
-    /// commits. Taking it again changes nothing.
-    pub(crate) async fn lock_writer(&mut self) -> Result<()> {
-        match self.dialect() {
-            Dialect::Postgres => self.script(WRITER_LOCK).await,
-            Dialect::Sqlite => Ok(()),
-        }
-    }
-
     /// The driver's own connection.
     pub(crate) fn driver(&mut self) -> Driver<'_> {
         match &mut self.inner {
@@ -404,10 +421,6 @@ impl Connection {
         closed.map_err(|error| fault(dialect, &self.place, error))
     }
 }
-
-/// One writer at a time commits to a PostgreSQL database. The first number, "coim" in ASCII, keeps our advisory locks
-/// apart from those of other programs; the second is 0 for the writer and a slot for a run.
-const WRITER_LOCK: &str = "select pg_advisory_xact_lock(1668245869, 0)";
 
 async fn copy_in(
     connection: &mut PgConnection,

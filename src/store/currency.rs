@@ -3,6 +3,7 @@
 
 use super::connection::Connection;
 use super::fault::Dialect;
+use super::lock;
 use crate::error::{Error, Result};
 
 /// Takes the currency that `init` is given. On PostgreSQL it is written, since a run may not, and another one replaces it as
@@ -17,7 +18,7 @@ pub(super) async fn announce(connection: &mut Connection, vs_currency: &str) -> 
     // under the writer's lock, so that no commit comes between the look and the change
     connection
         .transaction(async |connection| {
-            connection.lock_writer().await?;
+            lock::writer(connection).await?;
             if is_empty(connection).await? {
                 let sql = "insert into setting (name, value) values ('vs_currency', $1) \
                            on conflict (name) do update set value = excluded.value";

@@ -163,7 +163,7 @@ impl<T: Tables> Database<T> {
             .transaction(async |connection| {
                 failpoint::pass(failpoint::COMMIT_BEGUN);
                 let loaded = load(connection).await?;
-                connection.lock_writer().await?;
+                lock::writer(connection).await?;
                 if let Some(lock) = lock {
                     lock::prove(connection, lock).await?;
                 }

@@ -181,6 +181,7 @@ async fn end_stalled_copies(connection: &mut Connection, silence: Duration) -> R
     }
     // one that moves between two looks is slow, and lives
     sleep(LOOK.min(silence / 8)).await;
+    connection.script("select pg_stat_clear_snapshot()").await?;
     for (session, bytes) in copies(connection, age).await? {
         if seen.contains(&(session, bytes)) {
             tracing::warn!("session {session} has been silent in a COPY: it is ended");
@@ -200,6 +201,49 @@ async fn copies(connection: &mut Connection, age: u64) -> Result<Vec<(i64, i64)>
         ))
     };
     rows.iter().map(read).collect()
+}
+
+/// Waits for the database's writer lock, and holds it until the transaction ends: whoever has it later sees what this one
+/// commits. Taking it again changes nothing. One writer at a time commits to a PostgreSQL database. The first number of our
+/// advisory locks, "coim" in ASCII, keeps them apart from those of other programs; the second is 0 for the writer and a slot or a
+/// resolution for a run.
+///
+/// # Errors
+/// [`Error::Store`], also where another writer has it for too long, which the session's `lock_timeout` says.
+pub(crate) async fn writer(connection: &mut Connection) -> Result<()> {
+    if connection.is_sqlite() {
+        return Ok(());
+    }
+    let silence = silence();
+    let began = Instant::now();
+    loop {
+        // a timeout would end the transaction, but for the savepoint
+        let wait = format!(
+            "savepoint writer; set local lock_timeout = {}; select pg_advisory_xact_lock(1668245869, 0); \
+             set local lock_timeout = {}",
+            (silence / 4).as_millis(),
+            silence.as_millis()
+        );
+        match connection.text(wait).await {
+            Ok(()) => return connection.script("release savepoint writer").await,
+            Err(error) if is_timeout(&error) && began.elapsed() < silence * 2 => {
+                connection.script("rollback to savepoint writer").await?;
+                // within a transaction the server's statistics stand still
+                connection.script("select pg_stat_clear_snapshot()").await?;
+                end_stalled_copies(connection, silence).await?;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// True for a lock that was not had in time.
+fn is_timeout(error: &Error) -> bool {
+    let cause =
+        std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<sqlx::Error>());
+    let said = cause.and_then(sqlx::Error::as_database_error);
+    said.and_then(sqlx::error::DatabaseError::code)
+        .is_some_and(|code| code == "55P03")
 }
 
 /// Makes sure that this very session holds the lock: behind a pooler that gives each transaction another session it does not.

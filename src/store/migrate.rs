@@ -107,6 +107,7 @@ impl Schema {
             )
             .await?;
         let version = rows.first().map(|row| row.int(0)).transpose()?.flatten();
+        self.check_name(connection).await?;
         let newest = self.newest();
         match version {
             Some(version) if version > newest => Err(Error::config(format!(
@@ -115,6 +116,22 @@ impl Schema {
             ))),
             Some(version) if version == newest => Ok(Readiness::Ready),
             version => Ok(Readiness::Behind(version)),
+        }
+    }
+
+    /// Makes sure that the tables are this schema's: two SQLite files may be named the wrong way round.
+    async fn check_name(&self, connection: &mut Connection) -> Result<()> {
+        let sql = "select description from _sqlx_migrations where version = 1 and success";
+        let rows = connection.fetch(sql, vec![]).await?;
+        let found = rows.first().map(|row| row.text(0)).transpose()?.flatten();
+        match found {
+            Some(found) if found != self.name => Err(Error::config(format!(
+                "{} is the {found} database, and not the {}: correct COINMILL_{}_URL",
+                connection.place(),
+                self.name,
+                self.name.to_uppercase()
+            ))),
+            _ => Ok(()),
         }
     }
 

@@ -5,6 +5,7 @@ use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 
 use super::coins::highest;
 use super::connection::Connection;
+use super::lock;
 use crate::clock::Clock;
 use crate::error::Result;
 
@@ -23,7 +24,7 @@ pub(super) async fn assign(connection: &mut Connection, run: &str) -> Result<i64
 /// the clocks of the writers say.
 pub(super) async fn stamp(connection: &mut Connection, clock: Clock) -> Result<()> {
     let write = async |connection: &mut Connection| {
-        connection.lock_writer().await?;
+        lock::writer(connection).await?;
         let rows = connection
             .fetch(r#"select max(at) from "commit""#, vec![])
             .await?;

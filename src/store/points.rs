@@ -15,7 +15,7 @@ use super::landings;
 use super::ledger::{self, RunProgress, needed};
 use super::names::{self, Name, Names};
 use super::quarantine::{self, Requeued};
-use super::timeseries::TimeseriesStore;
+use super::tables::TimeseriesStore;
 use super::value::Value;
 use crate::clock::Clock;
 use crate::error::Result;

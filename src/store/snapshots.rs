@@ -7,29 +7,18 @@ use chrono::{DateTime, Utc};
 
 use super::account::{self, Account};
 use super::commit::{self, SnapshotCommit};
-use super::database::{Database, Tables, month};
+use super::database::month;
 use super::ledger::{self, RunEnd};
-use super::migrate::SNAPSHOT;
 use super::names::{self, Named};
 use super::quarantine::{self, Refused};
 use super::quotes::{self, Holdings, SlotState};
 use super::table::{self, Table};
+use super::tables::SnapshotStore;
 use super::trace::{self, Committed};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::failpoint;
 use crate::market::{CoinId, Quote, Slot};
-
-/// The tables of the snapshot database.
-#[derive(Debug, Default)]
-pub struct SnapshotTables;
-
-impl Tables for SnapshotTables {
-    const SCHEMA: &'static str = SNAPSHOT.name;
-}
-
-/// The snapshot database.
-pub type SnapshotStore = Database<SnapshotTables>;
 
 impl SnapshotStore {
     /// Reserves credits of the month that an instant lies in, before the calls are made.

@@ -9,11 +9,10 @@ use serde::Serialize;
 
 use super::connection::Sql;
 use super::coverage::{self, EmptySpan};
-use super::database::{Database, Tables};
 use super::ledger::needed;
-use super::migrate::TIMESERIES;
-use super::names::{Named, Names};
+use super::names::Named;
 use super::points::{self, SeriesCommit, Stored};
+use super::tables::TimeseriesStore;
 use super::trace::{self, Committed};
 use super::value::Row;
 use crate::clock::Clock;
@@ -50,20 +49,6 @@ pub struct SeriesHoldings {
     #[serde(serialize_with = "crate::stamp::stamp")]
     pub newest: Option<DateTime<Utc>>,
 }
-
-/// The tables of the time series database.
-#[derive(Debug, Default)]
-pub struct TimeseriesTables {
-    /// What coins are called by now.
-    pub(super) names: Arc<Names>,
-}
-
-impl Tables for TimeseriesTables {
-    const SCHEMA: &'static str = TIMESERIES.name;
-}
-
-/// The time series database.
-pub type TimeseriesStore = Database<TimeseriesTables>;
 
 impl TimeseriesStore {
     /// Takes note of what coins are called by now, which is written with their charts where it has changed.

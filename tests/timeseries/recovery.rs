@@ -44,11 +44,19 @@ async fn kill(mill: &Mill, resolution: Resolution, charts: u64) {
     let fault = format!("stall:path=market_chart,after={charts},times=0");
     mill.bench.fault(&fault);
     let (watch, settings) = (Watch::default(), mill.settings(&TOP));
+    let called = mill.requested().len();
     let observer = |progress: pipeline::Progress| watch.note(progress.received);
     let observer = pipeline::Observer::new(&observer);
+    // by then all six are under way
+    let under_way = async {
+        watch.until(charts).await;
+        while mill.requested().len() < called + 6 {
+            tokio::task::yield_now().await;
+        }
+    };
     tokio::select! {
         outcome = pipeline::run_timeseries(&settings, resolution, &observer) => panic!("it ended: {outcome:?}"),
-        () = watch.until(charts) => {}
+        () = under_way => {}
     }
     mill.bench.sim.clear_faults();
     assert_eq!(

@@ -213,6 +213,29 @@ async fn a_run_that_falls_silent_loses_its_lock() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_that_falls_silent_stops_no_other_slot() {
+    let _alone = fail::FailScenario::setup();
+    let mut ground = Ground::lay(Work::Snapshot, Some(&administrator())).await;
+    ground.renew().await;
+    let proxy = Proxy::before(&ground.mill.bench.database.url()).await;
+    let first = fall_silent(&ground, Silence::DroppedInCopy, &proxy).await;
+    ground
+        .mill
+        .bench
+        .sim
+        .advance(chrono::TimeDelta::minutes(30))
+        .unwrap();
+    let mut next = command(&ground, &[]);
+    let next = tokio::task::spawn_blocking(move || next.output().unwrap())
+        .await
+        .unwrap();
+    assert_eq!(json(&next)["state"], "complete", "{}", text(&next));
+    drop(first);
+    drop(proxy);
+    ground.mill.bench.database.remove().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_run_that_lives_keeps_its_lock_however_long_it_waits() {
     let _alone = fail::FailScenario::setup();
     for work in [Work::Snapshot, Work::Timeseries] {
