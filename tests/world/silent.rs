@@ -1,5 +1,5 @@
 //! A run falls silent while it holds its lock: its process is frozen, or its packets are dropped. The next run has the lock after
-//! 45 s at most (three in short tests), and what wakes later changes nothing.
+//! 45 s at most (five in short tests), and what wakes later changes nothing.
 
 use std::process::{Child, Command};
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::support::tally::{Seen, Tally, is_long};
 use crate::work::{CREDITS, Work};
 
 /// How long a session may be silent in these tests, where there is little time.
-const SILENCE: (&str, &str) = ("TEST_SILENCE", "3");
+const SILENCE: (&str, &str) = ("TEST_SILENCE", "5");
 
 /// The longest that anything may take: far more than what is waited for.
 const LIMIT: Duration = Duration::from_secs(240);
@@ -124,7 +124,7 @@ async fn fall_silent(ground: &Ground, how: Silence, proxy: &Proxy) -> Process {
         Silence::FrozenInCommit => {
             command.env(
                 "FAILPOINTS",
-                format!("{}=sleep(3000)", failpoint::COMMIT_HALF_DONE),
+                format!("{}=sleep(5000)", failpoint::COMMIT_HALF_DONE),
             );
         }
         Silence::DroppedInCopy => proxy.mute(match ground.work {
@@ -245,7 +245,7 @@ async fn a_run_that_lives_keeps_its_lock_however_long_it_waits() {
         let mut first = Process(command(&ground, &[("TIMEOUT", "600")]).spawn().unwrap());
         until(&ground, "state = 'idle' and query = 'select 1'").await;
         // three times as long as it could be silent
-        tokio::time::sleep(Duration::from_secs(9)).await;
+        tokio::time::sleep(Duration::from_secs(15)).await;
         let next = tokio::task::spawn_blocking({
             let mut next = command(&ground, &[]);
             move || next.output().unwrap()
