@@ -44,7 +44,10 @@ def test_quotes_are_every_number_of_the_database(filled: coinmill.Mill, tmp_path
     table = pyarrow.table(frame)
     assert table.column_names == frame.columns
     stored = sqlite3.connect(tmp_path / "snapshot.db")
-    query = "select c.id, current_price, ath_date, dominance_pct from quote join coin c on c.key = coin"
+    query = (
+        "select c.id, q.current_price, q.ath_date, h.dominance_pct from quote q"
+        " join coin c on c.key = q.coin join v_price_history h on h.coin_id = c.id"
+    )
     rows = {row[0]: row[1:] for row in stored.execute(query)}
     for row in table.to_pylist():
         price, ath_date, dominance = rows[row["coin_id"]]

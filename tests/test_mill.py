@@ -115,7 +115,7 @@ def test_a_slot_is_a_text_or_a_datetime(mill: coinmill.Mill, sim: coinmill.Sim) 
         ({"top": -1}, coinmill.ConfigError, "top"),
         ({"refuse": "zero_prize"}, coinmill.ConfigError, "no warning rule zero_prize: give .*zero_price"),
         ({"top": True}, TypeError, "not a bool"),
-        ({"coins": ["bit coin"]}, coinmill.ConfigError, "CoinGecko's id"),
+        ({"coins": ["bit coin"]}, coinmill.ConfigError, "give CoinGecko's, such as bitcoin"),
         ({"config": "absent.toml"}, coinmill.ConfigError, "absent.toml cannot be read"),
     ],
 )
