@@ -103,6 +103,7 @@ class SeriesReport(TypedDict):
     rejected: int
     postponed: int
     missing: list[Absent]
+    unknown: list[UnknownCoin]
     drift: list[Drift]
     calls: int
     recovered: int

@@ -61,14 +61,8 @@ pub(super) fn report(report: &Report) -> String {
         );
     }
     let mut line = |name: &str, value: String| line(&mut text, name, &value);
-    for Unknown {
-        coin_id,
-        did_you_mean,
-    } in &report.unknown
-    {
-        let meant = did_you_mean.as_ref();
-        let meant = meant.map_or_else(String::new, |id| format!(": did you mean {id}?"));
-        line("unknown", format!("CoinGecko knows no {coin_id}{meant}"));
+    for unknown in &report.unknown {
+        line("unknown", knows_no(unknown));
     }
     if !report.refused.is_empty() {
         let coins = report.refused.iter();
@@ -135,6 +129,17 @@ pub(super) fn report(report: &Report) -> String {
     text
 }
 
+fn knows_no(
+    Unknown {
+        coin_id,
+        did_you_mean,
+    }: &Unknown,
+) -> String {
+    let meant = did_you_mean.as_ref();
+    let meant = meant.map_or_else(String::new, |id| format!(": did you mean {id}?"));
+    format!("CoinGecko knows no {coin_id}{meant}")
+}
+
 /// The result of a time series run.
 pub(super) fn series(report: &SeriesReport) -> String {
     let mut text = format!("{} {}  {}\n", report.kind, report.resolution, report.state);
@@ -173,6 +178,9 @@ pub(super) fn series(report: &SeriesReport) -> String {
     }
     for missing in &report.missing {
         line("missing", missing.to_string());
+    }
+    for unknown in &report.unknown {
+        line("unknown", knows_no(unknown));
     }
     let recovered = if report.recovered == 0 {
         String::new()

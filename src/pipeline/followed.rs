@@ -11,6 +11,8 @@ use crate::store::{Absent, SnapshotStore};
 pub(super) struct Followed {
     pub(super) coins: Vec<CoinId>,
     pub(super) missing: Vec<Absent>,
+    /// Coins by name that CoinGecko is known not to know.
+    pub(super) unknown: Vec<String>,
 }
 
 impl Followed {
@@ -92,12 +94,20 @@ impl Followed {
         wanted: &Wanted,
     ) -> Result<Self> {
         for coin in &wanted.coins {
-            if !unknown.iter().any(|id| id == coin.as_str()) {
+            if unknown.iter().any(|id| id == coin.as_str()) {
+                self.unknown.push(coin.to_string());
+            } else {
                 self.add(coin.clone());
             }
         }
         if !self.coins.is_empty() {
             return Ok(self);
+        }
+        if !self.unknown.is_empty() {
+            return Err(Error::config(format!(
+                "CoinGecko knows no {}: correct COINMILL_COINS, ids are not symbols",
+                self.unknown.join(", ")
+            )));
         }
         let named = "or name coins in COINMILL_COINS";
         Err(Error::config(match slot {

@@ -4,7 +4,7 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use super::report::{RunState, Timings};
+use super::report::{RunState, Timings, Unknown};
 use crate::contract::Drift;
 use crate::error::Error;
 use crate::series::Resolution;
@@ -35,6 +35,8 @@ pub struct SeriesReport {
     pub postponed: u64,
     /// What is missing, each with its reason.
     pub missing: Vec<Absent>,
+    /// Coins by name that CoinGecko does not know: the run has nothing to fetch of them.
+    pub unknown: Vec<Unknown>,
     /// Fields of the bodies that are not as they are known to be.
     pub drift: Vec<Drift>,
     /// Calls sent, tries included.

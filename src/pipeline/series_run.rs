@@ -13,7 +13,7 @@ use super::begin::{run_header, run_start};
 use super::credits::Credits;
 use super::known::{Due, Known};
 use super::reader::Reader;
-use super::report::{RunState, Timings};
+use super::report::{RunState, Timings, Unknown};
 use super::series::{Fetcher, Outcome, fetch_all, recover};
 use super::series_report::SeriesReport;
 use super::terms::{RunSettings, Terms};
@@ -40,6 +40,7 @@ pub(super) struct SeriesRun {
     known: Known,
     reader: Arc<Reader>,
     recovered: Recovered,
+    unknown: Vec<Unknown>,
 }
 
 /// Which series a run works on.
@@ -51,6 +52,8 @@ pub(super) struct Series<'a> {
     pub(super) resolution: Resolution,
     /// What it may fetch, before which nothing has to be known.
     pub(super) span: Option<Span>,
+    /// Coins by name of which there is nothing to fetch.
+    pub(super) unknown: Vec<Unknown>,
 }
 
 /// How far before its span a run looks at what is covered: windows are stretched by up to two days.
@@ -78,6 +81,7 @@ impl SeriesRun {
             kind,
             resolution,
             span,
+            unknown,
         } = series;
         let began = Instant::now();
         let mut store = TimeseriesStore::open(url, &terms.vs_currency).await?;
@@ -96,6 +100,7 @@ impl SeriesRun {
             store,
             known: Known::default(),
             recovered: Recovered::default(),
+            unknown,
         };
         match run.recover(span).await {
             Ok(()) => Ok(run),
@@ -187,6 +192,7 @@ impl SeriesRun {
             mut known,
             reader,
             recovered,
+            unknown,
         } = self;
         let mut writer = Writer::new(Arc::clone(&fetcher.folder), clock, &start.id, store);
         let mut credits = Credits::new(snapshot, plan.credits_per_month);
@@ -217,6 +223,7 @@ impl SeriesRun {
             known,
             reader,
             recovered,
+            unknown,
         };
         let done = Done {
             calls: fetcher.client.spent().calls,
@@ -277,6 +284,7 @@ impl SeriesRun {
             rejected: outcome.rejected + self.recovered.rejected,
             postponed,
             missing: outcome.missing,
+            unknown: self.unknown.clone(),
             drift: self.reader.drift(),
             calls: done.as_ref().map_or(0, |done| done.calls),
             recovered: self.recovered.bodies,

@@ -146,7 +146,7 @@ pub(super) fn rebuilt_end(hash: &str, at: DateTime<Utc>) -> RunEnd {
 }
 
 /// Coins that CoinGecko does not know, each with the coin that may have been meant.
-async fn unknown_coins(
+pub(super) async fn unknown_coins(
     store: &mut SnapshotStore,
     coins: &[String],
     received: &[Accepted],

@@ -7,6 +7,7 @@ use super::known::Due;
 use super::reach::{Backfill, recent, share, span};
 use super::series_report::SeriesReport;
 use super::series_run::{Planned, Series, SeriesRun};
+use super::snapshot::unknown_coins;
 use super::terms::{RunSettings, Terms};
 use crate::coingecko::charts::charts;
 use crate::config::Settings;
@@ -31,13 +32,17 @@ pub async fn run_timeseries(
     let clock = http::clock(settings).await?;
     let client = Client::new(settings, clock, observer.stop.clone())?;
     let mut snapshot = SnapshotStore::open(&settings.snapshot_url, &settings.vs_currency).await?;
-    let Followed { coins, missing } =
-        Followed::newest(&mut snapshot, &run_settings.wanted, settings.has_only_these).await?;
+    let Followed {
+        coins,
+        missing,
+        unknown,
+    } = Followed::newest(&mut snapshot, &run_settings.wanted, settings.has_only_these).await?;
     let series = Series {
         url: &settings.timeseries_url,
         kind: "timeseries",
         resolution,
         span: recent(clock.now(), resolution, &settings.plan),
+        unknown: unknown_coins(&mut snapshot, &unknown, &[]).await?,
     };
     let mut run = SeriesRun::open(series, terms, &run_settings, clock, &mut snapshot).await?;
     let now = run.started_at();
@@ -90,7 +95,11 @@ pub async fn backfill(
         [] if settings.has_only_these => &settings.coins,
         named => named,
     };
-    let Followed { coins, missing } = match named {
+    let Followed {
+        coins,
+        missing,
+        unknown,
+    } = match named {
         [] => {
             if snapshot_holds(&mut snapshot, settings.top).await?.is_none() {
                 // which coins are the largest is a snapshot's to say
@@ -105,7 +114,7 @@ pub async fn backfill(
         }
         named => Followed {
             coins: named.to_vec(),
-            missing: Vec::new(),
+            ..Followed::default()
         },
     };
     let series = Series {
@@ -113,6 +122,7 @@ pub async fn backfill(
         kind: "backfill",
         resolution: wanted.resolution,
         span,
+        unknown: unknown_coins(&mut snapshot, &unknown, &[]).await?,
     };
     let run = SeriesRun::open(series, terms, &run_settings, clock, &mut snapshot).await?;
     let Due { gaps, mut waiting } = run.due(&coins, span, wanted.refetch);

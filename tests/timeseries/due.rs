@@ -1,11 +1,11 @@
 //! When a call is due: not before a point can have settled that is not stored yet.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use coinmill::pipeline::RunState;
+use coinmill::pipeline::{self, RunState};
 use coinmill::series::Resolution;
 
 use crate::series::{BITCOIN, MINUTE, Mill};
-use crate::support::{Kind, noon, on_both_databases};
+use crate::support::{Kind, noon, on_both_databases, said};
 
 on_both_databases!(
     five_minutes_are_asked_for_when_five_more_have_settled,
@@ -13,6 +13,7 @@ on_both_databases!(
     a_day_is_fetched_when_coingecko_has_it_ready,
     a_day_missed_by_one_run_is_whole_after_the_next,
     no_live_point_is_stored,
+    a_coin_that_coingecko_does_not_know_is_listed,
 );
 
 /// How many calls and points a run at this instant comes to.
@@ -107,4 +108,33 @@ async fn no_live_point_is_stored(kind: Kind) {
     let count =
         |view: &crate::series::View| view.keys().filter(|key| since.contains(&key.2)).count();
     assert_eq!(count(&view), count(&once.view().await));
+}
+
+/// A coin by name that CoinGecko does not know is no silent nothing: the snapshot says so, and so do the series.
+async fn a_coin_that_coingecko_does_not_know_is_listed(kind: Kind) {
+    let mill = Mill::new(kind, 3).await;
+    let with = |coins: &'static str| [("coins", coins)];
+    let settings = mill.settings(&with("bitcoin,btc"));
+    pipeline::run_snapshot(&settings, None, &pipeline::Observer::none())
+        .await
+        .unwrap();
+    let report = mill
+        .run(Resolution::FiveMinutes, &with("bitcoin,btc"))
+        .await
+        .unwrap();
+    assert_eq!((report.state, report.expected), (RunState::Complete, 1));
+    let unknown: Vec<_> = report
+        .unknown
+        .iter()
+        .map(|it| (it.coin_id.as_str(), it.did_you_mean.as_deref()))
+        .collect();
+    assert_eq!(unknown, [("btc", Some("bitcoin"))]);
+    let error = mill
+        .run(Resolution::FiveMinutes, &with("btc"))
+        .await
+        .unwrap_err();
+    assert!(
+        said(&error).contains("CoinGecko knows no btc: correct COINMILL_COINS"),
+        "{error:?}"
+    );
 }
