@@ -25,6 +25,7 @@ mod tables;
 mod timeseries;
 mod trace;
 mod value;
+mod visits;
 
 pub use account::{Absent, Account, REFUSED, RefusedCoin};
 pub use commit::{QuoteRow, RefusedRow, SnapshotCommit};

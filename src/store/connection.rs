@@ -4,17 +4,14 @@
 use std::future::Future;
 use std::time::Duration;
 
-use sqlx::postgres::{PgArguments, PgConnectOptions, PgConnection};
-use sqlx::query::Query;
-use sqlx::sqlite::{
-    SqliteArguments, SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous,
-};
-use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _, Postgres, Sqlite};
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _};
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::copy;
 use super::fault::{Dialect, fault};
-use super::value::{Row, Value};
+use super::value::{Row, Value, bind_postgres, bind_sqlite};
 use crate::config::DatabaseUrl;
 use crate::error::{Error, Result};
 
@@ -69,8 +66,8 @@ pub(crate) struct Connection {
     place: String,
     /// When its server last heard of it.
     heard: Instant,
-    /// The longest that a statement may take: a session that holds a lock must not wait for a server that is gone.
-    limit: Option<Duration>,
+    /// How long the server may hear nothing of it, where it holds a lock.
+    silence: Option<Duration>,
     /// A statement was left half done, or a transaction could not be ended: nothing more may be written.
     is_lost: bool,
 }
@@ -143,7 +140,7 @@ impl Connection {
             inner,
             place,
             heard: Instant::now(),
-            limit: None,
+            silence: None,
             is_lost: false,
         }
     }
@@ -210,28 +207,31 @@ impl Connection {
 
     /// Runs a script of several statements without values.
     pub(crate) async fn script(&mut self, sql: impl Into<Sql>) -> Result<()> {
-        let (sql, limit) = (sql.into(), self.usable()?);
-        let done = match &mut self.inner {
-            Inner::Postgres(inner) => {
-                let script = inner.execute(sqlx::raw_sql(sql.postgres));
-                within(limit, script).await.map(drop)
-            }
-            Inner::Sqlite(inner) => inner.execute(sqlx::raw_sql(sql.sqlite)).await.map(drop),
-        };
-        self.heard_of(done)
+        let sql = sql.into();
+        self.raw(
+            async |postgres| {
+                postgres
+                    .execute(sqlx::raw_sql(sql.postgres))
+                    .await
+                    .map(drop)
+            },
+            async |sqlite| sqlite.execute(sqlx::raw_sql(sql.sqlite)).await.map(drop),
+        )
+        .await
     }
 
     /// Runs a script for PostgreSQL that is made of numbers of ours.
     pub(crate) async fn text(&mut self, text: String) -> Result<()> {
-        let limit = self.usable()?;
-        let done = match &mut self.inner {
-            Inner::Postgres(inner) => {
-                let script = inner.execute(sqlx::raw_sql(AssertSqlSafe(text)));
-                within(limit, script).await.map(drop)
-            }
-            Inner::Sqlite(_) => Ok(()),
-        };
-        self.heard_of(done)
+        self.raw(
+            async |postgres| {
+                postgres
+                    .execute(sqlx::raw_sql(AssertSqlSafe(text)))
+                    .await
+                    .map(drop)
+            },
+            async |_| Ok(()),
+        )
+        .await
     }
 
     /// Inserts rows: one binary COPY on PostgreSQL, as few statements as its limit allows on SQLite. Table and columns are
@@ -245,46 +245,37 @@ impl Connection {
         if rows.is_empty() {
             return Ok(());
         }
-        let (names, limit) = (columns.join(", "), self.usable()?);
-        let done = match &mut self.inner {
-            Inner::Postgres(inner) => {
+        let names = columns.join(", ");
+        self.raw(
+            async |postgres| {
                 let statement = format!("copy {table} ({names}) from stdin (format binary)");
-                within(limit, copy_in(inner, &statement, rows)).await
-            }
-            Inner::Sqlite(inner) => {
+                let mut copy = postgres.copy_in_raw(&statement).await?;
+                copy.send(copy::encode(rows)).await?;
+                copy.finish().await.map(drop)
+            },
+            async |sqlite| {
                 let place = format!("({})", vec!["?"; columns.len()].join(", "));
-                let mut done = Ok(());
                 for chunk in rows.chunks((SQLITE_VALUES / columns.len().max(1)).max(1)) {
                     let places = vec![place.as_str(); chunk.len()].join(", ");
                     let sql =
                         AssertSqlSafe(format!("insert into {table} ({names}) values {places}"));
-                    let query =
-                        bind_sqlite(sqlx::query(sql), chunk.iter().flatten().cloned().collect());
-                    done = query
-                        .persistent(false)
-                        .execute(&mut **inner)
-                        .await
-                        .map(drop);
-                    if done.is_err() {
-                        break;
-                    }
+                    let values = chunk.iter().flatten().cloned().collect();
+                    let query = bind_sqlite(sqlx::query(sql), values).persistent(false);
+                    query.execute(&mut *sqlite).await?;
                 }
-                done
-            }
-        };
-        self.heard_of(done)
+                Ok(())
+            },
+        )
+        .await
     }
 
-    /// How long a statement may take, as long as there may be another.
+    /// How long a statement may take, as long as there may be another: a session that holds a lock must not wait for a server
+    /// that is gone.
     fn usable(&self) -> Result<Option<Duration>> {
         if self.is_lost {
-            return Err(self.lost());
+            return Err(self.broken(sqlx::Error::Io(std::io::ErrorKind::NotConnected.into())));
         }
-        Ok(self.limit)
-    }
-
-    fn lost(&self) -> Error {
-        self.broken(sqlx::Error::Io(std::io::ErrorKind::NotConnected.into()))
+        Ok(self.silence.map(|silence| silence * 2))
     }
 
     /// The error of a connection that was there, and is not any more.
@@ -338,7 +329,7 @@ impl Connection {
              set lock_timeout = {milliseconds}"
         ))
         .await?;
-        self.limit = Some(silence * 2);
+        self.silence = Some(silence);
         Ok(())
     }
 
@@ -369,7 +360,7 @@ impl Connection {
 
     /// How often the server has to hear of this session: three times in what it takes for silence.
     fn beat(&self) -> Option<Duration> {
-        self.limit.map(|limit| limit / 6)
+        self.silence.map(|silence| silence / 3)
     }
 
     /// Runs `work` in one transaction, and commits it unless it fails. On SQLite it has the writer's lock from its beginning.
@@ -420,46 +411,6 @@ impl Connection {
         };
         closed.map_err(|error| fault(dialect, &self.place, error))
     }
-}
-
-async fn copy_in(
-    connection: &mut PgConnection,
-    statement: &str,
-    rows: &[Vec<Value>],
-) -> sqlx::Result<()> {
-    let mut copy = connection.copy_in_raw(statement).await?;
-    copy.send(copy::encode(rows)).await?;
-    copy.finish().await.map(drop)
-}
-
-fn bind_postgres(
-    mut query: Query<'_, Postgres, PgArguments>,
-    values: Vec<Value>,
-) -> Query<'_, Postgres, PgArguments> {
-    for value in values {
-        query = match value {
-            Value::Text(value) => query.bind(value),
-            Value::Int(value) => query.bind(value),
-            Value::Float(value) => query.bind(value),
-            Value::Time(value) => query.bind(value),
-        };
-    }
-    query
-}
-
-fn bind_sqlite(
-    mut query: Query<'_, Sqlite, SqliteArguments>,
-    values: Vec<Value>,
-) -> Query<'_, Sqlite, SqliteArguments> {
-    for value in values {
-        query = match value {
-            Value::Text(value) => query.bind(value),
-            Value::Int(value) => query.bind(value),
-            Value::Float(value) => query.bind(value),
-            Value::Time(value) => query.bind(value.map(|instant| instant.timestamp_millis())),
-        };
-    }
-    query
 }
 
 /// What comes of a statement within a time, if there is one. After it the statement is dropped half done.

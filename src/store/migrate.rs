@@ -100,14 +100,20 @@ impl Schema {
         if connection.fetch(there, vec![]).await?.is_empty() {
             return Ok(Readiness::Behind(None));
         }
-        let rows = connection
-            .fetch(
-                "select max(version) from _sqlx_migrations where success",
-                vec![],
-            )
-            .await?;
-        let version = rows.first().map(|row| row.int(0)).transpose()?.flatten();
-        self.check_name(connection).await?;
+        let sql = "select max(version), max(case when version = 1 then description end) from _sqlx_migrations where success";
+        let rows = connection.fetch(sql, vec![]).await?;
+        let row = rows.first();
+        // two SQLite files may be named the wrong way round
+        let found = row.map(|row| row.text(1)).transpose()?.flatten();
+        if let Some(found) = found.filter(|found| found != self.name) {
+            return Err(Error::config(format!(
+                "{} is the {found} database, and not the {}: correct COINMILL_{}_URL",
+                connection.place(),
+                self.name,
+                self.name.to_uppercase()
+            )));
+        }
+        let version = row.map(|row| row.int(0)).transpose()?.flatten();
         let newest = self.newest();
         match version {
             Some(version) if version > newest => Err(Error::config(format!(
@@ -116,22 +122,6 @@ impl Schema {
             ))),
             Some(version) if version == newest => Ok(Readiness::Ready),
             version => Ok(Readiness::Behind(version)),
-        }
-    }
-
-    /// Makes sure that the tables are this schema's: two SQLite files may be named the wrong way round.
-    async fn check_name(&self, connection: &mut Connection) -> Result<()> {
-        let sql = "select description from _sqlx_migrations where version = 1 and success";
-        let rows = connection.fetch(sql, vec![]).await?;
-        let found = rows.first().map(|row| row.text(0)).transpose()?.flatten();
-        match found {
-            Some(found) if found != self.name => Err(Error::config(format!(
-                "{} is the {found} database, and not the {}: correct COINMILL_{}_URL",
-                connection.place(),
-                self.name,
-                self.name.to_uppercase()
-            ))),
-            _ => Ok(()),
         }
     }
 

@@ -1,7 +1,7 @@
 //! The commit of price points: rows, revisions, coverage, quarantine and landing of some charts in one transaction.
 //! What the charts cover is decided before; here it becomes durable, or nothing of it does.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::sync::{Arc, LazyLock};
 
 use chrono::{DateTime, Utc};
@@ -17,6 +17,7 @@ use super::names::{self, Name, Names};
 use super::quarantine::{self, Requeued};
 use super::tables::TimeseriesStore;
 use super::value::Value;
+use super::visits::{self, Visit};
 use crate::clock::Clock;
 use crate::error::Result;
 use crate::failpoint;
@@ -113,7 +114,7 @@ pub(crate) async fn commit_charts(
             let refused = spans(&rows, |coverage| &coverage.refused);
             coverage::insert_empty(connection, refused, true).await?;
             insert_refused(connection, &rows).await?;
-            insert_visits(connection, commit, clock.now()).await?;
+            visits::note(connection, visits_of(commit, clock.now())).await?;
             quarantine::note(connection, run, &commit.requeued).await?;
             for earlier in &commit.recovered {
                 let sql = "update run set recovered_by = $2 where id = $1";
@@ -190,7 +191,7 @@ async fn insert_known(connection: &mut Connection, rows: &[Keyed<'_>]) -> Result
         known = later;
         connection.script(INCOMING).await?;
         load(connection, Target::Incoming, &now).await?;
-        stored.points += connection.execute(INSERT_NEW, vec![]).await?;
+        stored.points += connection.execute(INSERT_NEW.as_str(), vec![]).await?;
         stored.revisions += connection
             .execute(INSERT_REVISIONS.as_str(), vec![])
             .await?;
@@ -206,11 +207,17 @@ const INCOMING: Sql = Sql {
              market_cap real, volume real, landing integer); delete from incoming",
 };
 
-const INSERT_NEW: &str = "insert into price_point (coin, resolution, ts, price, market_cap, volume, landing) \
-    select i.coin, i.resolution, i.ts, i.price, i.market_cap, i.volume, i.landing from incoming i \
-    where not exists (select 1 from price_point p \
-                      where p.coin = i.coin and p.resolution = i.resolution and p.ts = i.ts) \
-    order by i.coin, i.resolution, i.ts";
+/// Points whose stamp is not there yet.
+static INSERT_NEW: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "insert into price_point ({0}) select i.{1} from incoming i \
+         where not exists (select 1 from price_point p \
+         where p.coin = i.coin and p.resolution = i.resolution and p.ts = i.ts) \
+         order by i.coin, i.resolution, i.ts",
+        *COLUMNS,
+        COLUMNS.replace(", ", ", i.")
+    )
+});
 
 /// A value received later than the stored one, and different from it. One that was received earlier (a body recovered from a run
 /// that died) tells nothing new. What is looked at are the incoming points' own rows, by their keys: revisions and bodies are as
@@ -373,6 +380,29 @@ fn spans<'a>(
     })
 }
 
+/// Which coins were asked for, when and with what outcome.
+fn visits_of(commit: &SeriesCommit, now: DateTime<Utc>) -> impl Iterator<Item = Visit<'_>> {
+    let failed = commit
+        .failed
+        .iter()
+        .map(move |(coin, resolution, said)| Visit {
+            coin,
+            resolution: *resolution,
+            at: now,
+            outcome: said,
+        });
+    let received = commit.charts.iter().map(|chart| Visit {
+        coin: &chart.coin,
+        resolution: chart.resolution,
+        at: chart.landed.received_at,
+        outcome: match chart.span {
+            Some(_) => "received",
+            None => "refused",
+        },
+    });
+    failed.chain(received)
+}
+
 async fn insert_refused(connection: &mut Connection, rows: &[Keyed<'_>]) -> Result<()> {
     let mut next = coins::highest(connection, "select max(id) from quarantine").await?;
     let mut refused = Vec::new();
@@ -395,62 +425,4 @@ async fn insert_refused(connection: &mut Connection, rows: &[Keyed<'_>]) -> Resu
         "id", "landing", "body", "record", "coin", "rule", "reason", "raw",
     ];
     connection.insert("quarantine", &columns, &refused).await
-}
-
-/// When a coin was asked for is when its newest response came: a body that was landed long ago, and is stored now, says nothing of
-/// whose turn it is.
-const VISITS: Sql = Sql {
-    postgres: "insert into visit (coin, resolution, visited_at, outcome) \
-               select x ->> 0, (x ->> 1)::smallint, to_timestamp((x ->> 2)::bigint / 1000.0), x ->> 3 \
-               from json_array_elements($1::json) as v (x) \
-               on conflict (coin, resolution) do update set visited_at = excluded.visited_at, outcome = excluded.outcome \
-               where excluded.visited_at >= visit.visited_at",
-    sqlite: "insert into visit (coin, resolution, visited_at, outcome) \
-             select json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'), \
-             json_extract(value, '$[3]') from json_each($1) where true \
-             on conflict (coin, resolution) do update set visited_at = excluded.visited_at, outcome = excluded.outcome \
-             where excluded.visited_at >= visit.visited_at",
-};
-
-async fn insert_visits(
-    connection: &mut Connection,
-    commit: &SeriesCommit,
-    now: DateTime<Utc>,
-) -> Result<()> {
-    let failed = commit
-        .failed
-        .iter()
-        .map(|(coin, resolution, said)| (coin, *resolution, now, said.as_str()));
-    let received = commit.charts.iter().map(|chart| {
-        let outcome = match chart.span {
-            Some(_) => "received",
-            None => "refused",
-        };
-        (
-            &chart.coin,
-            chart.resolution,
-            chart.landed.received_at,
-            outcome,
-        )
-    });
-    let mut visits: BTreeMap<(&CoinId, i16), (i64, &str)> = BTreeMap::new();
-    for (coin, resolution, at, outcome) in failed.chain(received) {
-        let visit = (at.timestamp_millis(), outcome);
-        let newest = visits.entry((coin, resolution.minutes())).or_insert(visit);
-        if visit.0 >= newest.0 {
-            *newest = visit;
-        }
-    }
-    if visits.is_empty() {
-        return Ok(());
-    }
-    let rows: Vec<_> = visits
-        .iter()
-        .map(|((coin, minutes), (at, outcome))| (coin, minutes, at, outcome))
-        .collect();
-    let rows = serde_json::json!(rows).to_string();
-    connection
-        .execute(VISITS, vec![rows.into()])
-        .await
-        .map(drop)
 }

@@ -15,6 +15,7 @@ use super::points::{self, SeriesCommit, Stored};
 use super::tables::TimeseriesStore;
 use super::trace::{self, Committed};
 use super::value::Row;
+use super::visits;
 use crate::clock::Clock;
 use crate::error::Result;
 use crate::market::CoinId;
@@ -173,17 +174,7 @@ impl TimeseriesStore {
         &mut self,
         resolution: Resolution,
     ) -> Result<HashMap<CoinId, DateTime<Utc>>> {
-        let sql = "select coin, visited_at from visit where resolution = $1";
-        let rows = self
-            .connection
-            .fetch(sql, vec![i64::from(resolution.minutes()).into()])
-            .await?;
-        rows.iter()
-            .map(|row| {
-                let coin = CoinId::from_source(needed(row.text(0)?, "visit.coin")?);
-                Ok((coin, needed(row.time(1)?, "visit.visited_at")?))
-            })
-            .collect()
+        visits::newest(&mut self.connection, resolution).await
     }
 
     /// The points of a span with their newest values, by coin and stamp.

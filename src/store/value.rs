@@ -2,8 +2,9 @@
 //! Instants are `timestamptz` on PostgreSQL and milliseconds on SQLite; everything else is what it says.
 
 use chrono::{DateTime, Utc};
-use sqlx::postgres::PgRow;
-use sqlx::sqlite::SqliteRow;
+use sqlx::postgres::{PgArguments, PgRow};
+use sqlx::query::Query;
+use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{Decode, Postgres, Row as _, Sqlite, Type};
 
 use crate::error::Result;
@@ -59,6 +60,38 @@ impl From<Option<u64>> for Value {
     fn from(value: Option<u64>) -> Self {
         value.map_or(Self::Int(None), Self::from)
     }
+}
+
+/// Binds values to a statement, in order.
+pub(super) fn bind_postgres(
+    mut query: Query<'_, Postgres, PgArguments>,
+    values: Vec<Value>,
+) -> Query<'_, Postgres, PgArguments> {
+    for value in values {
+        query = match value {
+            Value::Text(value) => query.bind(value),
+            Value::Int(value) => query.bind(value),
+            Value::Float(value) => query.bind(value),
+            Value::Time(value) => query.bind(value),
+        };
+    }
+    query
+}
+
+/// The same for SQLite.
+pub(super) fn bind_sqlite(
+    mut query: Query<'_, Sqlite, SqliteArguments>,
+    values: Vec<Value>,
+) -> Query<'_, Sqlite, SqliteArguments> {
+    for value in values {
+        query = match value {
+            Value::Text(value) => query.bind(value),
+            Value::Int(value) => query.bind(value),
+            Value::Float(value) => query.bind(value),
+            Value::Time(value) => query.bind(value.map(|instant| instant.timestamp_millis())),
+        };
+    }
+    query
 }
 
 /// A row of either database, read by column number.
