@@ -1,13 +1,17 @@
-//! Rows as Arrow batches, and batches as Parquet files.
-//! Only shapes are changed here: every number and null is what the database holds.
+//! Rows as columns: Arrow batches that are filled value by value, and Parquet files.
+//! Every number and null is what was put in; where rows come from is not known here.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fs::{self, File};
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow_array::builder::{StringBuilder, StringDictionaryBuilder};
+use arrow_array::builder::{
+    Float64Builder, Int32Builder, Int64Builder, StringBuilder, TimestampMillisecondBuilder,
+};
 use arrow_array::types::Int32Type;
-use arrow_array::{ArrayRef, Float64Array, Int64Array, RecordBatch, TimestampMillisecondArray};
+use arrow_array::{ArrayRef, DictionaryArray, Int32Array, RecordBatch, StringArray};
 use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef, TimeUnit};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
@@ -15,118 +19,202 @@ use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 
 use crate::error::{Error, Result};
-use crate::market::{CoinId, Column, Kind};
-use crate::series::{POINT_COLUMNS, PointColumn, PricePoint};
-use crate::store::{Table, Value};
+use crate::market::{Column, Kind, Origin};
 
 const UTC: &str = "UTC";
 
-fn instants(values: impl Iterator<Item = Option<i64>>) -> ArrayRef {
-    Arc::new(
-        values
-            .collect::<TimestampMillisecondArray>()
-            .with_timezone(UTC),
-    )
+/// The most rows of a batch: enough that a batch costs nothing, few enough that one on its way takes little memory.
+pub const BATCH: usize = 1 << 16;
+
+/// Rows, as batches of the same columns.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Frame {
+    /// The columns: texts as `utf8` or, where they repeat, as a dictionary that all batches share; whole numbers as `int64`,
+    /// numbers as `float64`, instants as `timestamp[ms, UTC]`. Keys are never null.
+    pub schema: SchemaRef,
+    /// The rows, in order.
+    pub batches: Vec<RecordBatch>,
 }
 
-fn instant_type() -> DataType {
-    DataType::Timestamp(TimeUnit::Millisecond, Some(UTC.into()))
+impl Frame {
+    /// How many rows there are.
+    pub fn rows(&self) -> usize {
+        self.batches.iter().map(RecordBatch::num_rows).sum()
+    }
 }
 
-/// A table as one batch: texts as `utf8`, whole numbers as `int64`, numbers as `float64`, instants as `timestamp[ms, UTC]`.
-///
-/// # Errors
-/// [`Error::Data`] when a row is not of the table's shape.
-pub fn table_batch(table: &Table) -> Result<RecordBatch> {
-    let mut fields = Vec::with_capacity(table.columns.len());
-    let mut arrays: Vec<ArrayRef> = Vec::with_capacity(table.columns.len());
-    for (index, Column { name, kind, .. }) in table.columns.iter().enumerate() {
-        let column = table.rows.iter().map(|row| row.get(index));
-        let (data_type, array): (DataType, ArrayRef) = match kind {
-            Kind::Text => {
-                let mut texts = StringBuilder::new();
-                for value in column {
-                    texts.append_option(match value {
-                        Some(Value::Text(text)) => text.as_deref(),
-                        _ => None,
-                    });
-                }
-                (DataType::Utf8, Arc::new(texts.finish()))
-            }
-            Kind::Int => {
-                let numbers = column.map(|value| {
-                    if let Some(Value::Int(number)) = value {
-                        *number
-                    } else {
-                        None
-                    }
-                });
-                (DataType::Int64, Arc::new(numbers.collect::<Int64Array>()))
-            }
-            Kind::Float => {
-                let numbers = column.map(|value| {
-                    if let Some(Value::Float(number)) = value {
-                        *number
-                    } else {
-                        None
-                    }
-                });
-                (
-                    DataType::Float64,
-                    Arc::new(numbers.collect::<Float64Array>()),
-                )
-            }
-            Kind::Time => {
-                let stamps = column.map(|value| match value {
-                    Some(Value::Time(instant)) => instant.map(|instant| instant.timestamp_millis()),
-                    _ => None,
-                });
-                (instant_type(), instants(stamps))
-            }
+/// A frame while its rows come.
+#[derive(Debug)]
+pub struct Filling {
+    schema: SchemaRef,
+    columns: Vec<Filler>,
+    rows: usize,
+    full: Vec<Vec<ArrayRef>>,
+}
+
+/// A column while its values come, one a row.
+#[derive(Debug)]
+pub enum Filler {
+    /// Texts.
+    Text(StringBuilder),
+    /// Texts that repeat.
+    Category(Categories),
+    /// Whole numbers.
+    Int(Int64Builder),
+    /// Numbers.
+    Float(Float64Builder),
+    /// Instants, in milliseconds since 1970.
+    Time(TimestampMillisecondBuilder),
+}
+
+/// Texts that repeat: each once, and its place for each row.
+#[derive(Debug, Default)]
+pub struct Categories {
+    places: HashMap<String, i32>,
+    texts: Vec<String>,
+    last: i32,
+    rows: Int32Builder,
+}
+
+impl Categories {
+    /// Appends a row's text. Rows that follow each other mostly have the same one.
+    pub fn append_option(&mut self, text: Option<&str>) {
+        let Some(text) = text else {
+            self.rows.append_null();
+            return;
         };
-        fields.push(Field::new(*name, data_type, true));
-        arrays.push(array);
+        let same = usize::try_from(self.last)
+            .ok()
+            .and_then(|last| self.texts.get(last));
+        if same.is_none_or(|same| same != text) {
+            let next = i32::try_from(self.texts.len()).unwrap_or(i32::MAX);
+            self.last = match self.places.entry(text.to_owned()) {
+                Entry::Occupied(entry) => *entry.get(),
+                Entry::Vacant(entry) => {
+                    self.texts.push(text.to_owned());
+                    *entry.insert(next)
+                }
+            };
+        }
+        self.rows.append_value(self.last);
     }
-    RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays).map_err(misshapen)
 }
 
-/// The columns of [`prices_batch`].
-pub fn prices_schema() -> SchemaRef {
-    let coin = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
-    let mut fields = vec![
-        Field::new("coin_id", coin, false),
-        Field::new("ts", instant_type(), false),
-    ];
-    fields.extend(POINT_COLUMNS.map(|column| Field::new(column.name, DataType::Float64, true)));
-    Arc::new(Schema::new(fields))
-}
-
-/// Price points as one batch: `coin_id` (a dictionary), `ts` (`timestamp[ms, UTC]`), `price`, `market_cap`, `volume`.
-///
-/// # Errors
-/// [`Error::Data`] when there are more coins than a dictionary holds.
-pub fn prices_batch(rows: &[(CoinId, PricePoint)]) -> Result<RecordBatch> {
-    let mut coins = StringDictionaryBuilder::<Int32Type>::new();
-    for (coin, _) in rows {
-        coins.append(coin.as_str()).map_err(misshapen)?;
+impl Filler {
+    fn of(kind: Kind) -> Self {
+        match kind {
+            Kind::Text => Self::Text(StringBuilder::new()),
+            Kind::Category => Self::Category(Categories::default()),
+            Kind::Int => Self::Int(Int64Builder::new()),
+            Kind::Float => Self::Float(Float64Builder::new()),
+            Kind::Time => Self::Time(TimestampMillisecondBuilder::new().with_timezone(UTC)),
+        }
     }
-    let numbers = |column: PointColumn| -> ArrayRef {
-        let numbers = rows.iter().map(|(_, point)| (column.of)(point));
-        Arc::new(numbers.collect::<Float64Array>())
-    };
-    let mut arrays: Vec<ArrayRef> = vec![
-        Arc::new(coins.finish()),
-        instants(rows.iter().map(|(_, point)| Some(point.ts))),
-    ];
-    arrays.extend(POINT_COLUMNS.map(numbers));
-    RecordBatch::try_new(prices_schema(), arrays).map_err(misshapen)
+
+    /// What came since it was last asked. Of categories these are the places, since more texts may come.
+    fn finish(&mut self) -> ArrayRef {
+        match self {
+            Self::Text(values) => Arc::new(values.finish()),
+            Self::Category(values) => Arc::new(values.rows.finish()),
+            Self::Int(values) => Arc::new(values.finish()),
+            Self::Float(values) => Arc::new(values.finish()),
+            Self::Time(values) => Arc::new(values.finish()),
+        }
+    }
 }
 
-/// Writes a batch as a Parquet file (zstd), whole or not at all.
+fn data_type(kind: Kind) -> DataType {
+    match kind {
+        Kind::Text => DataType::Utf8,
+        Kind::Category => DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8)),
+        Kind::Int => DataType::Int64,
+        Kind::Float => DataType::Float64,
+        Kind::Time => DataType::Timestamp(TimeUnit::Millisecond, Some(UTC.into())),
+    }
+}
+
+impl Filling {
+    /// An empty frame of these columns.
+    pub fn new(columns: &[Column]) -> Self {
+        let field = |column: &Column| {
+            let is_key = column.origin == Origin::Key;
+            Field::new(column.name, data_type(column.kind), !is_key)
+        };
+        Self {
+            schema: Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>())),
+            columns: columns
+                .iter()
+                .map(|column| Filler::of(column.kind))
+                .collect(),
+            rows: 0,
+            full: Vec::new(),
+        }
+    }
+
+    /// The columns, each of which wants one value of the next row.
+    pub fn columns(&mut self) -> &mut [Filler] {
+        &mut self.columns
+    }
+
+    /// Ends a row.
+    pub fn end_row(&mut self) {
+        self.rows += 1;
+        if self.rows == BATCH {
+            self.end_batch();
+        }
+    }
+
+    fn end_batch(&mut self) {
+        self.full
+            .push(self.columns.iter_mut().map(Filler::finish).collect());
+        self.rows = 0;
+    }
+
+    /// The frame.
+    ///
+    /// # Errors
+    /// [`Error::Data`] where a key is null, or a row lacks a value.
+    pub fn finish(mut self) -> Result<Frame> {
+        if self.rows > 0 {
+            self.end_batch();
+        }
+        let texts: Vec<Option<ArrayRef>> = self
+            .columns
+            .iter()
+            .map(|column| match column {
+                Filler::Category(values) => {
+                    Some(Arc::new(StringArray::from(values.texts.clone())) as ArrayRef)
+                }
+                _ => None,
+            })
+            .collect();
+        let batch = |arrays: Vec<ArrayRef>| {
+            let arrays = arrays.into_iter().zip(&texts);
+            let arrays = arrays.map(|(array, texts)| {
+                let Some(texts) = texts else { return Ok(array) };
+                let places = array.as_any().downcast_ref::<Int32Array>().cloned();
+                let places = places.unwrap_or_else(|| Int32Array::new_null(array.len()));
+                let array = DictionaryArray::<Int32Type>::try_new(places, Arc::clone(texts))?;
+                Ok(Arc::new(array) as ArrayRef)
+            });
+            let arrays = arrays.collect::<std::result::Result<_, ArrowError>>()?;
+            RecordBatch::try_new(Arc::clone(&self.schema), arrays)
+        };
+        let batches = self.full.into_iter().map(batch);
+        let batches: std::result::Result<_, ArrowError> = batches.collect();
+        Ok(Frame {
+            batches: batches
+                .map_err(|error| Error::data("the rows do not fit their columns").because(error))?,
+            schema: self.schema,
+        })
+    }
+}
+
+/// Writes a frame as a Parquet file (zstd), whole or not at all.
 ///
 /// # Errors
 /// [`Error::Store`] when the file cannot be written.
-pub fn write_parquet(path: &Path, batch: &RecordBatch) -> Result<()> {
+pub fn write_parquet(path: &Path, frame: &Frame) -> Result<()> {
     let part = path.with_extension("parquet.part");
     let write = || -> std::result::Result<(), ParquetError> {
         if let Some(folder) = path.parent() {
@@ -135,9 +223,11 @@ pub fn write_parquet(path: &Path, batch: &RecordBatch) -> Result<()> {
         let properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(ZstdLevel::default()))
             .build();
-        let mut writer =
-            ArrowWriter::try_new(File::create(&part)?, batch.schema(), Some(properties))?;
-        writer.write(batch)?;
+        let file = File::create(&part)?;
+        let mut writer = ArrowWriter::try_new(file, Arc::clone(&frame.schema), Some(properties))?;
+        for batch in &frame.batches {
+            writer.write(batch)?;
+        }
         writer.close()?;
         fs::rename(&part, path)?;
         Ok(())
@@ -151,8 +241,4 @@ pub fn write_parquet(path: &Path, batch: &RecordBatch) -> Result<()> {
             error,
         )
     })
-}
-
-fn misshapen(error: ArrowError) -> Error {
-    Error::data("the rows do not fit their columns").because(error)
 }

@@ -17,9 +17,9 @@ mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use coinmill::frame::prices_schema;
 use coinmill::market::{self, quote_columns, stored_columns};
 use coinmill::series::POINT_COLUMNS;
+use coinmill::store::price_columns;
 use coinmill::store::{SnapshotStore, TimeseriesStore};
 
 use crate::support::{Database, Kind};
@@ -96,7 +96,7 @@ async fn tables_views_and_frames_follow_the_lists() {
     let snapshot = columns("snapshot", &snapshot).await;
     let timeseries = columns("timeseries", &timeseries).await;
     let kind = |column: &market::Column| match column.kind {
-        market::Kind::Text => "text",
+        market::Kind::Text | market::Kind::Category => "text",
         market::Kind::Int => "whole",
         market::Kind::Float => "number",
         market::Kind::Time => "instant",
@@ -122,9 +122,9 @@ async fn tables_views_and_frames_follow_the_lists() {
             assert_eq!(timeseries[&place], "number", "{place:?}");
         }
     }
-    for field in prices_schema().fields() {
-        let place = ("v_price_series".to_owned(), field.name().clone());
-        assert!(timeseries.contains_key(&place), "{place:?}");
+    for column in price_columns() {
+        let place = ("v_price_series".to_owned(), column.name.to_owned());
+        assert_eq!(timeseries[&place], kind(&column), "{place:?}");
     }
 }
 

@@ -215,7 +215,7 @@ async fn the_reader_reads_every_table_and_view_and_writes_nothing() {
         ..Default::default()
     };
     let known = pipeline::quotes(&settings, &then).await.unwrap();
-    assert_eq!(known.batch.num_rows(), 50);
+    assert_eq!(known.frame.rows(), 50);
     let error = cluster.run_as(role).await.unwrap_err();
     assert!(said(&error).contains("a run needs the writer"), "{error}");
 }

@@ -8,6 +8,8 @@ use super::Measure;
 pub enum Kind {
     /// Text.
     Text,
+    /// Text of which there are few, each in many rows.
+    Category,
     /// A whole number.
     Int,
     /// A number.

@@ -3,8 +3,14 @@
 
 use std::collections::BTreeMap;
 
+use arrow_array::Array;
+use arrow_array::cast::AsArray as _;
+use arrow_array::types::{Float64Type, Int64Type, TimestampMillisecondType};
+use arrow_schema::DataType;
+use chrono::DateTime;
 use serde::Serialize;
 
+use crate::frame::Frame;
 use crate::store::Value;
 
 /// How a row differs.
@@ -75,6 +81,37 @@ pub(super) fn compare(
         )
     });
     differences
+}
+
+/// The rows of a frame, each with one value a column.
+pub(super) fn rows(frame: &Frame) -> impl Iterator<Item = Vec<Value>> {
+    frame.batches.iter().flat_map(|batch| {
+        let row = |row| batch.columns().iter().map(move |column| value(column, row));
+        (0..batch.num_rows()).map(move |place| row(place).collect())
+    })
+}
+
+fn value(column: &dyn Array, row: usize) -> Value {
+    let is_there = column.is_valid(row);
+    match column.data_type() {
+        DataType::Int64 => {
+            let numbers = column.as_primitive::<Int64Type>();
+            Value::Int(is_there.then(|| numbers.value(row)))
+        }
+        DataType::Float64 => {
+            let numbers = column.as_primitive::<Float64Type>();
+            Value::Float(is_there.then(|| numbers.value(row)))
+        }
+        DataType::Timestamp(..) => {
+            let stamps = column.as_primitive::<TimestampMillisecondType>();
+            let stamp = is_there.then(|| stamps.value(row));
+            Value::Time(stamp.and_then(DateTime::from_timestamp_millis))
+        }
+        _ => {
+            let texts = column.as_string::<i32>();
+            Value::Text(is_there.then(|| texts.value(row).to_owned()))
+        }
+    }
 }
 
 /// A value as text.

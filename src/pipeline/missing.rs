@@ -3,11 +3,11 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use arrow_array::RecordBatch;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::reach::is_due;
+use crate::frame::Frame;
 use crate::market::CoinId;
 use crate::series::{Resolution, Span, Spans};
 use crate::store::EmptySpan;
@@ -16,7 +16,7 @@ use crate::store::EmptySpan;
 #[derive(Debug, Clone)]
 pub struct Read {
     /// The rows.
-    pub batch: RecordBatch,
+    pub frame: Frame,
     /// What is not there.
     pub missing: Vec<Missing>,
     /// The same in words for whoever wrote the span, where that is not there in whole.

@@ -12,7 +12,6 @@ use super::unknown;
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::error::{Error, Result};
-use crate::frame::prices_batch;
 use crate::http;
 use crate::market::CoinId;
 use crate::series::{Resolution, Span};
@@ -136,7 +135,7 @@ async fn read(
         pin: Some(pin),
     };
     Ok(Read {
-        batch: prices_batch(&store.prices(&query).await?)?,
+        frame: store.prices(&query).await?,
         warning: span.warning(&ends, &missing),
         missing,
     })

@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 use super::missing::{Missing, Read};
 use crate::config::Settings;
 use crate::error::{Error, Result};
-use crate::frame::table_batch;
 use crate::store::SnapshotStore;
 
 /// Which quotes to read.
@@ -40,7 +39,7 @@ pub async fn quotes(settings: &Settings, wanted: &Quotes) -> Result<Read> {
         .newest_slot(wanted.at, pin)
         .await?
         .ok_or_else(|| none_there(wanted))?;
-    let table = store.quote_table(slot, slot.next(), pin).await?;
+    let frame = store.quote_frame(slot, slot.next(), pin).await?;
     let state = store.slot_state(slot, pin).await?;
     store.close().await?;
     let absent = state.into_iter().flat_map(|state| state.account.missing);
@@ -52,7 +51,7 @@ pub async fn quotes(settings: &Settings, wanted: &Quotes) -> Result<Read> {
         reason: absent.reason,
     });
     Ok(Read {
-        batch: table_batch(&table)?,
+        frame,
         missing: missing.collect(),
         warning: None,
     })

@@ -1,7 +1,6 @@
 //! Reading what is stored: quotes and prices as dated Parquet folders.
 //! Nothing here calls CoinGecko or changes a database; frames are read in `quotes` and `prices`.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
@@ -10,9 +9,9 @@ use serde::Serialize;
 use super::status::timeseries;
 use crate::config::Settings;
 use crate::error::Result;
-use crate::frame::{prices_batch, table_batch, write_parquet};
-use crate::market::{CoinId, Slot};
-use crate::series::{PricePoint, Span, days};
+use crate::frame::write_parquet;
+use crate::market::Slot;
+use crate::series::{Span, days};
 use crate::store::{PricesQuery, SnapshotStore};
 
 /// What an export wrote.
@@ -27,9 +26,6 @@ pub struct Exported {
     /// The time series database, where it is a SQLite file that no run has made yet: nothing of it is in the export.
     pub absent: Option<String>,
 }
-
-/// Days read at once: enough that the table is not read for each day, few enough for memory.
-const DAYS: u32 = 30;
 
 /// Writes quotes and prices as Parquet: `quotes/date=YYYY-MM-DD/quotes.parquet` and
 /// `prices/resolution=1h/date=YYYY-MM-DD/prices.parquet`. A day's file is written whole or not at all; writing it again
@@ -51,14 +47,14 @@ pub async fn export_parquet(
     let held = store.holdings().await?;
     for day in spanned(held.first_slot, held.newest_slot).filter(|day| within(*day)) {
         let (start, end) = (slot_of(day), slot_of(day + TimeDelta::days(1)));
-        let table = store.quote_table(start, end, None).await?;
-        if !table.rows.is_empty() {
+        let frame = store.quote_frame(start, end, None).await?;
+        if frame.rows() > 0 {
             write_parquet(
                 &folder.join(format!("quotes/date={day}/quotes.parquet")),
-                &table_batch(&table)?,
+                &frame,
             )?;
             exported.files += 1;
-            exported.quotes += table.rows.len() as u64;
+            exported.quotes += frame.rows() as u64;
         }
     }
     store.close().await?;
@@ -67,37 +63,24 @@ pub async fn export_parquet(
         return Ok(exported);
     };
     for held in store.holdings().await? {
-        let all: Vec<NaiveDate> = spanned(held.first, held.newest)
-            .filter(|day| within(*day))
-            .collect();
-        for chunk in all.chunks(DAYS as usize) {
-            let Some(first) = chunk.first() else { continue };
-            let start = slot_of(*first).start().timestamp_millis();
-            let span = Span {
-                start,
-                end: start + days(u32::try_from(chunk.len()).unwrap_or(DAYS)),
-            };
+        for day in spanned(held.first, held.newest).filter(|day| within(*day)) {
+            let start = slot_of(day).start().timestamp_millis();
             let query = PricesQuery {
                 coins: Vec::new(),
                 resolution: held.resolution,
-                span,
+                span: Span {
+                    start,
+                    end: start + days(1),
+                },
                 pin: None,
             };
-            let mut by_day: BTreeMap<NaiveDate, Vec<(CoinId, PricePoint)>> = BTreeMap::new();
-            for (coin, point) in store.prices(&query).await? {
-                let day = DateTime::from_timestamp_millis(point.ts)
-                    .unwrap_or_default()
-                    .date_naive();
-                by_day.entry(day).or_default().push((coin, point));
-            }
-            for (day, rows) in by_day {
-                let name = format!(
-                    "prices/resolution={}/date={day}/prices.parquet",
-                    held.resolution
-                );
-                write_parquet(&folder.join(name), &prices_batch(&rows)?)?;
+            let frame = store.prices(&query).await?;
+            if frame.rows() > 0 {
+                let resolution = held.resolution;
+                let name = format!("prices/resolution={resolution}/date={day}/prices.parquet");
+                write_parquet(&folder.join(name), &frame)?;
                 exported.files += 1;
-                exported.points += rows.len() as u64;
+                exported.points += frame.rows() as u64;
             }
         }
     }

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::begin::run_start;
-use super::compare::{Change, Difference, compare, shown};
+use super::compare::{Change, Difference, compare, rows, shown};
 use super::known::Known;
 use super::reader::Reader;
 use super::requeue::revalidated_quotes;
@@ -22,11 +22,12 @@ use crate::config::{DatabaseUrl, Settings};
 use crate::content::{series_hash, snapshot_hash};
 use crate::contract::Contract;
 use crate::error::{Error, Result};
+use crate::frame::Frame;
 use crate::landing::{self, Landed};
-use crate::market::{CoinId, Slot};
+use crate::market::{CoinId, Slot, quote_columns};
 use crate::series::{POINT_COLUMNS, PricePoint, Resolution, Span};
 use crate::store::{
-    Committed, PricesQuery, RunRow, RunStart, Scope, SnapshotStore, Table, TimeseriesStore, Value,
+    Committed, PricesQuery, RunRow, RunStart, Scope, SnapshotStore, TimeseriesStore, Value,
 };
 
 /// The result of a replay.
@@ -193,11 +194,11 @@ async fn replay_quotes(
         .await?;
     }
     let rebuilt_hash = snapshot_hash(slot, &rebuilt.quotes(slot).await?);
-    let stored_table = store.quote_table(slot, slot.next(), Some(pin)).await?;
-    let rebuilt_table = rebuilt.quote_table(slot, slot.next(), None).await?;
+    let stored_quotes = store.quote_frame(slot, slot.next(), Some(pin)).await?;
+    let rebuilt_quotes = rebuilt.quote_frame(slot, slot.next(), None).await?;
     let stored_hash = snapshot_hash(slot, &store.quotes_until(slot, pin).await?);
     rebuilt.close().await?;
-    let mut differences = quote_differences(&stored_table, &rebuilt_table);
+    let mut differences = quote_differences(&stored_quotes, &rebuilt_quotes);
     if let Some(ledger) = row
         .content_hash
         .as_ref()
@@ -222,8 +223,8 @@ async fn replay_quotes(
         bodies: committed.len() as u64,
         stored_hash,
         rebuilt_hash,
-        stored: stored_table.rows.len() as u64,
-        rebuilt: rebuilt_table.rows.len() as u64,
+        stored: stored_quotes.rows() as u64,
+        rebuilt: rebuilt_quotes.rows() as u64,
         differences,
     })
 }
@@ -239,15 +240,12 @@ fn bodies_of(root: &Path, committed: &[Committed]) -> Result<Vec<Landed>> {
         .collect()
 }
 
-fn quote_differences(stored: &Table, rebuilt: &Table) -> Vec<Difference> {
-    let by_coin = |table: &Table| -> BTreeMap<String, Vec<Value>> {
-        let keyed = table.rows.iter().map(|row| {
-            let coin = row.get(1).map(shown).unwrap_or_default();
-            (coin, row.clone())
-        });
+fn quote_differences(stored: &Frame, rebuilt: &Frame) -> Vec<Difference> {
+    let by_coin = |frame: &Frame| -> BTreeMap<String, Vec<Value>> {
+        let keyed = rows(frame).map(|row| (row.get(1).map(shown).unwrap_or_default(), row));
         keyed.collect()
     };
-    let names: Vec<&'static str> = stored.columns.iter().map(|column| column.name).collect();
+    let names: Vec<&'static str> = quote_columns().map(|column| column.name).collect();
     compare(&names, &by_coin(stored), &by_coin(rebuilt))
 }
 
@@ -339,8 +337,12 @@ async fn points(
             span: *span,
             pin,
         };
-        let found = store.prices(&query).await?.into_iter();
-        points.extend(found.map(|(coin, point)| ((coin, point.ts), point)));
+        store
+            .each_point(&query, |coin, point| {
+                points.insert((coin.clone(), point.ts), point);
+                Ok(())
+            })
+            .await?;
     }
     Ok(points)
 }

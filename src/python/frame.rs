@@ -3,10 +3,11 @@
 
 use std::ffi::CString;
 use std::fmt::Write as _;
+use std::sync::Arc;
 
+use arrow_array::Array;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int32Type, Int64Type, TimestampMillisecondType};
-use arrow_array::{Array, RecordBatch};
 use arrow_schema::DataType;
 use chrono::DateTime;
 use pyo3::prelude::*;
@@ -26,7 +27,7 @@ const CALLER: i32 = 1;
 /// See the stub for what users read.
 #[pyclass(frozen, module = "coinmill")]
 pub(super) struct Frame {
-    batch: RecordBatch,
+    frame: crate::frame::Frame,
     missing: Vec<Missing>,
 }
 
@@ -39,7 +40,7 @@ impl Frame {
             PyErr::warn(py, &category, &text, CALLER)?;
         }
         Ok(Self {
-            batch: read.batch,
+            frame: read.frame,
             missing: read.missing,
         })
     }
@@ -53,14 +54,14 @@ impl Frame {
         py: Python<'py>,
         requested_schema: Option<Bound<'py, PyCapsule>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let table = PyTable::try_new(vec![self.batch.clone()], self.batch.schema())?;
+        let table = PyTable::try_new(self.frame.batches.clone(), Arc::clone(&self.frame.schema))?;
         table
             .into_pyobject(py)?
             .call_method1("__arrow_c_stream__", (requested_schema,))
     }
 
     fn __arrow_c_schema__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let table = PyTable::try_new(vec![], self.batch.schema())?;
+        let table = PyTable::try_new(vec![], Arc::clone(&self.frame.schema))?;
         table.into_pyobject(py)?.call_method0("__arrow_c_schema__")
     }
 
@@ -83,8 +84,8 @@ impl Frame {
 
     #[getter]
     fn columns(&self) -> Vec<String> {
-        self.batch
-            .schema()
+        self.frame
+            .schema
             .fields()
             .iter()
             .map(|field| field.name().clone())
@@ -92,13 +93,13 @@ impl Frame {
     }
 
     fn __len__(&self) -> usize {
-        self.batch.num_rows()
+        self.frame.rows()
     }
 
     fn __repr__(&self) -> String {
         format!(
             "Frame({} rows: {})",
-            self.batch.num_rows(),
+            self.frame.rows(),
             self.columns().join(", ")
         )
     }
@@ -109,18 +110,19 @@ impl Frame {
             let _infallible = write!(html, "<th>{}</th>", escaped(&name));
         }
         html.push_str("</tr></thead><tbody>");
-        for row in 0..self.batch.num_rows().min(SHOWN) {
+        let rows = self
+            .frame
+            .batches
+            .iter()
+            .flat_map(|batch| (0..batch.num_rows()).map(move |row| (batch.columns(), row)));
+        for (columns, row) in rows.take(SHOWN) {
             html.push_str("<tr>");
-            for column in self.batch.columns() {
+            for column in columns {
                 let _infallible = write!(html, "<td>{}</td>", escaped(&cell(column.as_ref(), row)));
             }
             html.push_str("</tr>");
         }
-        let _infallible = write!(
-            html,
-            "</tbody></table><p>{} rows</p>",
-            self.batch.num_rows()
-        );
+        let _infallible = write!(html, "</tbody></table><p>{} rows</p>", self.frame.rows());
         html
     }
 }

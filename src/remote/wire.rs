@@ -1,10 +1,10 @@
-//! What goes over the pipes between this process and a worker: a greeting, then messages of a kind, a length and a body.
+//! What goes over the pipes between this process and a worker: a greeting, then messages of a kind, a length and a body. Rows
+//! follow theirs as Arrow's own stream, which says where it ends, batch by batch: they can be many.
 //! Pure, but for the reader and the writer that it is given; who sends what, and when, is the two sides' own work.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, Read, Write};
 
-use arrow_array::RecordBatch;
 use arrow_ipc::reader::StreamReader;
 use arrow_ipc::writer::StreamWriter;
 use arrow_schema::ArrowError;
@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::call::{Call, Returned};
 use crate::error::Error;
+use crate::frame::Frame;
 // the name means another thing among pipes
 use crate::pipeline::Read as Rows;
 
@@ -101,12 +102,13 @@ impl Said {
             Self::Failed(error) => write_json(to, FAILED, error)?,
             Self::Done(Returned::Json(text)) => write_bytes(to, JSON, text.as_bytes())?,
             Self::Done(Returned::Frame(Rows {
-                batch,
+                frame,
                 missing,
                 warning,
             })) => {
                 write_json(to, ABOUT, &(missing, warning))?;
-                write_bytes(to, ROWS, &arrow(batch).map_err(io::Error::other)?)?;
+                write_bytes(to, ROWS, &[])?;
+                write_arrow(to, frame).map_err(io::Error::other)?;
             }
         }
         to.flush()
@@ -126,8 +128,8 @@ impl Said {
             ABOUT => {
                 let (missing, warning) = read_json(from, length)?;
                 match read_head(from)? {
-                    Some((ROWS, length)) => Self::Done(Returned::Frame(Rows {
-                        batch: read_arrow(from, length)?,
+                    Some((ROWS, 0)) => Self::Done(Returned::Frame(Rows {
+                        frame: read_arrow(from).map_err(io::Error::other)?,
                         missing,
                         warning,
                     })),
@@ -170,24 +172,42 @@ impl Logged {
     }
 }
 
-fn arrow(batch: &RecordBatch) -> Result<Vec<u8>, ArrowError> {
-    let mut writer = StreamWriter::try_new(Vec::new(), &batch.schema())?;
-    writer.write(batch)?;
-    writer.into_inner()
+fn write_arrow(to: &mut impl Write, frame: &Frame) -> Result<(), ArrowError> {
+    let mut writer = StreamWriter::try_new(to, &frame.schema)?;
+    for batch in &frame.batches {
+        writer.write(batch)?;
+    }
+    writer.finish()
 }
 
-/// Reads straight into Arrow's own buffers: rows can be many.
-fn read_arrow(from: &mut impl Read, length: u64) -> io::Result<RecordBatch> {
-    let mut reader = StreamReader::try_new(from.take(length), None).map_err(io::Error::other)?;
-    let batch = reader
-        .next()
-        .ok_or(io::ErrorKind::UnexpectedEof)?
-        .map_err(io::Error::other)?;
-    io::copy(reader.get_mut(), &mut io::sink())?;
-    if reader.get_ref().limit() > 0 {
-        return Err(io::ErrorKind::UnexpectedEof.into());
+/// Reads straight into Arrow's own buffers.
+fn read_arrow(from: &mut impl Read) -> Result<Frame, ArrowError> {
+    let mut from = Whole {
+        from,
+        has_ended: false,
+    };
+    let mut reader = StreamReader::try_new(&mut from, None)?;
+    let batches = reader.by_ref().collect::<Result<_, _>>()?;
+    let schema = reader.schema();
+    match from.has_ended {
+        false => Ok(Frame { schema, batches }),
+        // Arrow takes the end of a pipe for the end of its stream
+        true => Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
     }
-    Ok(batch)
+}
+
+/// A reader that remembers whether it came to its end.
+struct Whole<R> {
+    from: R,
+    has_ended: bool,
+}
+
+impl<R: Read> Read for Whole<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.from.read(buffer)?;
+        self.has_ended |= read == 0 && !buffer.is_empty();
+        Ok(read)
+    }
 }
 
 fn write_json(to: &mut impl Write, kind: u8, value: &impl Serialize) -> io::Result<()> {

@@ -4,14 +4,16 @@
 use std::future::Future;
 use std::time::Duration;
 
+use futures_util::TryStreamExt as _;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _};
 use tokio::time::{Instant, MissedTickBehavior};
 
+use super::cells::Cells;
 use super::copy;
 use super::fault::{Dialect, fault};
-use super::value::{Row, Value, bind_postgres, bind_sqlite};
+use super::value::{Row, Value, bind_postgres, bind_sqlite, written_out};
 use crate::config::DatabaseUrl;
 use crate::error::{Error, Result};
 
@@ -127,7 +129,7 @@ impl Connection {
                         .await;
                 let mut inner = opened.map_err(|_| wrong(timed_out()))?.map_err(wrong)?;
                 let session = AssertSqlSafe(format!(
-                    "set search_path = {schema}; set timezone = 'UTC'; {KEEPALIVES}"
+                    "set search_path = {schema}; set timezone = 'UTC'; set standard_conforming_strings = on; {KEEPALIVES}"
                 ));
                 inner.execute(sqlx::raw_sql(session)).await.map_err(wrong)?;
                 Ok(Self::over(Inner::Postgres(Box::new(inner)), place))
@@ -203,6 +205,53 @@ impl Connection {
             }
         };
         self.heard_of(rows)
+    }
+
+    /// Runs a query and hands its rows over as they come: on PostgreSQL by a binary COPY. Where a row is refused, nothing more may
+    /// be asked on this connection.
+    pub(crate) async fn each(
+        &mut self,
+        sql: impl Into<Sql>,
+        values: Vec<Value>,
+        mut row: impl FnMut(&Cells<'_>) -> Result<()>,
+    ) -> Result<()> {
+        let (sql, limit) = (sql.into(), self.usable()?);
+        let done = match &mut self.inner {
+            Inner::Postgres(inner) => {
+                let query = written_out(sql.postgres, &values);
+                let copy = format!("copy ({query}) to stdout (format binary)");
+                let rows = async {
+                    let mut pieces = inner.copy_out_raw(&copy).await?;
+                    let mut rows = copy::Rows::default();
+                    while let Some(piece) = pieces.try_next().await? {
+                        let taken = rows.take(&piece, |copied| row(&Cells::Postgres(copied)));
+                        if taken.is_err() {
+                            return Ok(taken);
+                        }
+                    }
+                    Ok(rows.end())
+                };
+                within(limit, rows).await
+            }
+            Inner::Sqlite(inner) => {
+                async {
+                    let query = bind_sqlite(sqlx::query(sql.sqlite), values);
+                    let mut rows = query.fetch(&mut **inner);
+                    while let Some(found) = rows.try_next().await? {
+                        let taken = row(&Cells::Sqlite(&found));
+                        if taken.is_err() {
+                            return Ok(taken);
+                        }
+                    }
+                    Ok(Ok(()))
+                }
+                .await
+            }
+        };
+        let done = self.heard_of(done).flatten();
+        // what is left of a COPY stands between this and the next statement
+        self.is_lost |= done.is_err() && !self.is_sqlite();
+        done
     }
 
     /// Runs a script of several statements without values.

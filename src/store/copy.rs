@@ -1,10 +1,13 @@
-//! PostgreSQL's binary COPY format: rows in, bytes out.
+//! PostgreSQL's binary COPY format: rows into bytes, and bytes into rows.
 //! <https://www.postgresql.org/docs/current/sql-copy.html>, "Binary Format". The columns must be of the types that
 //! [`Value`] names: `text`, `bigint`, `double precision`, `timestamptz`.
+
+use std::ops::Range;
 
 use chrono::{DateTime, Utc};
 
 use super::value::Value;
+use crate::error::{Error, Result};
 
 /// Microseconds from 1970 to 2000, where PostgreSQL's count begins.
 const EPOCH_2000: i64 = 946_684_800_000_000;
@@ -54,6 +57,235 @@ pub(super) fn microseconds_of(milliseconds: i64) -> i64 {
     milliseconds * 1000 - EPOCH_2000
 }
 
+/// A `timestamptz` as a stamp in milliseconds since 1970.
+fn milliseconds_of(microseconds: i64) -> i64 {
+    microseconds.saturating_add(EPOCH_2000).div_euclid(1000)
+}
+
 fn microseconds(instant: DateTime<Utc>) -> i64 {
     instant.timestamp_micros() - EPOCH_2000
+}
+
+/// A stream's bytes, cut into rows as they come.
+#[derive(Debug, Default)]
+pub(super) struct Rows {
+    /// What of a row has come so far. A server sends whole rows, which nothing promises.
+    rest: Vec<u8>,
+    has_begun: bool,
+    has_ended: bool,
+    fields: Vec<Option<Range<usize>>>,
+}
+
+/// One row of a stream.
+#[derive(Debug)]
+pub(crate) struct CopiedRow<'a> {
+    bytes: &'a [u8],
+    fields: &'a [Option<Range<usize>>],
+}
+
+impl Rows {
+    /// Hands over the rows that are whole by now.
+    pub(super) fn take(
+        &mut self,
+        piece: &[u8],
+        mut row: impl FnMut(&CopiedRow<'_>) -> Result<()>,
+    ) -> Result<()> {
+        if self.rest.is_empty() {
+            let used = self.cut(piece, &mut row)?;
+            self.rest
+                .extend_from_slice(piece.get(used..).unwrap_or_default());
+        } else {
+            let mut bytes = std::mem::take(&mut self.rest);
+            bytes.extend_from_slice(piece);
+            let used = self.cut(&bytes, &mut row)?;
+            bytes.drain(..used.min(bytes.len()));
+            self.rest = bytes;
+        }
+        Ok(())
+    }
+
+    /// The end of the stream, which has to say that it is whole.
+    pub(super) fn end(self) -> Result<()> {
+        if self.has_ended && self.rest.is_empty() {
+            Ok(())
+        } else {
+            Err(strange())
+        }
+    }
+
+    /// Hands over the rows that are whole, and says how many bytes those are.
+    fn cut(
+        &mut self,
+        bytes: &[u8],
+        row: &mut impl FnMut(&CopiedRow<'_>) -> Result<()>,
+    ) -> Result<usize> {
+        let mut used = 0;
+        if !self.has_begun {
+            let Some(begin) = bytes.get(..HEADER.len()) else {
+                return Ok(0);
+            };
+            if begin != HEADER {
+                return Err(strange());
+            }
+            self.has_begun = true;
+            used = HEADER.len();
+        }
+        while !self.has_ended {
+            let Some(end) = self.find(bytes, used)? else {
+                break;
+            };
+            if !self.has_ended {
+                row(&CopiedRow {
+                    bytes,
+                    fields: &self.fields,
+                })?;
+            }
+            used = end;
+        }
+        Ok(used)
+    }
+
+    /// Finds the fields of the row that begins here, and where it ends; `None` where it is not whole.
+    fn find(&mut self, bytes: &[u8], begin: usize) -> Result<Option<usize>> {
+        let Some(count) = bytes.get(begin..).and_then(<[u8]>::first_chunk) else {
+            return Ok(None);
+        };
+        let mut place = begin + count.len();
+        let count = i16::from_be_bytes(*count);
+        self.fields.clear();
+        if count == -1 {
+            self.has_ended = true;
+            return Ok(Some(place));
+        }
+        for _ in 0..count {
+            let Some(length) = bytes.get(place..).and_then(<[u8]>::first_chunk) else {
+                return Ok(None);
+            };
+            place += length.len();
+            let length = i32::from_be_bytes(*length);
+            if length == -1 {
+                self.fields.push(None);
+                continue;
+            }
+            let end = place + usize::try_from(length).map_err(|_| strange())?;
+            if end > bytes.len() {
+                return Ok(None);
+            }
+            self.fields.push(Some(place..end));
+            place = end;
+        }
+        Ok(Some(place))
+    }
+}
+
+impl CopiedRow<'_> {
+    fn field(&self, column: usize) -> Result<Option<&[u8]>> {
+        let field = self.fields.get(column).ok_or_else(strange)?;
+        Ok(field.clone().and_then(|range| self.bytes.get(range)))
+    }
+
+    fn number(&self, column: usize) -> Result<Option<[u8; 8]>> {
+        let field = self.field(column)?;
+        field
+            .map(|bytes| bytes.try_into().map_err(|_| strange()))
+            .transpose()
+    }
+
+    /// A `text`.
+    pub(super) fn text(&self, column: usize) -> Result<Option<&str>> {
+        let field = self.field(column)?;
+        field
+            .map(|bytes| std::str::from_utf8(bytes).map_err(|_| strange()))
+            .transpose()
+    }
+
+    /// A `bigint`.
+    pub(super) fn int(&self, column: usize) -> Result<Option<i64>> {
+        Ok(self.number(column)?.map(i64::from_be_bytes))
+    }
+
+    /// A `double precision`.
+    pub(super) fn float(&self, column: usize) -> Result<Option<f64>> {
+        Ok(self.number(column)?.map(f64::from_be_bytes))
+    }
+
+    /// A `timestamptz` in milliseconds since 1970.
+    pub(super) fn milliseconds(&self, column: usize) -> Result<Option<i64>> {
+        Ok(self.int(column)?.map(milliseconds_of))
+    }
+}
+
+fn strange() -> Error {
+    Error::Store {
+        message:
+            "the server sent rows of another form than was asked for: tell us, and its version"
+                .to_owned(),
+        retryable: false,
+        cause: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The rows of a stream that comes in pieces of a size, as the values of their columns.
+    fn read(stream: &[u8], size: usize) -> Result<Vec<(Option<String>, Option<i64>, Option<u64>)>> {
+        let (mut rows, mut read) = (Rows::default(), Vec::new());
+        for piece in stream.chunks(size) {
+            rows.take(piece, |row| {
+                let text = row.text(0)?.map(str::to_owned);
+                let number = row.float(2)?.map(f64::to_bits);
+                read.push((text, row.milliseconds(1)?, number));
+                Ok(())
+            })?;
+        }
+        rows.end().map(|()| read)
+    }
+
+    fn rows() -> Vec<Vec<Value>> {
+        let at = DateTime::from_timestamp_millis;
+        vec![
+            vec!["bitcoin".into(), at(1_768_392_600_123).into(), 0.1.into()],
+            vec![Value::Text(None), Value::Time(None), Value::Float(None)],
+            vec!["".into(), at(-1).into(), f64::NEG_INFINITY.into()],
+        ]
+    }
+
+    #[test]
+    fn rows_come_back_however_they_are_cut() {
+        let stream = encode(&rows());
+        let expected = vec![
+            (
+                Some("bitcoin".to_owned()),
+                Some(1_768_392_600_123),
+                Some(0.1_f64.to_bits()),
+            ),
+            (None, None, None),
+            (
+                Some(String::new()),
+                Some(-1),
+                Some(f64::NEG_INFINITY.to_bits()),
+            ),
+        ];
+        for size in 1..=stream.len() {
+            assert_eq!(read(&stream, size).unwrap(), expected, "{size}");
+        }
+    }
+
+    #[test]
+    fn a_stream_that_is_cut_or_no_stream_is_an_error() {
+        let stream = encode(&rows());
+        for length in 0..stream.len() {
+            assert!(read(stream.get(..length).unwrap(), 7).is_err(), "{length}");
+        }
+        assert!(read(b"PGCOPX\n\xff\r\n\0 and more than a header", 99).is_err());
+    }
+
+    #[test]
+    fn a_field_of_another_type_is_an_error() {
+        let stream = encode(&[vec!["four".into(), 1.into(), 1.5.into()]]);
+        let mut rows = Rows::default();
+        assert!(rows.take(&stream, |row| row.int(0).map(drop)).is_err());
+    }
 }

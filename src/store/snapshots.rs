@@ -8,16 +8,17 @@ use chrono::{DateTime, Utc};
 use super::account::{self, Account};
 use super::commit::{self, SnapshotCommit};
 use super::database::month;
+use super::frames;
 use super::ledger::{self, RunEnd};
 use super::names::{self, Named};
 use super::quarantine::{self, Refused};
 use super::quotes::{self, Holdings, SlotState};
-use super::table::{self, Table};
 use super::tables::SnapshotStore;
 use super::trace::{self, Committed};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::failpoint;
+use crate::frame::Frame;
 use crate::market::{CoinId, Quote, Slot};
 
 impl SnapshotStore {
@@ -125,8 +126,8 @@ impl SnapshotStore {
     ///
     /// # Errors
     /// [`Error::Store`].
-    pub async fn quote_table(&mut self, from: Slot, to: Slot, pin: Option<i64>) -> Result<Table> {
-        table::quotes(&mut self.connection, from, to, pin).await
+    pub async fn quote_frame(&mut self, from: Slot, to: Slot, pin: Option<i64>) -> Result<Frame> {
+        frames::quotes(&mut self.connection, from, to, pin).await
     }
 
     /// A slot's quotes, by market cap, the largest first; each with its symbol and name as they were known then.

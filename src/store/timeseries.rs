@@ -2,13 +2,13 @@
 //! The statements that write points are in `points`.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use super::connection::Sql;
 use super::coverage::{self, EmptySpan};
+use super::frames::{self, PricesQuery};
 use super::ledger::needed;
 use super::names::Named;
 use super::points::{self, SeriesCommit, Stored};
@@ -18,21 +18,9 @@ use super::value::Row;
 use super::visits;
 use crate::clock::Clock;
 use crate::error::Result;
+use crate::frame::Frame;
 use crate::market::CoinId;
-use crate::series::{POINT_COLUMNS, PricePoint, Resolution, Span, Spans};
-
-/// Which points to read.
-#[derive(Debug, Clone)]
-pub struct PricesQuery {
-    /// The coins; empty is all of them.
-    pub coins: Vec<CoinId>,
-    /// The resolution: they never mix.
-    pub resolution: Resolution,
-    /// The span.
-    pub span: Span,
-    /// The newest commit to take account of; none is all of them.
-    pub pin: Option<i64>,
-}
+use crate::series::{PricePoint, Resolution, Span, Spans};
 
 /// What a time series database holds at one resolution, in short.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -181,28 +169,20 @@ impl TimeseriesStore {
     ///
     /// # Errors
     /// [`crate::error::Error::Store`].
-    pub async fn prices(&mut self, query: &PricesQuery) -> Result<Vec<(CoinId, PricePoint)>> {
-        let coins: Vec<&CoinId> = query.coins.iter().collect();
-        let start =
-            DateTime::from_timestamp_millis(query.span.start).unwrap_or(DateTime::<Utc>::MIN_UTC);
-        let end =
-            DateTime::from_timestamp_millis(query.span.end).unwrap_or(DateTime::<Utc>::MAX_UTC);
-        let mut values = vec![
-            i64::from(query.resolution.minutes()).into(),
-            start.into(),
-            end.into(),
-            query.pin.unwrap_or(i64::MAX).into(),
-        ];
-        let [of_all, of_named] = &*PRICES;
-        let [postgres, sqlite] = if coins.is_empty() {
-            of_all
-        } else {
-            values.push(serde_json::json!(coins).to_string().into());
-            of_named
-        };
-        let sql = Sql { postgres, sqlite };
-        let rows = self.connection.fetch(sql, values).await?;
-        rows.iter().map(price).collect()
+    pub async fn prices(&mut self, query: &PricesQuery) -> Result<Frame> {
+        frames::prices(&mut self.connection, query).await
+    }
+
+    /// Hands the same over one by one.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Store`], and that of `point`.
+    pub async fn each_point(
+        &mut self,
+        query: &PricesQuery,
+        point: impl FnMut(&CoinId, PricePoint) -> Result<()>,
+    ) -> Result<()> {
+        frames::each_point(&mut self.connection, query, point).await
     }
 
     /// The bodies behind what was known after a run of the spans that it covered, its own and earlier ones, in the order of
@@ -244,55 +224,4 @@ impl TimeseriesStore {
         };
         rows.iter().map(read).collect()
     }
-}
-
-/// Reads each point with the newest of its values that a pin takes account of: of all coins, or of named ones. Revisions are few
-/// and come from one look at them all; what is too new for the pin is left out rather than the rest taken in, so that a pin of now
-/// costs nothing. Named coins have a statement of their own: in a common one no database finds them by the key.
-fn prices_sql(is_sqlite: bool, of_named: bool) -> String {
-    let numbers = POINT_COLUMNS
-        .map(|column| column.name)
-        .map(|name| format!("case when r.landing is null then p.{name} else r.{name} end"));
-    let (points, coins) = match (of_named, is_sqlite) {
-        (false, _) => ("price_point p join coin c on c.key = p.coin", "true"),
-        (true, false) => (
-            "coin c join price_point p on p.coin = c.key",
-            "c.id in (select json_array_elements_text($5::json))",
-        ),
-        // the cross joins fix the order
-        (true, true) => (
-            "json_each($5) j cross join coin c cross join price_point p",
-            "c.id = j.value and p.coin = c.key",
-        ),
-    };
-    let too_new = if is_sqlite {
-        "p.landing in (select l.id from landing l where l.\"commit\" > $4)"
-    } else {
-        "exists (select 1 from landing l where l.id = p.landing and l.\"commit\" > $4)"
-    };
-    format!(
-        "select c.id, p.ts, {} from {points} left join (\
-         select v.*, row_number() over (\
-         partition by v.coin, v.ts order by l.\"commit\" desc, l.received_at desc) as place \
-         from price_revision v join landing l on l.id = v.landing \
-         where v.resolution = $1 and v.ts >= $2 and v.ts < $3 and l.\"commit\" <= $4\
-         ) r on r.coin = p.coin and r.ts = p.ts and r.place = 1 \
-         where p.resolution = $1 and p.ts >= $2 and p.ts < $3 and {coins} and not {too_new} order by c.id, p.ts",
-        numbers.join(", ")
-    )
-}
-
-/// [`prices_sql`] of all coins and of named ones, in both dialects.
-static PRICES: LazyLock<[[String; 2]; 2]> = LazyLock::new(|| {
-    [false, true].map(|of_named| [false, true].map(|is_sqlite| prices_sql(is_sqlite, of_named)))
-});
-
-fn price(row: &Row) -> Result<(CoinId, PricePoint)> {
-    let point = PricePoint {
-        ts: needed(row.time(1)?, "price_point.ts")?.timestamp_millis(),
-        price: row.float(2)?,
-        market_cap: row.float(3)?,
-        volume: row.float(4)?,
-    };
-    Ok((CoinId::from_source(needed(row.text(0)?, "coin.id")?), point))
 }

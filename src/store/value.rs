@@ -7,8 +7,8 @@ use sqlx::query::Query;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{Decode, Postgres, Row as _, Sqlite, Type};
 
+use super::fault::{Dialect, fault};
 use crate::error::Result;
-use crate::store::fault::{Dialect, fault};
 
 /// One value of a row or of a statement.
 #[derive(Debug, Clone, PartialEq)]
@@ -94,6 +94,49 @@ pub(super) fn bind_sqlite(
     query
 }
 
+/// A statement for PostgreSQL with its values written out, for a COPY, which takes none.
+pub(super) fn written_out(statement: &str, values: &[Value]) -> String {
+    let mut text = String::with_capacity(statement.len() + 64);
+    let mut parts = statement.split('$');
+    text.push_str(parts.next().unwrap_or_default());
+    for part in parts {
+        let digits = part.bytes().take_while(u8::is_ascii_digit).count();
+        let (place, rest) = part.split_at(digits);
+        let value = place.parse::<usize>().ok();
+        match value.and_then(|place| values.get(place.checked_sub(1)?)) {
+            Some(value) => text.push_str(&literal(value)),
+            None => {
+                text.push('$');
+                text.push_str(place);
+            }
+        }
+        text.push_str(rest);
+    }
+    text
+}
+
+/// A value as PostgreSQL reads it, where `standard_conforming_strings` is on.
+fn literal(value: &Value) -> String {
+    match value {
+        Value::Text(Some(text)) => format!("'{}'", text.replace('\'', "''")),
+        Value::Int(Some(number)) => format!("({number})"),
+        Value::Float(Some(number)) => format!("'{number}'::double precision"),
+        Value::Time(Some(at)) => {
+            let at = at.clamp(&FIRST, &LAST).format("%Y-%m-%dT%H:%M:%S%.6fZ");
+            format!("'{at}'::timestamptz")
+        }
+        Value::Text(None) | Value::Int(None) | Value::Float(None) | Value::Time(None) => {
+            "null".to_owned()
+        }
+    }
+}
+
+/// The years that are written with four digits, 1 to 9999: nothing stored is older or newer.
+const FIRST: DateTime<Utc> =
+    DateTime::from_timestamp(-62_135_596_800, 0).expect("the first day of the year 1");
+const LAST: DateTime<Utc> =
+    DateTime::from_timestamp(253_402_300_799, 0).expect("the last day of the year 9999");
+
 /// A row of either database, read by column number.
 pub(crate) enum Row {
     Postgres(PgRow),
@@ -148,5 +191,25 @@ impl Row {
                 .map_err(|error| fault(Dialect::Postgres, "", error)),
             Self::Sqlite(_) => Ok(self.int(column)?.and_then(DateTime::from_timestamp_millis)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_written_out_once_and_quoted() {
+        let at = DateTime::from_timestamp_millis(1_768_392_600_123);
+        let values: Vec<Value> = vec!["it's $2".into(), 7.into(), at.into(), Value::Int(None)];
+        assert_eq!(
+            written_out(
+                "a = $1 and b = $2 and t < $3 or c = $4 or d = $9 or e = '$'",
+                &values
+            ),
+            "a = 'it''s $2' and b = (7) and t < '2026-01-14T12:10:00.123000Z'::timestamptz or c = null or d = $9 or e = '$'"
+        );
+        let far = Value::from(DateTime::<Utc>::MAX_UTC);
+        assert_eq!(literal(&far), "'9999-12-31T23:59:59.000000Z'::timestamptz");
     }
 }

@@ -120,7 +120,7 @@ async fn names_that_mean_harm_are_stored_as_they_are_and_write_nowhere_else(kind
             as_of: None,
         };
         let read = pipeline::prices(&settings, &wanted).await.unwrap();
-        assert_eq!(read.batch.num_rows(), 4, "{name:?}");
+        assert_eq!(read.frame.rows(), 4, "{name:?}");
     }
     pipeline::export_parquet(
         &settings,

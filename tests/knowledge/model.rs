@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use coinmill::series::Span;
+use coinmill::market::CoinId;
+use coinmill::series::{PricePoint, Span};
 use coinmill::store::PricesQuery;
 
 use crate::commits::{Base, RESOLUTIONS, Store, slot_of};
@@ -95,12 +96,14 @@ impl Model {
                         },
                         pin: Some(pin),
                     };
-                    for (coin, point) in store.prices(&query).await.unwrap() {
+                    let note = |coin: &CoinId, point: PricePoint| {
                         let minutes = Cell::Int(resolution.minutes().into());
                         let key = [Cell::Text(coin.to_string()), minutes, Cell::Int(point.ts)];
                         let price = Cell::Float(point.price.unwrap());
                         found.insert(key.map(text).to_vec(), text(price));
-                    }
+                        Ok(())
+                    };
+                    store.each_point(&query, note).await.unwrap();
                 }
             }
             Store::Snapshot(store) => {

@@ -90,7 +90,7 @@ async fn a_coin_that_is_not_stored_is_an_error_that_says_what_is(kind: Kind) {
     }
     let twice = read(&settings, &of(&["bitcoin", "bitcoin"])).await.unwrap();
     let once = read(&settings, &of(&["bitcoin"])).await.unwrap();
-    assert_eq!(twice.batch, once.batch);
+    assert_eq!(twice.frame, once.frame);
 }
 
 async fn names_are_no_need_where_there_is_no_snapshot_database(kind: Kind) {
@@ -209,7 +209,7 @@ async fn what_is_not_covered_is_listed_by_coin_and_span(kind: Kind) {
     };
     let whole = read(&settings, &whole).await.unwrap();
     assert_eq!((whole.missing, whole.warning), (vec![], None));
-    assert!(whole.batch.num_rows() >= 3 * 22);
+    assert!(whole.frame.rows() >= 3 * 22);
 }
 
 async fn what_is_missing_is_what_was_missing_then(kind: Kind) {

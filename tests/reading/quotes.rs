@@ -45,12 +45,14 @@ async fn refused(bench: &Bench, wanted: Quotes) -> String {
 }
 
 fn counts(read: &Read) -> (usize, usize) {
-    (read.batch.num_rows(), read.missing.len())
+    (read.frame.rows(), read.missing.len())
 }
 
 /// The slot of what was read.
 fn slot(read: &Read) -> DateTime<Utc> {
-    let column = read.batch.column_by_name("snapshot_time").unwrap();
+    let column = read.frame.batches[0]
+        .column_by_name("snapshot_time")
+        .unwrap();
     let stamps = column.as_primitive::<TimestampMillisecondType>();
     DateTime::from_timestamp_millis(stamps.value(0)).unwrap()
 }
@@ -72,9 +74,9 @@ async fn a_slot_is_read_as_it_was_known_with_what_was_missing_then(kind: Kind) {
     let now = read(&bench, Quotes::default()).await;
     assert_eq!(counts(&now), (300, 0));
     // the slot that holds an instant, with all that came for it by now
-    assert_eq!(read(&bench, wanted(Some(-5), None)).await.batch, now.batch);
+    assert_eq!(read(&bench, wanted(Some(-5), None)).await.frame, now.frame);
     let then = read(&bench, wanted(None, Some(5))).await;
-    assert_eq!(then.batch.num_rows(), 150);
+    assert_eq!(then.frame.rows(), 150);
     let missing: Vec<_> = then
         .missing
         .iter()
@@ -82,12 +84,12 @@ async fn a_slot_is_read_as_it_was_known_with_what_was_missing_then(kind: Kind) {
         .collect();
     assert_eq!(missing, [("ranks 151 to 300", "page 2 of 2")]);
     assert_eq!(
-        read(&bench, wanted(Some(-5), Some(5))).await.batch,
-        then.batch
+        read(&bench, wanted(Some(-5), Some(5))).await.frame,
+        then.frame
     );
     // at the very instant of the second commit it is known
     let whole = read(&bench, wanted(None, Some(10))).await;
-    assert_eq!((whole.batch, whole.missing), (now.batch, vec![]));
+    assert_eq!((whole.frame, whole.missing), (now.frame, vec![]));
     // a run that adds nothing makes no moment of knowledge
     let commits = r#"select count(*) from "commit""#;
     let before = bench.database.number(commits).await;
@@ -103,7 +105,7 @@ async fn what_was_requeued_is_known_from_then_on(kind: Kind) {
     bench.sim.advance(TimeDelta::hours(2)).unwrap();
     let settings = bench.settings(&[TOP]);
     pipeline::requeue(&settings, &Pick::Open).await.unwrap();
-    let rows = async |as_of| read(&bench, wanted(Some(0), as_of)).await.batch.num_rows() as u64;
+    let rows = async |as_of| read(&bench, wanted(Some(0), as_of)).await.frame.rows() as u64;
     assert_eq!(rows(None).await, 300);
     assert_eq!(rows(Some(119)).await, 300 - refused);
     assert_eq!(rows(Some(120)).await, 300);
@@ -153,7 +155,7 @@ async fn a_commit_that_waits_for_its_instant_is_known_to_now_alone(kind: Kind) {
     // as a death between the two commits leaves it
     let lose = r#"update "commit" set at = null where id = 2"#;
     bench.database.rows(lose).await;
-    let rows = async |as_of| read(&bench, wanted(None, as_of)).await.batch.num_rows();
+    let rows = async |as_of| read(&bench, wanted(None, as_of)).await.frame.rows();
     assert_eq!((rows(None).await, rows(Some(60)).await), (300, 150));
     // the next run stamps it, though it has nothing to store
     bench.sim.advance(TimeDelta::minutes(5)).unwrap();
@@ -173,7 +175,7 @@ async fn a_name_is_that_of_the_commit_and_not_of_a_later_one(kind: Kind) {
     let symbol = async |wanted| {
         let read = read(&bench, wanted).await;
         let text = |name: &str| {
-            let column = read.batch.column_by_name(name).unwrap();
+            let column = read.frame.batches[0].column_by_name(name).unwrap();
             let texts = column.as_string::<i32>().iter().flatten();
             texts.map(str::to_owned).collect::<Vec<_>>()
         };

@@ -2,10 +2,12 @@
 
 use std::collections::HashSet;
 
+use arrow_array::cast::AsArray as _;
+use arrow_array::types::Float64Type;
 use coinmill::derive;
 use coinmill::market::{quote_columns, stored_columns};
 use coinmill::pipeline;
-use coinmill::store::{SnapshotStore, Value};
+use coinmill::store::SnapshotStore;
 
 use crate::support::bodies::{Row, body, quoted};
 use crate::support::{Bench, Cell, Kind, noon, noon_slot, on_both_databases};
@@ -53,7 +55,7 @@ async fn tables_views_and_frames_have_the_columns_of_the_list(kind: Kind) {
     let frame = pipeline::quotes(&bench.settings(&[]), &pipeline::Quotes::default())
         .await
         .unwrap();
-    let schema = frame.batch.schema();
+    let schema = frame.frame.schema;
     let framed: Vec<&str> = schema
         .fields()
         .iter()
@@ -293,22 +295,12 @@ async fn dominance_is_a_part_of_the_slot_as_it_was_known(kind: Kind) {
     let mut known = Vec::new();
     for pin in [Some(pins[0]), Some(pins[1]), None] {
         let slot = noon_slot();
-        let table = store.quote_table(slot, slot.next(), pin).await.unwrap();
-        let place = table
-            .columns
-            .iter()
-            .position(|column| column.name == "dominance_pct");
-        let parts = table.rows.iter().map(|row| row[place.unwrap()].clone());
-        known.push(parts.collect::<Vec<_>>());
+        let frame = store.quote_frame(slot, slot.next(), pin).await.unwrap();
+        let parts = frame.batches[0].column_by_name("dominance_pct").unwrap();
+        known.push(parts.as_primitive::<Float64Type>().values().to_vec());
     }
-    let whole = vec![
-        Value::Float(Some(100.0 * 5e9 / 6e9)),
-        Value::Float(Some(100.0 * 1e9 / 6e9)),
-    ];
-    assert_eq!(
-        known,
-        [vec![Value::Float(Some(100.0))], whole.clone(), whole]
-    );
+    let whole = vec![100.0 * 5e9 / 6e9, 100.0 * 1e9 / 6e9];
+    assert_eq!(known, [vec![100.0], whole.clone(), whole]);
     for view in VIEWS {
         let sql = format!("select dominance_pct from {view} order by market_cap desc");
         let rows = bench.database.rows(&sql).await;

@@ -120,18 +120,20 @@ async fn sizes(settings: &Settings, resolution: Resolution) -> Sizes {
         resolution,
         as_of: None,
     };
-    let batch = match pipeline::prices(settings, &wanted).await {
-        Ok(read) => read.batch,
+    let frame = match pipeline::prices(settings, &wanted).await {
+        Ok(read) => read.frame,
         Err(error) => {
             assert!(matches!(error, Error::Data { .. }), "{error:?}");
             return Sizes::new();
         }
     };
-    let coins = batch.column_by_name("coin_id").unwrap();
-    let coins = coins.as_dictionary::<Int32Type>();
     let mut sizes = Sizes::new();
-    for coin in coins.downcast_dict::<arrow_array::StringArray>().unwrap() {
-        *sizes.entry(coin.unwrap().to_owned()).or_default() += 1;
+    for batch in frame.batches {
+        let coins = batch.column_by_name("coin_id").unwrap();
+        let coins = coins.as_dictionary::<Int32Type>();
+        for coin in coins.downcast_dict::<arrow_array::StringArray>().unwrap() {
+            *sizes.entry(coin.unwrap().to_owned()).or_default() += 1;
+        }
     }
     sizes
 }

@@ -65,7 +65,7 @@ async fn two_that_begin_at_once_store_a_slot_once(kind: Kind) {
     let by_package = (0..READERS).map(|_| {
         let (sizes, settings) = (&sizes, &settings);
         async move || match pipeline::quotes(settings, &pipeline::Quotes::default()).await {
-            Ok(read) => sizes.lock().unwrap().push(read.batch.num_rows() as i64),
+            Ok(read) => sizes.lock().unwrap().push(read.frame.rows() as i64),
             Err(error) => assert!(matches!(error, Error::Data { .. }), "{error:?}"),
         }
     });

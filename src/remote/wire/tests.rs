@@ -4,14 +4,15 @@
 
 use std::sync::Arc;
 
-use arrow_array::{Float64Array, RecordBatch};
+use arrow_array::Float64Array;
 use proptest::prelude::*;
 
 use super::*;
-use crate::frame::prices_batch;
+use crate::frame::{BATCH, Filler, Filling};
 use crate::market::CoinId;
 use crate::pipeline::{Backfill, Missing, Reach};
-use crate::series::{PricePoint, Resolution};
+use crate::series::Resolution;
+use crate::store::price_columns;
 
 fn sent(said: &Said) -> Said {
     let mut pipe = Vec::new();
@@ -104,11 +105,11 @@ fn a_greeting_says_the_version_and_nothing_else_is_one() {
 
 #[test]
 fn a_stream_that_is_cut_is_an_error() {
-    let batch = prices_batch(&[]).unwrap();
+    let frame = frame(&[Some(1.0)]);
     for said in [
         Said::Done(Returned::Json("[1.5]".to_owned())),
         Said::Done(Returned::Frame(Rows {
-            batch,
+            frame,
             missing: Vec::new(),
             warning: None,
         })),
@@ -124,11 +125,7 @@ fn a_stream_that_is_cut_is_an_error() {
 proptest! {
     #[test]
     fn rows_arrive_bit_for_bit(numbers in prop::collection::vec(prop::option::of(any::<f64>()), 0..200)) {
-        let points: Vec<_> = numbers.iter().zip(0..).map(|(number, ts)| {
-            let point = PricePoint { ts, price: *number, market_cap: None, volume: *number };
-            (CoinId::from_source(format!("coin-{}", ts % 3)), point)
-        }).collect();
-        let batch = prices_batch(&points).unwrap();
+        let frame = frame(&numbers);
         let missing = vec![Missing {
             coin_id: Some("bitcoin".to_owned()),
             what: "bitcoin".to_owned(),
@@ -137,14 +134,15 @@ proptest! {
             reason: "not fetched".to_owned(),
         }];
         let warning = Some("a span is missing".to_owned());
-        let rows = Rows { batch: batch.clone(), missing: missing.clone(), warning: warning.clone() };
+        let rows = Rows { frame: frame.clone(), missing: missing.clone(), warning: warning.clone() };
         let Said::Done(Returned::Frame(told)) = sent(&Said::Done(Returned::Frame(rows))) else {
             panic!("rows became something else");
         };
-        let read = told.batch;
-        prop_assert_eq!(read.schema(), batch.schema());
-        prop_assert_eq!(bits(&read), bits(&batch));
-        prop_assert_eq!(read.column(0), batch.column(0));
+        prop_assert_eq!(&told.frame.schema, &frame.schema);
+        prop_assert_eq!(bits(&told.frame), bits(&frame));
+        for (read, batch) in told.frame.batches.iter().zip(&frame.batches) {
+            prop_assert_eq!(read.column(0), batch.column(0));
+        }
         prop_assert_eq!((told.missing, told.warning), (missing, warning));
     }
 
@@ -156,8 +154,59 @@ proptest! {
     }
 }
 
-fn bits(batch: &RecordBatch) -> Vec<Option<u64>> {
-    let prices = Arc::clone(batch.column(2));
-    let prices = prices.as_any().downcast_ref::<Float64Array>().unwrap();
-    prices.iter().map(|price| price.map(f64::to_bits)).collect()
+#[test]
+fn rows_of_many_batches_arrive_and_what_comes_after_them_too() {
+    let numbers: Vec<_> = (0..2 * BATCH + 1).map(|n| Some(n as f64)).collect();
+    let frame = frame(&numbers);
+    assert_eq!((frame.batches.len(), frame.rows()), (3, 2 * BATCH + 1));
+    let rows = Rows {
+        frame: frame.clone(),
+        missing: Vec::new(),
+        warning: None,
+    };
+    let mut pipe = Vec::new();
+    Said::Done(Returned::Frame(rows)).write(&mut pipe).unwrap();
+    Said::Done(Returned::Json("1".to_owned()))
+        .write(&mut pipe)
+        .unwrap();
+    let mut rest = &pipe[..];
+    let Ok(Some(Said::Done(Returned::Frame(told)))) = Said::read(&mut rest) else {
+        panic!("rows became something else");
+    };
+    assert_eq!(bits(&told.frame), bits(&frame));
+    let next = Said::read(&mut rest).unwrap();
+    assert!(matches!(next, Some(Said::Done(Returned::Json(text))) if text == "1"));
+}
+
+/// A frame of prices, whose coins change with each row.
+fn frame(numbers: &[Option<f64>]) -> Frame {
+    let mut filling = Filling::new(&price_columns().collect::<Vec<_>>());
+    for (number, ts) in numbers.iter().zip(0..) {
+        for column in filling.columns() {
+            match column {
+                Filler::Category(values) => values.append_option(Some(&format!("coin-{}", ts % 3))),
+                Filler::Time(values) => values.append_value(ts),
+                Filler::Float(values) => values.append_option(*number),
+                other => panic!("{other:?}"),
+            }
+        }
+        filling.end_row();
+    }
+    filling.finish().unwrap()
+}
+
+fn bits(frame: &Frame) -> Vec<Option<u64>> {
+    let prices = |batch: &arrow_array::RecordBatch| {
+        let prices = Arc::clone(batch.column(2));
+        let prices = prices
+            .as_any()
+            .downcast_ref::<Float64Array>()
+            .unwrap()
+            .clone();
+        prices
+            .iter()
+            .map(|price| price.map(f64::to_bits))
+            .collect::<Vec<_>>()
+    };
+    frame.batches.iter().flat_map(prices).collect()
 }

@@ -1,0 +1,265 @@
+//! Quotes and points as frames, read as they come: no row is held beside the columns that it goes into.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::LazyLock;
+
+use chrono::{DateTime, Utc};
+
+use super::cells::Cells;
+use super::connection::{Connection, Sql};
+use super::ledger::needed;
+use super::quotes::SELECT_QUOTES;
+use super::value::{Row, Value};
+use crate::error::Result;
+use crate::frame::{Filler, Filling, Frame};
+use crate::market::{CoinId, Column, Kind, Origin, Slot, quote_columns};
+use crate::series::{POINT_COLUMNS, PricePoint, Resolution, Span};
+
+/// The columns of a quote as people read it.
+static QUOTE_COLUMNS: LazyLock<Vec<Column>> = LazyLock::new(|| quote_columns().collect());
+
+static QUOTES: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "{} where q.snapshot_time >= $2 and q.snapshot_time < $3 order by q.snapshot_time, q.market_cap desc nulls last, c.id",
+        *SELECT_QUOTES
+    )
+});
+
+/// The quotes of the slots from one to before another, by slot and market cap, as they were known at a pin.
+pub(super) async fn quotes(
+    connection: &mut Connection,
+    from: Slot,
+    to: Slot,
+    pin: Option<i64>,
+) -> Result<Frame> {
+    let values = vec![
+        pin.unwrap_or(i64::MAX).into(),
+        from.start().into(),
+        to.start().into(),
+    ];
+    let mut filling = Filling::new(&QUOTE_COLUMNS);
+    connection
+        .each(QUOTES.as_str(), values, |row| {
+            for (place, column) in filling.columns().iter_mut().enumerate() {
+                fill(column, row, place)?;
+            }
+            filling.end_row();
+            Ok(())
+        })
+        .await?;
+    filling.finish()
+}
+
+fn fill(column: &mut Filler, row: &Cells<'_>, place: usize) -> Result<()> {
+    match column {
+        Filler::Text(values) => values.append_option(row.text(place)?),
+        Filler::Category(values) => values.append_option(row.text(place)?),
+        Filler::Int(values) => values.append_option(row.int(place)?),
+        Filler::Float(values) => values.append_option(row.float(place)?),
+        Filler::Time(values) => values.append_option(row.milliseconds(place)?),
+    }
+    Ok(())
+}
+
+/// Which points to read.
+#[derive(Debug, Clone)]
+pub struct PricesQuery {
+    /// The coins; empty is all of them.
+    pub coins: Vec<CoinId>,
+    /// The resolution: they never mix.
+    pub resolution: Resolution,
+    /// The span.
+    pub span: Span,
+    /// The newest commit to take account of; none is all of them.
+    pub pin: Option<i64>,
+}
+
+/// The columns of a point as people read it, in order.
+pub fn price_columns() -> impl Iterator<Item = Column> {
+    let key = |name, kind| Column {
+        name,
+        kind,
+        origin: Origin::Key,
+    };
+    let numbers = POINT_COLUMNS.map(|column| Column {
+        name: column.name,
+        kind: Kind::Float,
+        origin: Origin::Source(column.name),
+    });
+    [key("coin_id", Kind::Category), key("ts", Kind::Time)]
+        .into_iter()
+        .chain(numbers)
+}
+
+/// The points of a span with their newest values, by coin and stamp.
+pub(super) async fn prices(connection: &mut Connection, query: &PricesQuery) -> Result<Frame> {
+    let mut filling = Filling::new(&price_columns().collect::<Vec<_>>());
+    let push = |coin: &CoinId, point: PricePoint| {
+        let mut numbers = POINT_COLUMNS.iter();
+        for column in filling.columns() {
+            match column {
+                Filler::Category(coins) => coins.append_option(Some(coin.as_str())),
+                Filler::Time(stamps) => stamps.append_value(point.ts),
+                Filler::Float(values) => {
+                    values.append_option(numbers.next().and_then(|number| (number.of)(&point)));
+                }
+                Filler::Text(_) | Filler::Int(_) => {}
+            }
+        }
+        filling.end_row();
+        Ok(())
+    };
+    each_point(connection, query, push).await?;
+    filling.finish()
+}
+
+/// Reads the points of coins by their key, which are in its order there. SQLite has a statement for each coin, which costs no way
+/// to a server and needs no sorting; the place is the coin's among those that are asked for.
+const POINTS: Sql = Sql {
+    postgres: "select c.place, p.ts, p.price, p.market_cap, p.volume, p.landing \
+               from unnest($1::integer[]) with ordinality c (key, place) cross join lateral (\
+               select * from price_point p where p.coin = c.key and p.resolution = $2 and p.ts >= $3 and p.ts < $4 \
+               order by p.ts offset 0) p order by c.place, p.ts",
+    sqlite: "select 1, ts, price, market_cap, volume, landing from price_point \
+             where coin = $1 and resolution = $2 and ts >= $3 and ts < $4 order by ts",
+};
+
+/// Hands over the points of a span, by coin and stamp, with the newest of the values that a pin takes account of.
+///
+/// Points, their revisions and the landing rows that are too new for the pin are read each for themselves and put together here: a
+/// plan for all three depends on how many a database believes that there are, and revisions are few.
+pub(super) async fn each_point(
+    connection: &mut Connection,
+    query: &PricesQuery,
+    mut point: impl FnMut(&CoinId, PricePoint) -> Result<()>,
+) -> Result<()> {
+    let coins = keys(connection, &query.coins).await?;
+    let too_new = too_new(connection, query.pin).await?;
+    let mut revisions = revisions(connection, query, &coins).await?;
+    let is_sqlite = connection.is_sqlite();
+    let at_once = if is_sqlite { 1 } else { coins.len().max(1) };
+    for coins in coins.chunks(at_once) {
+        let keys: Vec<String> = coins.iter().map(|(key, _)| key.to_string()).collect();
+        let keys = match &keys[..] {
+            [key] if is_sqlite => Value::from(key.parse().unwrap_or(0_i64)),
+            _ => Value::from(format!("{{{}}}", keys.join(","))),
+        };
+        let [start, end] = bounds(query.span);
+        let resolution = i64::from(query.resolution.minutes()).into();
+        connection
+            .each(POINTS, vec![keys, resolution, start, end], |row| {
+                let place = needed(row.int(0)?, "place")?;
+                let place = usize::try_from(place - 1).ok();
+                let (key, coin) = needed(place.and_then(|place| coins.get(place)), "coin")?;
+                let stored = PricePoint {
+                    ts: needed(row.milliseconds(1)?, "price_point.ts")?,
+                    price: row.float(2)?,
+                    market_cap: row.float(3)?,
+                    volume: row.float(4)?,
+                };
+                let landing = needed(row.int(5)?, "price_point.landing")?;
+                if !too_new.is_empty() && too_new.contains(&landing) {
+                    return Ok(());
+                }
+                let revised = match revisions.is_empty() {
+                    true => None,
+                    false => revisions.remove(&(*key, stored.ts)),
+                };
+                point(coin, revised.unwrap_or(stored))
+            })
+            .await?;
+    }
+    Ok(())
+}
+
+fn bounds(span: Span) -> [Value; 2] {
+    let at = DateTime::from_timestamp_millis;
+    [
+        at(span.start).unwrap_or(DateTime::<Utc>::MIN_UTC).into(),
+        at(span.end).unwrap_or(DateTime::<Utc>::MAX_UTC).into(),
+    ]
+}
+
+const KEYS: Sql = Sql {
+    postgres: "select cast(key as bigint), id from coin where id in (select json_array_elements_text($1::json))",
+    sqlite: "select key, id from coin where id in (select value from json_each($1))",
+};
+
+/// The keys of coins, or of all that are there, in the order of their ids.
+async fn keys(connection: &mut Connection, coins: &[CoinId]) -> Result<Vec<(i64, CoinId)>> {
+    let rows = if coins.is_empty() {
+        let sql = "select cast(key as bigint), id from coin";
+        connection.fetch(sql, vec![]).await?
+    } else {
+        let list = serde_json::json!(coins).to_string();
+        connection.fetch(KEYS, vec![list.into()]).await?
+    };
+    let read = |row: &Row| {
+        let coin = CoinId::from_source(needed(row.text(1)?, "coin.id")?);
+        Ok((needed(row.int(0)?, "coin.key")?, coin))
+    };
+    let mut keys: Vec<(i64, CoinId)> = rows.iter().map(read).collect::<Result<_>>()?;
+    keys.sort_by(|a, b| a.1.cmp(&b.1));
+    Ok(keys)
+}
+
+/// The landing rows of commits after a pin.
+async fn too_new(connection: &mut Connection, pin: Option<i64>) -> Result<HashSet<i64>> {
+    let mut too_new = HashSet::new();
+    if let Some(pin) = pin {
+        let sql = "select id from landing where \"commit\" > $1";
+        connection
+            .each(sql, vec![pin.into()], |row| {
+                too_new.insert(needed(row.int(0)?, "landing.id")?);
+                Ok(())
+            })
+            .await?;
+    }
+    Ok(too_new)
+}
+
+/// The revisions of coins in a span, as a pin takes account of them, the newest last.
+const REVISIONS: Sql = Sql {
+    postgres: "select cast(v.coin as bigint), v.ts, v.price, v.market_cap, v.volume from price_revision v \
+               join landing l on l.id = v.landing where v.coin = any ($1::integer[]) \
+               and v.resolution = $2 and v.ts >= $3 and v.ts < $4 and l.\"commit\" <= $5 order by l.\"commit\", l.received_at",
+    sqlite: "select v.coin, v.ts, v.price, v.market_cap, v.volume from price_revision v \
+             join landing l on l.id = v.landing where v.coin in (select value from json_each($1)) \
+             and v.resolution = $2 and v.ts >= $3 and v.ts < $4 and l.\"commit\" <= $5 order by l.\"commit\", l.received_at",
+};
+
+/// The newest revisions of points, by the coin's key and the stamp.
+async fn revisions(
+    connection: &mut Connection,
+    query: &PricesQuery,
+    coins: &[(i64, CoinId)],
+) -> Result<HashMap<(i64, i64), PricePoint>> {
+    let keys: Vec<String> = coins.iter().map(|(key, _)| key.to_string()).collect();
+    let list = match connection.is_sqlite() {
+        true => format!("[{}]", keys.join(",")),
+        false => format!("{{{}}}", keys.join(",")),
+    };
+    let [start, end] = bounds(query.span);
+    let values = vec![
+        list.into(),
+        i64::from(query.resolution.minutes()).into(),
+        start,
+        end,
+        query.pin.unwrap_or(i64::MAX).into(),
+    ];
+    let mut revisions = HashMap::new();
+    connection
+        .each(REVISIONS, values, |row| {
+            let key = needed(row.int(0)?, "price_revision.coin")?;
+            let revised = PricePoint {
+                ts: needed(row.milliseconds(1)?, "price_revision.ts")?,
+                price: row.float(2)?,
+                market_cap: row.float(3)?,
+                volume: row.float(4)?,
+            };
+            revisions.insert((key, revised.ts), revised);
+            Ok(())
+        })
+        .await?;
+    Ok(revisions)
+}
