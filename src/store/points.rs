@@ -14,9 +14,9 @@ use super::coverage::{self, SpanRow};
 use super::landings;
 use super::ledger::{self, RunProgress, needed};
 use super::names::{self, Name, Names};
-use super::quarantine::{self, Requeued};
+use super::quarantine::{self, RefusedRow, Requeued};
 use super::tables::TimeseriesStore;
-use super::value::Value;
+use super::tally::{self, SeriesAdded};
 use super::visits::{self, Visit};
 use crate::clock::Clock;
 use crate::error::Result;
@@ -24,7 +24,6 @@ use crate::failpoint;
 use crate::landing::Landed;
 use crate::market::CoinId;
 use crate::series::{ChartCoverage, POINT_COLUMNS, PricePoint, Resolution, Span};
-use crate::store::RefusedRow;
 
 /// A chart that was received, parsed and validated.
 #[derive(Debug, Clone)]
@@ -97,34 +96,43 @@ pub(crate) async fn commit_charts(
         }
         // in the order of the key, which is the order that an index likes
         rows.sort_by_key(|row| (row.coin, row.chart.resolution, row.chart.span));
-        let points = insert_fresh(connection, &rows).await?;
-        Ok((rows, points))
+        let added = insert_fresh(connection, &rows).await?;
+        Ok((rows, added))
     };
-    let work =
-        async |connection: &mut Connection, (rows, points): (Vec<Keyed<'_>>, u64), id: i64| {
-            let bodies = rows.iter().map(|row| (row.landing, &row.chart.landed));
-            landings::insert(connection, run, id, bodies).await?;
-            insert_names(connection, &rows, &names, id).await?;
-            let mut stored = insert_known(connection, &rows).await?;
-            stored.points += points;
-            failpoint::pass(failpoint::COMMIT_HALF_DONE);
-            coverage::insert_covered(connection, spans(&rows, |coverage| &coverage.covers)).await?;
-            let empty = spans(&rows, |coverage| &coverage.empty);
-            coverage::insert_empty(connection, empty, false).await?;
-            let refused = spans(&rows, |coverage| &coverage.refused);
-            coverage::insert_empty(connection, refused, true).await?;
-            insert_refused(connection, &rows).await?;
-            visits::note(connection, visits_of(commit, clock.now())).await?;
-            quarantine::note(connection, run, &commit.requeued).await?;
-            for earlier in &commit.recovered {
-                let sql = "update run set recovered_by = $2 where id = $1";
-                connection
-                    .execute(sql, vec![earlier.as_str().into(), run.into()])
-                    .await?;
+    let work = async |connection: &mut Connection,
+                      (rows, added): (Vec<Keyed<'_>>, Vec<SeriesAdded>),
+                      id: i64| {
+        let bodies = rows.iter().map(|row| (row.landing, &row.chart.landed));
+        landings::insert(connection, run, id, bodies).await?;
+        insert_names(connection, &rows, &names, id).await?;
+        let mut stored = Stored::default();
+        for mut added in added {
+            let known = insert_known(connection, &rows, added.resolution).await?;
+            added.points += known.points;
+            stored.points += added.points;
+            stored.revisions += known.revisions;
+            if added.points > 0 {
+                tally::add_series(connection, id, added).await?;
             }
-            ledger::progress(connection, run, &commit.progress, stored.points).await?;
-            Ok(stored)
-        };
+        }
+        failpoint::pass(failpoint::COMMIT_HALF_DONE);
+        coverage::insert_covered(connection, spans(&rows, |coverage| &coverage.covers)).await?;
+        let empty = spans(&rows, |coverage| &coverage.empty);
+        coverage::insert_empty(connection, empty, false).await?;
+        let refused = spans(&rows, |coverage| &coverage.refused);
+        coverage::insert_empty(connection, refused, true).await?;
+        insert_refused(connection, &rows).await?;
+        visits::note(connection, visits_of(commit, clock.now())).await?;
+        quarantine::note(connection, run, &commit.requeued).await?;
+        for earlier in &commit.recovered {
+            let sql = "update run set recovered_by = $2 where id = $1";
+            connection
+                .execute(sql, vec![earlier.as_str().into(), run.into()])
+                .await?;
+        }
+        ledger::progress(connection, run, &commit.progress, stored.points).await?;
+        Ok(stored)
+    };
     store.in_commit(run, clock, binds, load, work).await
 }
 
@@ -135,7 +143,7 @@ struct Keyed<'a> {
     landing: i64,
 }
 
-/// Names that differ from the newest that are stored.
+/// Names of coins as the run knows them.
 async fn insert_names(
     connection: &mut Connection,
     rows: &[Keyed<'_>],
@@ -146,38 +154,60 @@ async fn insert_names(
     let named = rows.iter().filter(|row| seen.insert(row.coin));
     let named = named.filter_map(|row| {
         let (symbol, name) = names.get(&row.chart.coin)?;
-        let name = Name {
+        Some(Name {
             coin: row.coin.into(),
             symbol,
             name: name.as_deref(),
-        };
-        Some((name, ()))
-    });
-    let new = names::changed(connection, named.collect()).await?;
-    let rows: Vec<Vec<Value>> = new
-        .into_iter()
-        .map(|(new, ())| {
-            vec![
-                new.coin.into(),
-                commit.into(),
-                new.symbol.into(),
-                new.name.map(str::to_owned).into(),
-            ]
+            seen: None,
         })
-        .collect();
-    let columns = ["coin", "\"commit\"", "symbol", "name"];
-    connection.insert("coin_name", &columns, &rows).await
+    });
+    names::insert(connection, commit, named.collect()).await
 }
 
-/// Fresh charts go straight into the table, which needs no look at anything: other writers can be at the same.
-async fn insert_fresh(connection: &mut Connection, rows: &[Keyed<'_>]) -> Result<u64> {
-    let fresh: Vec<&Keyed<'_>> = rows.iter().filter(|row| row.chart.fresh).collect();
-    load(connection, Target::PricePoint, &fresh).await
+/// Fresh charts go straight into the table, which needs no look at anything: other writers can be at the same. Says what they
+/// add to each resolution that there are points of.
+async fn insert_fresh(connection: &mut Connection, rows: &[Keyed<'_>]) -> Result<Vec<SeriesAdded>> {
+    let mut added = Vec::new();
+    for resolution in Resolution::ALL {
+        let with_points: Vec<&Keyed<'_>> = rows
+            .iter()
+            .filter(|row| row.chart.resolution == resolution && !row.chart.points.is_empty())
+            .collect();
+        let stamps = || {
+            let points = with_points.iter().flat_map(|row| &row.chart.points);
+            points.map(|point| point.ts)
+        };
+        let (Some(first), Some(newest)) = (stamps().min(), stamps().max()) else {
+            continue;
+        };
+        let mut coins: Vec<i32> = with_points.iter().map(|row| row.coin).collect();
+        coins.dedup();
+        let coins = tally::coins_without_points(connection, resolution, &coins).await?;
+        let fresh: Vec<&Keyed<'_>> = with_points
+            .into_iter()
+            .filter(|row| row.chart.fresh)
+            .collect();
+        added.push(SeriesAdded {
+            resolution,
+            coins,
+            points: load(connection, Target::PricePoint, &fresh).await?,
+            first,
+            newest,
+        });
+    }
+    Ok(added)
 }
 
 /// The others go by way of a temporary table, where what is there already is found. Their bodies have their rows by now.
-async fn insert_known(connection: &mut Connection, rows: &[Keyed<'_>]) -> Result<Stored> {
-    let mut known: Vec<&Keyed<'_>> = rows.iter().filter(|row| !row.chart.fresh).collect();
+async fn insert_known(
+    connection: &mut Connection,
+    rows: &[Keyed<'_>],
+    resolution: Resolution,
+) -> Result<Stored> {
+    let known = rows.iter().filter(|row| !row.chart.fresh);
+    let mut known: Vec<&Keyed<'_>> = known
+        .filter(|row| row.chart.resolution == resolution)
+        .collect();
     let mut stored = Stored::default();
     while !known.is_empty() {
         // one chart of a series at a time, so that a stamp stands in the temporary table only once
@@ -403,26 +433,10 @@ fn visits_of(commit: &SeriesCommit, now: DateTime<Utc>) -> impl Iterator<Item = 
     failed.chain(received)
 }
 
-async fn insert_refused(connection: &mut Connection, rows: &[Keyed<'_>]) -> Result<()> {
-    let mut next = coins::highest(connection, "select max(id) from quarantine").await?;
-    let mut refused = Vec::new();
-    for row in rows {
-        for record in &row.chart.refused {
-            next += 1;
-            refused.push(vec![
-                next.into(),
-                row.landing.into(),
-                row.chart.landed.path.as_str().into(),
-                record.record.into(),
-                row.chart.coin.as_str().into(),
-                record.rule.into(),
-                record.reason.as_str().into(),
-                record.raw.replace('\0', "\u{fffd}").into(),
-            ]);
-        }
-    }
-    let columns = [
-        "id", "landing", "body", "record", "coin", "rule", "reason", "raw",
-    ];
-    connection.insert("quarantine", &columns, &refused).await
+async fn insert_refused(connection: &mut Connection, rows: &[Keyed<'_>]) -> Result<u64> {
+    let refused = rows.iter().flat_map(|row| {
+        let of_chart = row.chart.refused.iter();
+        of_chart.map(|record| (row.landing, row.chart.landed.path.as_str(), record))
+    });
+    quarantine::insert(connection, refused.collect()).await
 }

@@ -1,10 +1,28 @@
-//! The quarantine read back, and the outcomes of refused records that were validated again. The same tables in both databases.
+//! The quarantine, and the outcomes of refused records that were validated again. The same tables in both databases.
 //! Nothing here changes a refused record; validating is the pipeline's work.
 
+use super::coins::highest;
 use super::connection::{Connection, Sql};
 use super::ledger::{Scope, needed};
 use super::value::Value;
 use crate::error::Result;
+
+/// A record to put into quarantine.
+#[derive(Debug, Clone)]
+pub struct RefusedRow {
+    /// Which of the commit's bodies it came from.
+    pub body: usize,
+    /// Its place in the body, from 0; none for a body that was refused whole.
+    pub record: Option<u64>,
+    /// The coin that it names, where it names one.
+    pub coin: Option<String>,
+    /// The rule that it breaks.
+    pub rule: &'static str,
+    /// Why, with what stood there.
+    pub reason: String,
+    /// Its own bytes.
+    pub raw: String,
+}
 
 /// A refused record, with where it came from.
 #[derive(Debug, Clone)]
@@ -150,4 +168,37 @@ pub(super) async fn note(
             &rows,
         )
         .await
+}
+
+/// Puts records into quarantine, each with the landing row and the path of its body, and says how many. Under the writer's lock.
+pub(super) async fn insert(
+    connection: &mut Connection,
+    refused: Vec<(i64, &str, &RefusedRow)>,
+) -> Result<u64> {
+    if refused.is_empty() {
+        return Ok(0);
+    }
+    let last = highest(connection, "select max(id) from quarantine").await?;
+    let rows: Vec<Vec<Value>> = refused
+        .into_iter()
+        .zip(last + 1..)
+        .map(|((landing, path, refused), id)| {
+            vec![
+                id.into(),
+                landing.into(),
+                path.into(),
+                refused.record.into(),
+                refused.coin.clone().into(),
+                refused.rule.into(),
+                refused.reason.as_str().into(),
+                // PostgreSQL's texts have no such character
+                refused.raw.replace('\0', "\u{fffd}").into(),
+            ]
+        })
+        .collect();
+    let columns = [
+        "id", "landing", "body", "record", "coin", "rule", "reason", "raw",
+    ];
+    connection.insert("quarantine", &columns, &rows).await?;
+    Ok(rows.len() as u64)
 }

@@ -12,8 +12,9 @@ use super::frames;
 use super::ledger::{self, RunEnd};
 use super::names::{self, Named};
 use super::quarantine::{self, Refused};
-use super::quotes::{self, Holdings, SlotState};
+use super::quotes::{self, SlotState};
 use super::tables::SnapshotStore;
+use super::tally::{self, Holdings};
 use super::trace::{self, Committed};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
@@ -180,11 +181,11 @@ impl SnapshotStore {
         names::all(&mut self.connection).await
     }
 
-    /// Counts what the database holds.
+    /// What the database holds.
     ///
     /// # Errors
     /// [`Error::Store`].
     pub async fn holdings(&mut self) -> Result<Holdings> {
-        quotes::holdings(&mut self.connection).await
+        tally::of_snapshots(&mut self.connection).await
     }
 }

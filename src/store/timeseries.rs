@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
 
 use super::coverage::{self, EmptySpan};
 use super::frames::{self, PricesQuery};
@@ -13,31 +12,14 @@ use super::ledger::needed;
 use super::names::Named;
 use super::points::{self, SeriesCommit, Stored};
 use super::tables::TimeseriesStore;
+use super::tally::{self, SeriesHoldings};
 use super::trace::{self, Committed};
-use super::value::Row;
 use super::visits;
 use crate::clock::Clock;
 use crate::error::Result;
 use crate::frame::Frame;
 use crate::market::CoinId;
 use crate::series::{PricePoint, Resolution, Span, Spans};
-
-/// What a time series database holds at one resolution, in short.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct SeriesHoldings {
-    /// The resolution.
-    pub resolution: Resolution,
-    /// Coins with a point.
-    pub coins: u64,
-    /// Points.
-    pub points: u64,
-    /// The first point.
-    #[serde(serialize_with = "crate::stamp::stamp")]
-    pub first: Option<DateTime<Utc>>,
-    /// The newest point.
-    #[serde(serialize_with = "crate::stamp::stamp")]
-    pub newest: Option<DateTime<Utc>>,
-}
 
 impl TimeseriesStore {
     /// Takes note of what coins are called by now, which is written with their charts where it has changed.
@@ -202,26 +184,11 @@ impl TimeseriesStore {
         trace::spans(&mut self.connection, run).await
     }
 
-    /// Counts what the database holds, by resolution.
+    /// What the database holds, by resolution.
     ///
     /// # Errors
     /// [`crate::error::Error::Store`].
     pub async fn holdings(&mut self) -> Result<Vec<SeriesHoldings>> {
-        let sql = "select cast(resolution as bigint), count(distinct coin), count(*), min(ts), max(ts) from price_point \
-                   group by resolution order by resolution";
-        let rows = self.connection.fetch(sql, vec![]).await?;
-        let read = |row: &Row| {
-            Ok(SeriesHoldings {
-                resolution: needed(
-                    row.int(0)?.and_then(Resolution::of_minutes),
-                    "price_point.resolution",
-                )?,
-                coins: row.count(1)?.unwrap_or_default(),
-                points: row.count(2)?.unwrap_or_default(),
-                first: row.time(3)?,
-                newest: row.time(4)?,
-            })
-        };
-        rows.iter().map(read).collect()
+        tally::of_series(&mut self.connection).await
     }
 }

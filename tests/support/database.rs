@@ -104,6 +104,14 @@ fn other(url: &str, database: &str) -> String {
     url.into()
 }
 
+/// 1 where a snapshot database's newest tally is not what a count gives.
+const MISCOUNTED: &str = r#"select count(*) from (select 1 as one) o
+    left join (select * from tally order by "commit" desc limit 1) t on 1 = 1
+    where coalesce(t.quotes, 0) <> (select count(*) from quote)
+    or coalesce(t.snapshots, 0) <> (select count(*) from snapshot_now)
+    or coalesce(t.complete, 0) <> (select count(*) from snapshot_now where state = 'complete')
+    or coalesce(t.quarantined, 0) <> (select count(*) from quarantine)"#;
+
 impl Database {
     /// A database with the tables of the product, in US dollars.
     pub async fn ready(kind: Kind) -> Self {
@@ -308,6 +316,11 @@ impl Database {
         ] {
             counts.push(self.number(&format!("select count(*) from {table}")).await);
         }
+        assert_eq!(
+            self.number(MISCOUNTED).await,
+            0,
+            "the tally is not the count"
+        );
         counts
     }
 

@@ -224,12 +224,10 @@ async fn a_run_that_the_database_failed_is_recovered_too(kind: Kind) {
     let mill = Mill::new(kind, 6).await;
     mill.snapshot("6").await;
     // a table that a commit needs is away for a while
-    mill.rows("alter table quarantine rename to elsewhere")
-        .await;
+    mill.rows("alter table tally rename to elsewhere").await;
     let broken = mill.run(FIVE, &TOP).await.unwrap_err();
     assert!(matches!(broken, Error::Store { .. }), "{broken:?}");
-    mill.rows("alter table elsewhere rename to quarantine")
-        .await;
+    mill.rows("alter table elsewhere rename to tally").await;
     assert_eq!(mill.states().await, ["failed"]);
     assert_eq!(mill.counts().await, [0; 6]);
     let report = mill.run(FIVE, &TOP).await.unwrap();

@@ -168,9 +168,13 @@ async fn stricter(kind: Kind, place: Option<i64>) -> (Mill, crate::series::View,
     };
     mill.rows(&format!("delete from price_point where {gone}"))
         .await;
-    if place.is_none() {
-        mill.rows("delete from coverage").await;
-    }
+    match place {
+        Some(_) => mill.rows("update tally set points = points - 1").await,
+        None => {
+            mill.rows("delete from coverage").await;
+            mill.rows("delete from tally").await
+        }
+    };
     let record = place.map_or_else(|| "null".to_owned(), |place| place.to_string());
     let sql = format!(
         "insert into quarantine (id, landing, body, record, coin, rule, reason, raw) \

@@ -175,6 +175,8 @@ create table quote (
   constraint quote_market_cap check (market_cap >= 0),
   constraint quote_volume check (total_volume >= 0)
 );
+-- each half-hour adds a little, and statistics that are a tenth of the table late are months late
+alter table quote set (autovacuum_analyze_scale_factor = 0.01, autovacuum_vacuum_insert_scale_factor = 0.05);
 -- a coin's history, the other way through the key
 create index quote_coin_slot on quote (coin, snapshot_time);
 create index quote_by_landing on quote (landing);
@@ -193,6 +195,16 @@ create table quarantine (
   constraint quarantine_once unique (body, record)
 );
 create index quarantine_by_landing on quarantine (landing);
+
+-- What there is after each commit, counted on from the commit before: how much is stored need never be counted in the facts.
+create table tally (
+  "commit" bigint constraint tally_key primary key constraint tally_commit references "commit" (id),
+  -- slots, and those of them with nothing missing
+  snapshots bigint not null,
+  complete bigint not null,
+  quotes bigint not null,
+  quarantined bigint not null
+);
 
 -- The outcomes of refused records that were validated again, by the run that did it.
 create table requeue (

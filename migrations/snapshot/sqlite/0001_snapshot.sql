@@ -194,6 +194,16 @@ create table quarantine (
 ) strict;
 create index quarantine_by_landing on quarantine (landing);
 
+-- What there is after each commit, counted on from the commit before: how much is stored need never be counted in the facts.
+create table tally (
+  "commit" integer constraint tally_key primary key constraint tally_commit references "commit" (id),
+  -- slots, and those of them with nothing missing
+  snapshots integer not null,
+  complete integer not null,
+  quotes integer not null,
+  quarantined integer not null
+) strict;
+
 -- The outcomes of refused records that were validated again, by the run that did it.
 create table requeue (
   quarantine integer not null constraint requeue_quarantine references quarantine (id),

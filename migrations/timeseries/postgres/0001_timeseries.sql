@@ -100,6 +100,9 @@ create table price_point (
   constraint price_point_sane check (price >= 0 and market_cap >= 0 and volume >= 0)
 );
 
+-- each half-hour adds a little, and statistics that are a tenth of the table late are months late
+alter table price_point set (autovacuum_analyze_scale_factor = 0.01, autovacuum_vacuum_insert_scale_factor = 0.05);
+
 create table price_revision (
   coin integer not null,
   resolution smallint not null,
@@ -112,6 +115,19 @@ create table price_revision (
   constraint price_revision_sane check (price >= 0 and market_cap >= 0 and volume >= 0)
 );
 create index price_revision_by_landing on price_revision (landing);
+
+-- What there is of a resolution after each commit that added to it, counted on from the one before: how much is stored need never
+-- be counted in the facts. `coins` are those with a point.
+create table tally (
+  resolution smallint not null,
+  "commit" bigint not null constraint tally_commit references "commit" (id),
+  coins bigint not null,
+  points bigint not null,
+  first_ts timestamptz not null,
+  newest_ts timestamptz not null,
+  constraint tally_key primary key (resolution, "commit")
+);
+create index tally_by_commit on tally ("commit");
 
 -- The half-open spans that received charts cover; what is not here was not fetched. Never past what was settled.
 create table coverage (

@@ -113,6 +113,19 @@ create table price_revision (
 ) strict, without rowid;
 create index price_revision_by_landing on price_revision (landing);
 
+-- What there is of a resolution after each commit that added to it, counted on from the one before: how much is stored need never
+-- be counted in the facts. `coins` are those with a point.
+create table tally (
+  resolution integer not null,
+  "commit" integer not null constraint tally_commit references "commit" (id),
+  coins integer not null,
+  points integer not null,
+  first_ts integer not null,
+  newest_ts integer not null,
+  constraint tally_key primary key (resolution, "commit")
+) strict, without rowid;
+create index tally_by_commit on tally ("commit");
+
 -- The half-open spans that received charts cover; what is not here was not fetched. Never past what was settled.
 create table coverage (
   coin integer not null,

@@ -156,7 +156,10 @@ proptest! {
 
 #[test]
 fn rows_of_many_batches_arrive_and_what_comes_after_them_too() {
-    let numbers: Vec<_> = (0..2 * BATCH + 1).map(|n| Some(n as f64)).collect();
+    let numbers: Vec<_> = (0..)
+        .map(|n: u32| Some(f64::from(n)))
+        .take(2 * BATCH + 1)
+        .collect();
     let frame = frame(&numbers);
     assert_eq!((frame.batches.len(), frame.rows()), (3, 2 * BATCH + 1));
     let rows = Rows {
