@@ -11,8 +11,8 @@ and are removed. Run it with a Python that has the optimised package: `make benc
 from __future__ import annotations
 
 import argparse
+import json
 import os
-import resource
 import shutil
 import sqlite3
 import statistics
@@ -70,13 +70,13 @@ SERIES = """
 insert into {schema}landing (id, "commit", run, path, request, status, sha256, bytes, received_at)
 select {landing5m}, {slot5m} - 1000000, 'old-' || {slot5m}, 'old/' || c.key || '/' || d.n || '.zst', 'GET /', 200,
   'sha256', 20000, {t5m} from {days5m} cross join {schema}coin c;
-insert into {schema}coverage (coin, resolution, starts_at, ends_at, landing)
-select c.key, 5, {t5m}, {t5m_next}, {landing5m} from {days5m} cross join {schema}coin c;
+insert into {schema}coverage (coin, resolution, starts_at, ends_at, landing, "commit")
+select c.key, 5, {t5m}, {t5m_next}, {landing5m}, {slot5m} - 1000000 from {days5m} cross join {schema}coin c;
 insert into {schema}landing (id, "commit", run, path, request, status, sha256, bytes, received_at)
 select {landing1h}, w.n - 1000000, 'old-' || w.n, 'older/' || c.key || '/' || w.n || '.zst', 'GET /', 200, 'sha256',
   90000, {t1h} from {windows} cross join {schema}coin c;
-insert into {schema}coverage (coin, resolution, starts_at, ends_at, landing)
-select c.key, 60, {t1h}, {t1h_next}, {landing1h} from {windows} cross join {schema}coin c;
+insert into {schema}coverage (coin, resolution, starts_at, ends_at, landing, "commit")
+select c.key, 60, {t1h}, {t1h_next}, {landing1h}, w.n - 1000000 from {windows} cross join {schema}coin c;
 insert into {schema}price_point (coin, resolution, ts, price, market_cap, volume, landing)
 select c.key, 5, {p5m}, 1000.0 + d.n + m.n / 1000.0, 1e9, 1e7, {landing5m}
 from {schema}coin c cross join {days5m} cross join {points5m} order by c.key, d.n, m.n;
@@ -151,14 +151,14 @@ class Pair:
 
     def __init__(self, urls: dict[str, str], folder: Path, sim: coinmill.Sim) -> None:
         self.urls = urls
-        settings = {
+        self.settings = {
             **sim.settings,
             "snapshot_url": urls["snapshot"],
             "timeseries_url": urls["timeseries"],
-            "landing_dir": folder / "landing",
+            "landing_dir": str(folder / "landing"),
         }
-        self.unlimited = coinmill.Mill(**settings)
-        self.mill = coinmill.Mill(**settings, credits_per_month=10_000)
+        self.unlimited = coinmill.Mill(**self.settings)
+        self.mill = coinmill.Mill(**self.settings, credits_per_month=10_000)
 
     def sql(self, schema: str, statements: list[str]) -> None:
         url = self.urls[schema]
@@ -332,6 +332,7 @@ def reads(kind: str, full: Pair, new: Pair) -> None:
                 rows = found if name == "full" else rows
         others = shown(times["new"]) if times["new"] else ""
         print(f"| {what} | {rows:,} | {shown(times['full'])} | {others} |", flush=True)
+    memory(full, *month)
 
 
 def month_sql(kind: str, start: str, end: str) -> str:
@@ -340,6 +341,35 @@ def month_sql(kind: str, start: str, end: str) -> str:
         return f"{one} and ts >= '{start}' and ts < '{end}'"
     stamps = [int(datetime.fromisoformat(at).timestamp() * 1000) for at in (start, end)]
     return f"{one} and ts_ms >= {stamps[0]} and ts_ms < {stamps[1]}"
+
+
+# a process of its own, so that nothing else is in its memory; a point has four numbers of 8 bytes and a place in the
+# dictionary of 4
+MEMORY = """
+import json, resource, sys, coinmill
+settings, start, end = json.loads(sys.argv[1])
+mill = coinmill.Mill(**settings)
+mill.prices(["bitcoin"], start, end, resolution="5m")
+peak = lambda who: resource.getrusage(who).ru_maxrss // 1024
+before = peak(resource.RUSAGE_SELF), peak(resource.RUSAGE_CHILDREN)
+frame = mill.prices(None, start, end, resolution="5m")
+after = peak(resource.RUSAGE_SELF), peak(resource.RUSAGE_CHILDREN)
+print(json.dumps([len(frame), [b - a for a, b in zip(before, after)]]))
+"""
+
+
+def memory(pair: Pair, start: str, end: str) -> None:
+    """How much memory a read takes beyond what a small one does, in its process and in the worker's."""
+    asked = json.dumps([pair.settings, start, end])
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", MEMORY, asked], check=True, capture_output=True, text=True
+    )
+    rows, (reader, worker) = json.loads(done.stdout)
+    print(
+        f"\nAll coins' month at 5m: {rows:,} rows, a frame of {rows * 36 / 1e6:,.0f} MB; its reader took {reader:,} MB"
+        f" more than for one coin, its worker {worker:,} MB.\n",
+        flush=True,
+    )
 
 
 def points(pair: Pair, coins: list[str] | None, start: str | None, end: str | None) -> int:
@@ -364,8 +394,6 @@ def main() -> None:
             measure(kind, scratch, o)
         finally:
             shutil.rmtree(scratch)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"\nThe largest memory of the process that read: {peak:,.0f} MB.")
 
 
 if __name__ == "__main__":

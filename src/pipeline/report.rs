@@ -148,15 +148,7 @@ impl Report {
     /// The share of the expected coins that the slot holds, or that the settings refuse, in \[0, 1\]; 1 where nothing is
     /// expected.
     pub fn completeness(&self) -> f64 {
-        if self.expected == 0 {
-            return 1.0;
-        }
-        #[expect(
-            clippy::cast_precision_loss,
-            reason = "counts of coins are far below 2^53"
-        )]
-        let share = (self.accepted + self.refused.len() as u64) as f64 / self.expected as f64;
-        share.min(1.0)
+        share(self.accepted + self.refused.len() as u64, self.expected)
     }
 
     /// The report itself, or an error carrying it where the slot holds less than the set completeness.
@@ -189,13 +181,31 @@ impl Report {
             (false, false) => "another run in this slot would bring no more",
         };
         let (slot, accepted, expected) = (self.slot, self.accepted, self.expected);
-        Err(Error::Incomplete {
-            message: format!(
-                "slot {slot} holds {accepted} of {expected} coins{rest}{cause}: {remedy}"
-            ),
-            retryable: self.can_grow,
-            report: Box::new(serde_json::to_value(&self).unwrap_or_default()),
-        })
+        let message =
+            format!("slot {slot} holds {accepted} of {expected} coins{rest}{cause}: {remedy}");
+        Err(incomplete(&self, message, self.can_grow))
+    }
+}
+
+/// A part of what was expected, in \[0, 1\]; 1 where nothing was.
+pub(super) fn share(part: u64, expected: u64) -> f64 {
+    if expected == 0 {
+        return 1.0;
+    }
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "counts of coins and charts are far below 2^53"
+    )]
+    let share = part as f64 / expected as f64;
+    share.min(1.0)
+}
+
+/// The error of a run that stored less than the set completeness, with its report.
+pub(super) fn incomplete(report: &impl Serialize, message: String, retryable: bool) -> Error {
+    Error::Incomplete {
+        message,
+        retryable,
+        report: Box::new(serde_json::to_value(report).unwrap_or_default()),
     }
 }
 

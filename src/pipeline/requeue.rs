@@ -25,8 +25,8 @@ use crate::market::{Quote, Slot};
 use crate::quality::{Context, Quality};
 use crate::series::Resolution;
 use crate::store::{
-    Outcome, ReceivedChart, Refused, Requeued, RunEnd, RunStart, Scope, SeriesCommit,
-    SnapshotCommit, SnapshotStore, TimeseriesStore,
+    Database, Outcome, ReceivedChart, Refused, Requeued, RunEnd, RunStart, Scope, SeriesCommit,
+    SnapshotCommit, SnapshotStore, Tables, TimeseriesStore,
 };
 
 /// A record that is refused again.
@@ -108,45 +108,72 @@ pub async fn requeue(settings: &Settings, pick: &Pick) -> Result<Vec<RequeueRepo
             None => {}
         }
     }
+    let run = Requeue {
+        terms,
+        run_settings,
+        clock,
+    };
+    let vs_currency = &settings.vs_currency;
     let mut reports = Vec::new();
     for (slot, refused) in slots {
-        let (url, vs_currency) = (&settings.snapshot_url, &settings.vs_currency);
-        let store = SnapshotStore::open_existing(url, vs_currency).await?;
-        reports.push(requeue_quotes(store, &terms, &run_settings, clock, slot, refused).await?);
+        let store = SnapshotStore::open_existing(&settings.snapshot_url, vs_currency).await?;
+        let work = async |store: &mut SnapshotStore, start: &RunStart| {
+            run.quotes(store, start, slot, refused).await
+        };
+        reports.push(run.of(store, slot.into(), work).await?);
     }
     for (resolution, refused) in series {
-        let (url, vs_currency) = (&settings.timeseries_url, &settings.vs_currency);
-        let store = TimeseriesStore::open_existing(url, vs_currency).await?;
-        reports
-            .push(requeue_points(store, &terms, &run_settings, clock, resolution, refused).await?);
+        let store = TimeseriesStore::open_existing(&settings.timeseries_url, vs_currency).await?;
+        let work = async |store: &mut TimeseriesStore, start: &RunStart| {
+            run.points(store, start, refused).await
+        };
+        reports.push(run.of(store, resolution.into(), work).await?);
     }
     Ok(reports)
 }
 
-async fn requeue_quotes(
-    mut store: SnapshotStore,
-    terms: &Terms,
-    run_settings: &RunSettings,
+/// What every requeue needs.
+struct Requeue {
+    terms: Terms,
+    run_settings: RunSettings,
     clock: Clock,
-    slot: Slot,
-    refused: Vec<Refused>,
-) -> Result<RequeueReport> {
-    store.hold(slot).await?;
-    let start = run_start(
-        terms,
-        run_settings,
-        "requeue",
-        Scope::Slot(slot),
-        clock.now(),
-    );
-    store.begin_run(&start, clock).await?;
-    let done = async {
+}
+
+impl Requeue {
+    /// A run of its own over one slot, or over the series of one resolution.
+    async fn of<T: Tables>(
+        &self,
+        mut store: Database<T>,
+        scope: Scope,
+        work: impl AsyncFnOnce(&mut Database<T>, &RunStart) -> Result<RequeueReport>,
+    ) -> Result<RequeueReport> {
+        store.hold(scope).await?;
+        let now = self.clock.now();
+        let start = run_start(&self.terms, &self.run_settings, "requeue", scope, now);
+        store.begin_run(&start, self.clock).await?;
+        match work(&mut store, &start).await {
+            Ok(report) => store.close().await.map(|()| report),
+            Err(error) => {
+                let end = failed(&error, 0, Vec::new(), self.clock.now());
+                store.fail_run(&start.id, &end).await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn quotes(
+        &self,
+        store: &mut SnapshotStore,
+        start: &RunStart,
+        slot: Slot,
+        refused: Vec<Refused>,
+    ) -> Result<RequeueReport> {
         let (mut commit, requeued) =
-            revalidated_quotes(terms, &mut store, &start.id, slot, refused).await?;
+            revalidated_quotes(&self.terms, store, &start.id, slot, refused).await?;
         commit.requeued.clone_from(&requeued);
-        let mut report = report(&start, &requeued, false, clock.now());
+        let mut report = report(start, &requeued, self.clock.now());
         let hash = store
-            .commit_snapshot(&commit, clock, |hash| {
+            .commit_snapshot(&commit, self.clock, |hash| {
                 report.content_hash = Some(hash.to_owned());
                 report.to_run_end()
             })
@@ -154,14 +181,24 @@ async fn requeue_quotes(
         report.content_hash = Some(hash);
         Ok(report)
     }
-    .await;
-    match done {
-        Ok(report) => store.close().await.map(|()| report),
-        Err(error) => {
-            let end = failed(&error, 0, Vec::new(), clock.now());
-            store.fail_run(&start.id, &end).await;
-            Err(error)
-        }
+
+    async fn points(
+        &self,
+        store: &mut TimeseriesStore,
+        start: &RunStart,
+        refused: Vec<Refused>,
+    ) -> Result<RequeueReport> {
+        let terms = self.terms.clone();
+        let read = blocking(move || {
+            let commit = revalidated_points(&terms, refused)?;
+            let bodies = commit.charts.iter().map(|chart| &chart.landed);
+            landing::sync_bodies(&terms.landing_dir, bodies).map(|()| commit)
+        });
+        let commit = store.beside(read).await??;
+        store.commit(&start.id, &commit, self.clock).await?;
+        let report = report(start, &commit.requeued, self.clock.now());
+        store.end_run(&start.id, &report.to_run_end()).await?;
+        Ok(report)
     }
 }
 
@@ -248,42 +285,6 @@ pub(super) async fn revalidated_quotes(
     Ok((commit, requeued))
 }
 
-async fn requeue_points(
-    mut store: TimeseriesStore,
-    terms: &Terms,
-    run_settings: &RunSettings,
-    clock: Clock,
-    resolution: Resolution,
-    refused: Vec<Refused>,
-) -> Result<RequeueReport> {
-    store.hold(resolution).await?;
-    let scope = Scope::Series(resolution);
-    let start = run_start(terms, run_settings, "requeue", scope, clock.now());
-    store.begin_run(&start, clock).await?;
-    let done = async {
-        let of_landing = terms.clone();
-        let read = blocking(move || {
-            let commit = revalidated_points(&of_landing, refused)?;
-            let bodies = commit.charts.iter().map(|chart| &chart.landed);
-            landing::sync_bodies(&of_landing.landing_dir, bodies).map(|()| commit)
-        });
-        let commit = store.beside(read).await??;
-        store.commit(&start.id, &commit, clock).await?;
-        let report = report(&start, &commit.requeued, true, clock.now());
-        store.end_run(&start.id, &report.to_run_end()).await?;
-        Ok(report)
-    }
-    .await;
-    match done {
-        Ok(report) => store.close().await.map(|()| report),
-        Err(error) => {
-            let end = failed(&error, 0, Vec::new(), clock.now());
-            store.fail_run(&start.id, &end).await;
-            Err(error)
-        }
-    }
-}
-
 /// The charts of which something is accepted now, read again whole: points that are there already stay as they are.
 fn revalidated_points(terms: &Terms, mut refused: Vec<Refused>) -> Result<SeriesCommit> {
     let reader = Reader::new(&terms.vs_currency, Contract::Evolve);
@@ -337,12 +338,11 @@ fn still_refused(received: &ReceivedChart, place: Option<u64>) -> Option<String>
     }
 }
 
-fn report(
-    start: &RunStart,
-    requeued: &[Requeued],
-    is_series: bool,
-    finished_at: DateTime<Utc>,
-) -> RequeueReport {
+fn report(start: &RunStart, requeued: &[Requeued], finished_at: DateTime<Utc>) -> RequeueReport {
+    let (slot, resolution) = match start.scope {
+        Scope::Slot(slot) => (Some(slot), None),
+        Scope::Series(resolution) => (None, Some(resolution)),
+    };
     let count = |outcome| {
         let records = requeued.iter().filter(|record| record.outcome == outcome);
         records.count() as u64
@@ -352,7 +352,7 @@ fn report(
         .filter(|record| record.outcome == Outcome::Refused)
         .map(|record| StillRefused {
             id: RefusedId {
-                is_series,
+                is_series: resolution.is_some(),
                 number: record.id,
             },
             reason: record.reason.clone().unwrap_or_default(),
@@ -361,14 +361,8 @@ fn report(
     RequeueReport {
         run: start.id.clone(),
         kind: start.kind,
-        slot: match start.scope {
-            Scope::Slot(slot) => Some(slot),
-            Scope::Series(_) => None,
-        },
-        resolution: match start.scope {
-            Scope::Slot(_) => None,
-            Scope::Series(resolution) => Some(resolution),
-        },
+        slot,
+        resolution,
         state: if refused.is_empty() {
             RunState::Complete
         } else {

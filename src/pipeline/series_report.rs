@@ -4,7 +4,7 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use super::report::{RunState, Timings, Unknown};
+use super::report::{RunState, Timings, Unknown, incomplete, share};
 use crate::contract::Drift;
 use crate::error::Error;
 use crate::series::Resolution;
@@ -82,16 +82,7 @@ impl SeriesReport {
     /// # Errors
     /// [`Error::Incomplete`].
     pub(super) fn or_incomplete(self, completeness: f64) -> Result<Self, Error> {
-        #[expect(
-            clippy::cast_precision_loss,
-            reason = "counts of charts are far below 2^53"
-        )]
-        let share = if self.expected == 0 {
-            1.0
-        } else {
-            self.received as f64 / self.expected as f64
-        };
-        if share >= completeness {
+        if share(self.received, self.expected) >= completeness {
             return Ok(self);
         }
         let first = self
@@ -103,13 +94,10 @@ impl SeriesReport {
             });
         let cause = self.error.clone().or(first);
         let cause = cause.as_deref().unwrap_or("no response");
-        Err(Error::Incomplete {
-            message: format!(
-                "{} of {} charts were received and stored: {cause}; run it again, and it fetches only the rest",
-                self.received, self.expected
-            ),
-            retryable: true,
-            report: Box::new(serde_json::to_value(&self).unwrap_or_default()),
-        })
+        let message = format!(
+            "{} of {} charts were received and stored: {cause}; run it again, and it fetches only the rest",
+            self.received, self.expected
+        );
+        Err(incomplete(&self, message, true))
     }
 }

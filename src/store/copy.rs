@@ -1,12 +1,9 @@
 //! PostgreSQL's binary COPY format: rows into bytes, and bytes into rows.
-//! <https://www.postgresql.org/docs/current/sql-copy.html>, "Binary Format". The columns must be of the types that
-//! [`Value`] names: `text`, `bigint`, `double precision`, `timestamptz`.
+//! <https://www.postgresql.org/docs/current/sql-copy.html>, "Binary Format". Columns are `text`, `bigint`, `double
+//! precision` and `timestamptz`.
 
 use std::ops::Range;
 
-use chrono::{DateTime, Utc};
-
-use super::value::Value;
 use crate::error::{Error, Result};
 
 /// Microseconds from 1970 to 2000, where PostgreSQL's count begins.
@@ -17,29 +14,6 @@ pub(super) const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 
 /// How a stream ends.
 pub(super) const TRAILER: &[u8] = &(-1_i16).to_be_bytes();
-
-/// The rows as one COPY stream.
-pub(super) fn encode(rows: &[Vec<Value>]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(32 + rows.len() * 400);
-    out.extend_from_slice(HEADER);
-    for row in rows {
-        // a table has at most 1,600 columns, and a field at most 1 GB
-        out.extend_from_slice(&i16::try_from(row.len()).unwrap_or(i16::MAX).to_be_bytes());
-        for value in row {
-            match value {
-                Value::Text(Some(text)) => field(&mut out, text.as_bytes()),
-                Value::Int(Some(number)) => field(&mut out, &number.to_be_bytes()),
-                Value::Float(Some(number)) => field(&mut out, &number.to_bits().to_be_bytes()),
-                Value::Time(Some(instant)) => {
-                    field(&mut out, &microseconds(*instant).to_be_bytes())
-                }
-                _null => null(&mut out),
-            }
-        }
-    }
-    out.extend_from_slice(TRAILER);
-    out
-}
 
 /// One value of a row.
 pub(super) fn field(out: &mut Vec<u8>, bytes: &[u8]) {
@@ -60,10 +34,6 @@ pub(super) fn microseconds_of(milliseconds: i64) -> i64 {
 /// A `timestamptz` as a stamp in milliseconds since 1970.
 fn milliseconds_of(microseconds: i64) -> i64 {
     microseconds.saturating_add(EPOCH_2000).div_euclid(1000)
-}
-
-fn microseconds(instant: DateTime<Utc>) -> i64 {
-    instant.timestamp_micros() - EPOCH_2000
 }
 
 /// A stream's bytes, cut into rows as they come.
@@ -245,18 +215,38 @@ mod tests {
         rows.end().map(|()| read)
     }
 
-    fn rows() -> Vec<Vec<Value>> {
-        let at = DateTime::from_timestamp_millis;
-        vec![
-            vec!["bitcoin".into(), at(1_768_392_600_123).into(), 0.1.into()],
-            vec![Value::Text(None), Value::Time(None), Value::Float(None)],
-            vec!["".into(), at(-1).into(), f64::NEG_INFINITY.into()],
-        ]
+    /// A text, a stamp in milliseconds and a number.
+    type Written<'a> = (Option<&'a str>, Option<i64>, Option<f64>);
+
+    fn encode(rows: &[Written<'_>]) -> Vec<u8> {
+        let mut out = HEADER.to_vec();
+        for (text, stamp, number) in rows {
+            out.extend_from_slice(&3_i16.to_be_bytes());
+            match text {
+                Some(text) => field(&mut out, text.as_bytes()),
+                None => null(&mut out),
+            }
+            let stamp = stamp.map(|stamp| microseconds_of(stamp).to_be_bytes());
+            for value in [stamp, number.map(f64::to_be_bytes)] {
+                match value {
+                    Some(bytes) => field(&mut out, &bytes),
+                    None => null(&mut out),
+                }
+            }
+        }
+        out.extend_from_slice(TRAILER);
+        out
     }
+
+    const ROWS: [Written<'_>; 3] = [
+        (Some("bitcoin"), Some(1_768_392_600_123), Some(0.1)),
+        (None, None, None),
+        (Some(""), Some(-1), Some(f64::NEG_INFINITY)),
+    ];
 
     #[test]
     fn rows_come_back_however_they_are_cut() {
-        let stream = encode(&rows());
+        let stream = encode(&ROWS);
         let expected = vec![
             (
                 Some("bitcoin".to_owned()),
@@ -277,7 +267,7 @@ mod tests {
 
     #[test]
     fn a_stream_that_is_cut_or_no_stream_is_an_error() {
-        let stream = encode(&rows());
+        let stream = encode(&ROWS);
         for length in 0..stream.len() {
             assert!(read(stream.get(..length).unwrap(), 7).is_err(), "{length}");
         }
@@ -286,7 +276,7 @@ mod tests {
 
     #[test]
     fn a_field_of_another_type_is_an_error() {
-        let stream = encode(&[vec!["four".into(), 1.into(), 1.5.into()]]);
+        let stream = encode(&[(Some("four"), Some(1), Some(1.5))]);
         let mut rows = Rows::default();
         assert!(rows.take(&stream, |row| row.int(0).map(drop)).is_err());
     }

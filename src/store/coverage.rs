@@ -2,6 +2,7 @@
 //! never fetched. What a chart is worth is decided by the pipeline; here it is written and read.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::LazyLock;
 
 use chrono::{DateTime, Utc};
 
@@ -18,25 +19,26 @@ pub(super) struct SpanRow {
     pub(super) resolution: Resolution,
     pub(super) span: Span,
     pub(super) landing: i64,
+    pub(super) commit: i64,
 }
 
 const COVERAGE: Sql = Sql {
-    postgres: "insert into coverage (coin, resolution, starts_at, ends_at, landing) \
+    postgres: "insert into coverage (coin, resolution, starts_at, ends_at, landing, \"commit\") \
                select (x ->> 0)::integer, (x ->> 1)::smallint, to_timestamp((x ->> 2)::bigint / 1000.0), \
-               to_timestamp((x ->> 3)::bigint / 1000.0), (x ->> 4)::bigint from json_array_elements($1::json) as v (x)",
-    sqlite: "insert into coverage (coin, resolution, starts_at, ends_at, landing) \
+               to_timestamp((x ->> 3)::bigint / 1000.0), (x ->> 4)::bigint, (x ->> 5)::bigint from json_array_elements($1::json) as v (x)",
+    sqlite: "insert into coverage (coin, resolution, starts_at, ends_at, landing, \"commit\") \
              select json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'), \
-             json_extract(value, '$[3]'), json_extract(value, '$[4]') from json_each($1)",
+             json_extract(value, '$[3]'), json_extract(value, '$[4]'), json_extract(value, '$[5]') from json_each($1)",
 };
 
 const EMPTY_SPANS: Sql = Sql {
-    postgres: "insert into empty_span (coin, resolution, starts_at, ends_at, landing, is_refused) \
+    postgres: "insert into empty_span (coin, resolution, starts_at, ends_at, landing, \"commit\", is_refused) \
                select (x ->> 0)::integer, (x ->> 1)::smallint, to_timestamp((x ->> 2)::bigint / 1000.0), \
-               to_timestamp((x ->> 3)::bigint / 1000.0), (x ->> 4)::bigint, $2::smallint \
+               to_timestamp((x ->> 3)::bigint / 1000.0), (x ->> 4)::bigint, (x ->> 5)::bigint, $2::smallint \
                from json_array_elements($1::json) as v (x)",
-    sqlite: "insert into empty_span (coin, resolution, starts_at, ends_at, landing, is_refused) \
+    sqlite: "insert into empty_span (coin, resolution, starts_at, ends_at, landing, \"commit\", is_refused) \
              select json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'), \
-             json_extract(value, '$[3]'), json_extract(value, '$[4]'), $2 from json_each($1)",
+             json_extract(value, '$[3]'), json_extract(value, '$[4]'), json_extract(value, '$[5]'), $2 from json_each($1)",
 };
 
 /// Writes spans that are covered.
@@ -70,6 +72,7 @@ async fn insert(
                 row.span.start,
                 row.span.end,
                 row.landing,
+                row.commit,
             )
         })
         .collect();
@@ -94,13 +97,14 @@ pub(super) async fn since(
     by_coin(&rows)
 }
 
+/// Coin by coin, whatever a database believes of their number.
 const OF_COINS: Sql = Sql {
-    postgres: "select c.id, v.starts_at, v.ends_at from coin c join coverage v on v.coin = c.key \
-               join landing l on l.id = v.landing where c.id in (select json_array_elements_text($2::json)) and v.resolution = $1 \
-               and v.starts_at < $4 and v.ends_at > $3 and l.\"commit\" <= $5 order by v.coin, v.starts_at",
-    sqlite: "select c.id, v.starts_at, v.ends_at from coin c join coverage v on v.coin = c.key \
-             join landing l on l.id = v.landing where c.id in (select value from json_each($2)) and v.resolution = $1 \
-             and v.starts_at < $4 and v.ends_at > $3 and l.\"commit\" <= $5 order by v.coin, v.starts_at",
+    postgres: "select c.id, v.starts_at, v.ends_at from coin c cross join lateral (\
+               select * from coverage v where v.coin = c.key and v.resolution = $1 and v.starts_at < $4 and v.ends_at > $3 \
+               and v.\"commit\" <= $5 offset 0) v where c.id in (select json_array_elements_text($2::json))",
+    sqlite: "select c.id, v.starts_at, v.ends_at from coin c cross join coverage v on v.coin = c.key \
+             where c.id in (select value from json_each($2)) and v.resolution = $1 \
+             and v.starts_at < $4 and v.ends_at > $3 and v.\"commit\" <= $5",
 };
 
 /// The covered spans of coins that reach into a span, as they were known at a pin.
@@ -122,15 +126,20 @@ pub(super) async fn of_coins(
     by_coin(&rows)
 }
 
-const ENDS_OF_COINS: Sql = Sql {
-    postgres: "select c.id, min(v.starts_at), max(v.ends_at) from coin c join coverage v on v.coin = c.key \
-               join landing l on l.id = v.landing \
-               where c.id in (select json_array_elements_text($3::json)) and v.resolution = $1 and l.\"commit\" <= $2 \
-               group by c.id",
-    sqlite: "select c.id, min(v.starts_at), max(v.ends_at) from coin c join coverage v on v.coin = c.key \
-             join landing l on l.id = v.landing \
-             where c.id in (select value from json_each($3)) and v.resolution = $1 and l.\"commit\" <= $2 group by c.id",
-};
+/// Two looks at an index for each coin.
+const ENDS: &str = "select c.id, \
+    (select v.starts_at from coverage v where v.coin = c.key and v.resolution = $1 and v.\"commit\" <= $2 \
+    order by v.starts_at limit 1) as starts_at, \
+    (select v.ends_at from coverage v where v.coin = c.key and v.resolution = $1 and v.\"commit\" <= $2 \
+    order by v.ends_at desc limit 1) as ends_at from coin c";
+
+static ENDS_OF_COINS: LazyLock<[String; 2]> = LazyLock::new(|| {
+    [
+        "json_array_elements_text($3::json)",
+        "value from json_each($3)",
+    ]
+    .map(|list| format!("{ENDS} where c.id in (select {list})"))
+});
 
 /// Where the coverage of coins begins and ends, as it was known at a pin; without coins that of all. A coin without any is
 /// left out.
@@ -142,14 +151,17 @@ pub(super) async fn ends(
 ) -> Result<BTreeMap<CoinId, Span>> {
     let mut values = vec![i64::from(resolution.minutes()).into(), pin.into()];
     let rows = if coins.is_empty() {
-        let sql = "select c.id, min(v.starts_at), max(v.ends_at) from coin c join coverage v on v.coin = c.key \
-                   join landing l on l.id = v.landing where v.resolution = $1 and l.\"commit\" <= $2 group by c.id";
-        connection.fetch(sql, values).await?
+        connection.fetch(ENDS, values).await?
     } else {
         values.push(serde_json::json!(coins).to_string().into());
-        connection.fetch(ENDS_OF_COINS, values).await?
+        let [postgres, sqlite] = &*ENDS_OF_COINS;
+        connection.fetch(Sql { postgres, sqlite }, values).await?
     };
-    rows.iter().map(spanned).collect()
+    let covered = rows.iter().map(|row| match row.time(1)? {
+        None => Ok(None),
+        Some(_) => spanned(row).map(Some),
+    });
+    covered.filter_map(Result::transpose).collect()
 }
 
 /// A span that a chart left empty though it should have points there.
@@ -172,7 +184,7 @@ pub(super) async fn empty_since(
 ) -> Result<HashMap<CoinId, Vec<EmptySpan>>> {
     let sql = "select c.id, e.starts_at, e.ends_at, l.received_at, cast(e.is_refused as bigint) from empty_span e \
                join coin c on c.key = e.coin join landing l on l.id = e.landing \
-               where e.resolution = $1 and e.ends_at > $2 and l.\"commit\" <= $3 order by l.\"commit\", l.received_at";
+               where e.resolution = $1 and e.ends_at > $2 and e.\"commit\" <= $3 order by e.\"commit\", l.received_at";
     let values = vec![
         i64::from(resolution.minutes()).into(),
         instant(since),

@@ -56,7 +56,9 @@ impl<T: Tables> Database<T> {
     /// [`Error::Config`] naming `coinmill init` where the tables are missing or old, or the currency that it holds;
     /// [`Error::Store`] when it cannot be reached.
     pub async fn open(url: &DatabaseUrl, vs_currency: &str) -> Result<Self> {
-        Self::open_or(url, vs_currency, true).await
+        let mut store = Self::open_or(url, vs_currency, true).await?;
+        store.connection.limit_statements(lock::statement_limit());
+        Ok(store)
     }
 
     /// Opens the database for reading what is there.
@@ -88,6 +90,7 @@ impl<T: Tables> Database<T> {
     /// run.
     pub async fn hold(&mut self, scope: impl Into<Scope>) -> Result<()> {
         let scope = scope.into();
+        self.connection.limit_statements(lock::statement_limit());
         Schema::of(T::SCHEMA)
             .check_may_write(&mut self.connection)
             .await?;

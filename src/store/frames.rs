@@ -20,7 +20,7 @@ static QUOTE_COLUMNS: LazyLock<Vec<Column>> = LazyLock::new(|| quote_columns().c
 
 static QUOTES: LazyLock<String> = LazyLock::new(|| {
     format!(
-        "{} where q.snapshot_time >= $2 and q.snapshot_time < $3 order by q.snapshot_time, q.market_cap desc nulls last, c.id",
+        "{} and q.snapshot_time >= $2 and q.snapshot_time < $3 order by q.snapshot_time, q.market_cap desc nulls last, c.id",
         *SELECT_QUOTES
     )
 });
@@ -113,16 +113,16 @@ pub(super) async fn prices(connection: &mut Connection, query: &PricesQuery) -> 
     filling.finish()
 }
 
-/// Reads the points of coins by their key, which are in its order there. SQLite has a statement for each coin, which costs no way
-/// to a server and needs no sorting; the place is the coin's among those that are asked for.
-const POINTS: Sql = Sql {
-    postgres: "select c.place, p.ts, p.price, p.market_cap, p.volume, p.landing \
+/// Reads the points of one coin, which are in the order of the key.
+const OF_ONE: &str = "select cast(1 as bigint), ts, price, market_cap, volume, landing from price_point \
+    where coin = $1 and resolution = $2 and ts >= $3 and ts < $4 order by ts";
+
+/// Reads those of several at once, which saves ways to a server, and costs it some sorting. The place is the coin's among those
+/// that are asked for.
+const OF_SEVERAL: &str = "select c.place, p.ts, p.price, p.market_cap, p.volume, p.landing \
                from unnest($1::integer[]) with ordinality c (key, place) cross join lateral (\
                select * from price_point p where p.coin = c.key and p.resolution = $2 and p.ts >= $3 and p.ts < $4 \
-               order by p.ts offset 0) p order by c.place, p.ts",
-    sqlite: "select 1, ts, price, market_cap, volume, landing from price_point \
-             where coin = $1 and resolution = $2 and ts >= $3 and ts < $4 order by ts",
-};
+               order by p.ts offset 0) p order by c.place, p.ts";
 
 /// Hands over the points of a span, by coin and stamp, with the newest of the values that a pin takes account of.
 ///
@@ -136,18 +136,19 @@ pub(super) async fn each_point(
     let coins = keys(connection, &query.coins).await?;
     let too_new = too_new(connection, query.pin).await?;
     let mut revisions = revisions(connection, query, &coins).await?;
-    let is_sqlite = connection.is_sqlite();
-    let at_once = if is_sqlite { 1 } else { coins.len().max(1) };
+    let at_once = match connection.is_sqlite() {
+        true => 1,
+        false => coins.len().max(1),
+    };
     for coins in coins.chunks(at_once) {
-        let keys: Vec<String> = coins.iter().map(|(key, _)| key.to_string()).collect();
-        let keys = match &keys[..] {
-            [key] if is_sqlite => Value::from(key.parse().unwrap_or(0_i64)),
-            _ => Value::from(format!("{{{}}}", keys.join(","))),
+        let (sql, keys) = match coins {
+            [(key, _)] => (OF_ONE, Value::from(*key)),
+            several => (OF_SEVERAL, array(several).into()),
         };
         let [start, end] = bounds(query.span);
         let resolution = i64::from(query.resolution.minutes()).into();
         connection
-            .each(POINTS, vec![keys, resolution, start, end], |row| {
+            .each(sql, vec![keys, resolution, start, end], |row| {
                 let place = needed(row.int(0)?, "place")?;
                 let place = usize::try_from(place - 1).ok();
                 let (key, coin) = needed(place.and_then(|place| coins.get(place)), "coin")?;
@@ -170,6 +171,12 @@ pub(super) async fn each_point(
             .await?;
     }
     Ok(())
+}
+
+/// The keys as an array of PostgreSQL's.
+fn array(coins: &[(i64, CoinId)]) -> String {
+    let keys: Vec<String> = coins.iter().map(|(key, _)| key.to_string()).collect();
+    format!("{{{}}}", keys.join(","))
 }
 
 fn bounds(span: Span) -> [Value; 2] {
@@ -234,10 +241,10 @@ async fn revisions(
     query: &PricesQuery,
     coins: &[(i64, CoinId)],
 ) -> Result<HashMap<(i64, i64), PricePoint>> {
-    let keys: Vec<String> = coins.iter().map(|(key, _)| key.to_string()).collect();
+    let keys: Vec<i64> = coins.iter().map(|(key, _)| *key).collect();
     let list = match connection.is_sqlite() {
-        true => format!("[{}]", keys.join(",")),
-        false => format!("{{{}}}", keys.join(",")),
+        true => serde_json::json!(keys).to_string(),
+        false => array(coins),
     };
     let [start, end] = bounds(query.span);
     let values = vec![

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::connection::Connection;
+use super::connection::{Connection, lock_timeout};
 use super::ledger::{Scope, needed};
 use super::value::Value;
 use crate::config::DatabaseUrl;
@@ -52,6 +52,11 @@ impl Scope {
             None => self == other,
         }
     }
+}
+
+/// How long a statement of a run may take, where a server says nothing for as long as it would let a client be silent.
+pub(super) fn statement_limit() -> Duration {
+    silence()
 }
 
 /// [`SILENCE`], which tests shorten.
@@ -222,7 +227,7 @@ pub(crate) async fn writer(connection: &mut Connection) -> Result<()> {
             "savepoint writer; set local lock_timeout = {}; select pg_advisory_xact_lock(1668245869, 0); \
              set local lock_timeout = {}",
             (silence / 4).as_millis(),
-            silence.as_millis()
+            lock_timeout(silence).as_millis()
         );
         match connection.text(wait).await {
             Ok(()) => return connection.script("release savepoint writer").await,

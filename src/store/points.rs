@@ -17,6 +17,7 @@ use super::names::{self, Name, Names};
 use super::quarantine::{self, RefusedRow, Requeued};
 use super::tables::TimeseriesStore;
 use super::tally::{self, SeriesAdded};
+use super::value::Value;
 use super::visits::{self, Visit};
 use crate::clock::Clock;
 use crate::error::Result;
@@ -116,10 +117,10 @@ pub(crate) async fn commit_charts(
             }
         }
         failpoint::pass(failpoint::COMMIT_HALF_DONE);
-        coverage::insert_covered(connection, spans(&rows, |coverage| &coverage.covers)).await?;
-        let empty = spans(&rows, |coverage| &coverage.empty);
+        coverage::insert_covered(connection, spans(&rows, id, |coverage| &coverage.covers)).await?;
+        let empty = spans(&rows, id, |coverage| &coverage.empty);
         coverage::insert_empty(connection, empty, false).await?;
-        let refused = spans(&rows, |coverage| &coverage.refused);
+        let refused = spans(&rows, id, |coverage| &coverage.refused);
         coverage::insert_empty(connection, refused, true).await?;
         insert_refused(connection, &rows).await?;
         visits::note(connection, visits_of(commit, clock.now())).await?;
@@ -260,14 +261,14 @@ static INSERT_REVISIONS: LazyLock<String> = LazyLock::new(|| {
         )
     });
     format!(
-        "insert into price_revision ({0}) select i.{1} from incoming i \
-         join price_point p on p.coin = i.coin and p.resolution = i.resolution and p.ts = i.ts \
+        "insert into price_revision ({0}) select i.{1} from incoming i cross join price_point p \
          left join (select v.*, row_number() over (\
          partition by v.coin, v.resolution, v.ts order by l.\"commit\" desc, l.received_at desc) as place \
-         from incoming o join price_revision v on v.coin = o.coin and v.resolution = o.resolution and v.ts = o.ts \
-         join landing l on l.id = v.landing) r \
+         from incoming o cross join price_revision v cross join landing l \
+         where v.coin = o.coin and v.resolution = o.resolution and v.ts = o.ts and l.id = v.landing) r \
          on r.coin = i.coin and r.resolution = i.resolution and r.ts = i.ts and r.place = 1 \
-         where ({2}) and (select l.received_at from landing l where l.id = i.landing) \
+         where p.coin = i.coin and p.resolution = i.resolution and p.ts = i.ts and ({2}) \
+         and (select l.received_at from landing l where l.id = i.landing) \
          > (select l.received_at from landing l where l.id = coalesce(r.landing, p.landing))",
         *COLUMNS,
         COLUMNS.replace(", ", ", i."),
@@ -286,13 +287,41 @@ async fn load(connection: &mut Connection, table: Target, rows: &[&Keyed<'_>]) -
     if count == 0 {
         return Ok(0);
     }
+    if count <= FEW && !connection.is_sqlite() {
+        insert_few(connection, table, rows).await?;
+        return Ok(count);
+    }
     connection
-        .raw(
+        .load(
             async |postgres| copy_in(postgres, table, rows).await,
             async |sqlite| insert_many(sqlite, table, rows).await,
         )
         .await
         .map(|()| count)
+}
+
+/// So many points are inserted by a statement before the wait for a COPY's end is worth it.
+const FEW: u64 = 5_000;
+
+async fn insert_few(connection: &mut Connection, table: Target, rows: &[&Keyed<'_>]) -> Result<()> {
+    let values = rows.iter().flat_map(|row| {
+        row.chart.points.iter().map(|point| {
+            let ts = DateTime::from_timestamp_millis(point.ts);
+            let mut values = vec![
+                row.coin.into(),
+                i32::from(row.chart.resolution.minutes()).into(),
+                ts.into(),
+            ];
+            values.extend(POINT_COLUMNS.map(|column| Value::from((column.of)(point))));
+            values.push(row.landing.into());
+            values
+        })
+    });
+    let mut columns = vec!["coin", "resolution", "ts"];
+    columns.extend(POINT_COLUMNS.map(|column| column.name));
+    columns.push("landing");
+    let values: Vec<Vec<Value>> = values.collect();
+    connection.insert(table.name(), &columns, &values).await
 }
 
 impl Target {
@@ -397,15 +426,17 @@ async fn insert_many(
 
 fn spans<'a>(
     rows: &'a [Keyed<'a>],
+    commit: i64,
     of: impl Fn(&ChartCoverage) -> &Vec<Span> + 'a,
 ) -> impl Iterator<Item = SpanRow> + 'a {
     rows.iter().flat_map(move |row| {
         let of_row = of(&row.chart.coverage).iter();
-        of_row.map(|span| SpanRow {
+        of_row.map(move |span| SpanRow {
             coin: row.coin,
             resolution: row.chart.resolution,
             span: *span,
             landing: row.landing,
+            commit,
         })
     })
 }

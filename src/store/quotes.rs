@@ -111,8 +111,9 @@ pub(crate) async fn refused_of(
     connection: &mut Connection,
     slot: Slot,
 ) -> Result<HashSet<(String, u64)>> {
-    let sql = "select z.body, z.record from quarantine z join landing l on l.id = z.landing join run r on r.id = l.run \
-               where r.slot = $1";
+    // the cross joins fix the order, by which a slot's records are found
+    let sql = "select z.body, z.record from run r cross join landing l cross join quarantine z \
+               where r.slot = $1 and l.run = r.id and z.landing = l.id";
     let rows = connection.fetch(sql, vec![slot.start().into()]).await?;
     let read = |row: &Row| {
         Ok((
@@ -153,6 +154,9 @@ pub(crate) async fn warnings_of(connection: &mut Connection, slot: Slot) -> Resu
 const DOMINANCE_PCT: &str = "case when s.total_market_cap between 1e-12 and 1e200 and (q.market_cap = 0 or q.market_cap >= 1e-100) \
     then 100.0 * q.market_cap / s.total_market_cap end";
 
+/// The commit that a quote came by. Not a join: to read one slot PostgreSQL would hash all of `landing`.
+const KNOWN_BY: &str = "(select l.\"commit\" from landing l where l.id = q.landing)";
+
 /// Reads every column of quotes, in the order of [`quote_columns`], each with the coin's symbol and name as they were known
 /// then, at the pin `$1`; which quotes, and in which order, is the caller's to say.
 pub(super) static SELECT_QUOTES: LazyLock<String> = LazyLock::new(|| {
@@ -164,18 +168,19 @@ pub(super) static SELECT_QUOTES: LazyLock<String> = LazyLock::new(|| {
         .collect();
     format!(
         "select q.snapshot_time, c.id, \
-         (select n.symbol from coin_name n where n.coin = q.coin and n.\"commit\" <= l.\"commit\" order by n.\"commit\" desc limit 1), \
-         (select n.name from coin_name n where n.coin = q.coin and n.\"commit\" <= l.\"commit\" order by n.\"commit\" desc limit 1), \
-         {} from quote q join coin c on c.key = q.coin join landing l on l.id = q.landing and l.\"commit\" <= $1 \
-         left join snapshot s on s.snapshot_time = q.snapshot_time and s.\"commit\" = (\
-         select max(n.\"commit\") from snapshot n where n.snapshot_time = q.snapshot_time and n.\"commit\" <= $1)",
+         (select n.symbol from coin_name n where n.coin = q.coin and n.\"commit\" <= {KNOWN_BY} order by n.\"commit\" desc limit 1), \
+         (select n.name from coin_name n where n.coin = q.coin and n.\"commit\" <= {KNOWN_BY} order by n.\"commit\" desc limit 1), \
+         {} from quote q join coin c on c.key = q.coin left join snapshot s on s.snapshot_time = q.snapshot_time \
+         and s.\"commit\" = (\
+         select max(n.\"commit\") from snapshot n where n.snapshot_time = q.snapshot_time and n.\"commit\" <= $1) \
+         where {KNOWN_BY} <= $1",
         columns.join(", ")
     )
 });
 
 static OF_SLOT: LazyLock<String> = LazyLock::new(|| {
     format!(
-        "{} where q.snapshot_time = $2 order by q.market_cap desc nulls last, c.id",
+        "{} and q.snapshot_time = $2 order by q.market_cap desc nulls last, c.id",
         *SELECT_QUOTES
     )
 });

@@ -5,7 +5,6 @@ use serde::Serialize;
 
 use super::connection::{Connection, Sql};
 use super::ledger::needed;
-use super::value::Row;
 use crate::error::Result;
 use crate::series::Resolution;
 
@@ -163,21 +162,20 @@ pub(super) async fn of_snapshots(connection: &mut Connection) -> Result<Holdings
 
 /// What a time series database holds, by resolution.
 pub(super) async fn of_series(connection: &mut Connection) -> Result<Vec<SeriesHoldings>> {
-    let sql = r#"select cast(t.resolution as bigint), t.coins, t.points, t.first_ts, t.newest_ts
-        from resolution r cross join tally t where t.resolution = r.minutes
-        and t."commit" = (select max(n."commit") from tally n where n.resolution = r.minutes) order by t.resolution"#;
-    let rows = connection.fetch(sql, vec![]).await?;
-    let read = |row: &Row| {
-        Ok(SeriesHoldings {
-            resolution: needed(
-                row.int(0)?.and_then(Resolution::of_minutes),
-                "tally.resolution",
-            )?,
-            coins: needed(row.count(1)?, "tally.coins")?,
-            points: needed(row.count(2)?, "tally.points")?,
-            first: row.time(3)?,
-            newest: row.time(4)?,
-        })
-    };
-    rows.iter().map(read).collect()
+    let mut holdings = Vec::new();
+    for resolution in Resolution::ALL {
+        let sql = r#"select coins, points, first_ts, newest_ts from tally where resolution = $1
+            order by "commit" desc limit 1"#;
+        let values = vec![i64::from(resolution.minutes()).into()];
+        if let Some(row) = connection.fetch(sql, values).await?.first() {
+            holdings.push(SeriesHoldings {
+                resolution,
+                coins: needed(row.count(0)?, "tally.coins")?,
+                points: needed(row.count(1)?, "tally.points")?,
+                first: row.time(2)?,
+                newest: row.time(3)?,
+            });
+        }
+    }
+    Ok(holdings)
 }

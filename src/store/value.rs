@@ -94,6 +94,34 @@ pub(super) fn bind_sqlite(
     query
 }
 
+/// Binds rows to a statement, one array a column. A column's values are of one kind, nulls too.
+pub(super) fn bind_columns<'q>(
+    mut query: Query<'q, Postgres, PgArguments>,
+    rows: &[Vec<Value>],
+) -> Query<'q, Postgres, PgArguments> {
+    macro_rules! column {
+        ($variant:ident, $place:expr) => {
+            query.bind(
+                rows.iter()
+                    .map(|row| match row.get($place) {
+                        Some(Value::$variant(value)) => value.clone(),
+                        _ => None,
+                    })
+                    .collect::<Vec<_>>(),
+            )
+        };
+    }
+    for (place, value) in rows.first().into_iter().flatten().enumerate() {
+        query = match value {
+            Value::Text(_) => column!(Text, place),
+            Value::Int(_) => column!(Int, place),
+            Value::Float(_) => column!(Float, place),
+            Value::Time(_) => column!(Time, place),
+        };
+    }
+    query
+}
+
 /// A statement for PostgreSQL with its values written out, for a COPY, which takes none.
 pub(super) fn written_out(statement: &str, values: &[Value]) -> String {
     let mut text = String::with_capacity(statement.len() + 64);

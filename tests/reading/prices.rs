@@ -1,5 +1,8 @@
 //! Prices: every coin that was asked for or an error that says what there is, and every span that is not there by coin.
 
+use arrow_array::cast::AsArray as _;
+use arrow_array::types::{Float64Type, Int32Type, TimestampMillisecondType};
+use arrow_array::{Array as _, StringArray};
 use chrono::{DateTime, TimeDelta, Utc};
 use coinmill::config::Settings;
 use coinmill::error::{Error, Result};
@@ -7,7 +10,7 @@ use coinmill::pipeline::{self, Missing, Prices, Reach, Read};
 use coinmill::series::{Resolution, Span};
 use coinmill::store::TimeseriesStore;
 
-use crate::series::{DAY, MINUTE, Mill};
+use crate::series::{DAY, MINUTE, Mill, bits};
 use crate::support::{Kind, noon, on_both_databases, said};
 
 on_both_databases!(
@@ -19,6 +22,7 @@ on_both_databases!(
     what_is_missing_is_what_was_missing_then,
     what_cannot_be_stored_yet_is_not_missing,
     a_coin_s_coverage_is_read_alone_and_within_the_span,
+    rows_of_many_batches_are_those_of_the_database,
 );
 
 const HOURLY: Resolution = Resolution::Hour;
@@ -325,4 +329,69 @@ async fn a_coin_s_coverage_is_read_alone_and_within_the_span(kind: Kind) {
         .unwrap();
     assert!(before.is_empty());
     store.close().await.unwrap();
+}
+
+/// A coin's id, a stamp and the price's bits.
+type Price = (String, i64, Option<u64>);
+
+/// More rows than a batch holds, of coins whose keys are in another order than their ids, some of them revised.
+async fn rows_of_many_batches_are_those_of_the_database(kind: Kind) {
+    let mill = filled(kind).await;
+    let first = "select id from coin where id < 'bitcoin' order by id limit 1";
+    let first = mill.bench.database.texts(first).await.remove(0);
+    mill.backfill(HOURLY, Reach::Days(2), &[&first], &[])
+        .await
+        .unwrap();
+    let at = |seconds: &str| match kind {
+        Kind::Postgres => format!("to_timestamp({seconds})"),
+        Kind::Sqlite => format!("1000 * ({seconds})"),
+    };
+    let numbers = match kind {
+        Kind::Postgres => "generate_series(1, 70000) s (n)",
+        Kind::Sqlite => {
+            "(with recursive r (n) as (values (1) union all select n + 1 from r where n < 70000) select n from r) s"
+        }
+    };
+    let old = at("1500000000 + n");
+    for sql in [
+        format!(
+            "insert into price_point (coin, resolution, ts, price, landing) \
+             select 1, 60, {old}, 0.1 * n, 1 from {numbers} where n % 100 > 0"
+        ),
+        format!(
+            "insert into price_revision (coin, resolution, ts, price, landing) \
+             select 1, 60, {old}, case when n % 3 > 0 then 0.3 * n end, 2 from {numbers} where n % 1000 = 1"
+        ),
+    ] {
+        mill.rows(&sql).await;
+    }
+    let ts = match kind {
+        Kind::Postgres => "(extract(epoch from p.ts) * 1000)::bigint",
+        Kind::Sqlite => "p.ts",
+    };
+    let sql = format!("select c.id, {ts}, p.price from price_now p join coin c on c.key = p.coin");
+    let rows = mill.rows(&sql).await;
+    let mut stored: Vec<Price> = rows
+        .iter()
+        .map(|row| (row[0].text().to_owned(), row[1].int(), bits(&row[2])))
+        .collect();
+    stored.sort();
+    let frame = read(&mill.settings(&[]), &of(&[])).await.unwrap().frame;
+    assert_eq!((frame.batches.len(), frame.rows()), (2, stored.len()));
+    let mut shown: Vec<Price> = Vec::new();
+    for batch in &frame.batches {
+        let coins = batch.column(0).as_dictionary::<Int32Type>();
+        assert_eq!(coins.values().len(), 3, "one dictionary for all");
+        let coins = coins.downcast_dict::<StringArray>().unwrap();
+        let stamps = batch.column(1).as_primitive::<TimestampMillisecondType>();
+        let prices = batch.column(2).as_primitive::<Float64Type>();
+        for ((coin, ts), price) in coins.into_iter().zip(stamps).zip(prices) {
+            shown.push((
+                coin.unwrap().to_owned(),
+                ts.unwrap(),
+                price.map(f64::to_bits),
+            ));
+        }
+    }
+    assert!(shown == stored, "by coin and stamp, bit for bit");
 }

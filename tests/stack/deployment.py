@@ -131,6 +131,24 @@ class Deployment:
         for container in found:
             os.kill(container["State"]["Pid"], signal.SIGKILL)
 
+    def cut_sessions(self) -> None:
+        """Drops the packets of coinmill's present sessions at the database server."""
+        sql = "select host(client_addr), client_port from pg_stat_activity where application_name = 'coinmill'"
+        sessions = [line.split("|") for line in self.psql("postgres", sql).splitlines()]
+        assert sessions, "there is no session to cut"
+        for address, port in sessions:
+            self.filter_packets("-A", "INPUT", "-p", "tcp", "-s", address, "--sport", port, "-j", "DROP")
+            self.filter_packets("-A", "OUTPUT", "-p", "tcp", "-d", address, "--dport", port, "-j", "DROP")
+
+    def mend_sessions(self) -> None:
+        """Lets all packets through again."""
+        self.filter_packets("-F")
+
+    def filter_packets(self, *rule: str) -> None:
+        """Changes the packet filter of the database server's container."""
+        pid = self.compose.containers("postgres")[0]["State"]["Pid"]
+        subprocess.run(["nsenter", "-t", str(pid), "-n", "iptables", *rule], check=True, capture_output=True)
+
     def control(self, path: str, method: str = "GET", body: object = None) -> Any:
         """A control call to the market."""
         data = None if body is None else json.dumps(body).encode()

@@ -86,6 +86,13 @@ def crash_its_worker(deployment: Deployment, held: Held) -> float:
     return time.monotonic()
 
 
+def cut_network(deployment: Deployment, held: Held) -> float:
+    """Drops what the task's database sessions send and are sent from now on, and tells neither side. New ones come
+    through."""
+    deployment.cut_sessions()
+    return time.monotonic()
+
+
 def restart(deployment: Deployment, held: Held) -> float:
     """Every service but the market, whose clock would begin again."""
     began = time.monotonic()
@@ -123,6 +130,7 @@ def disturbed(deployment: Deployment, twin: Undisturbed, task: str, fault: Fault
     began = fault(deployment, Held(run, task, instance["hostname"]))
     ended = goes_well(lambda: healed(deployment, run, LIMIT * 2))
     seconds = time.monotonic() - began
+    deployment.mend_sessions()
     left = max(1, LIMIT - seconds)
     is_up = goes_well(lambda: wait_for("every service", lambda: up(deployment) == services, left))
 

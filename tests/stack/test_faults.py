@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 from airflow_rest import SNAPSHOT, TIMESERIES
 from deployment import Deployment, Undisturbed, deployed, healed, undisturbed
-from harm import LIMIT, TIMEOUT, TOP, crash, disturbed, down_and_up, restart
+from harm import LIMIT, TIMEOUT, TOP, crash, cut_network, disturbed, down_and_up, restart
 from tally import ROUNDS, note, slow
 
 FAULTS = {
@@ -19,6 +19,7 @@ FAULTS = {
     "api-server crashed": crash("api-server"),
     "dag-processor crashed": crash("dag-processor"),
     "triggerer crashed": crash("triggerer"),
+    "database sessions cut off": cut_network,
     "all restarted": restart,
     "down and up": down_and_up,
 }

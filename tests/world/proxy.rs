@@ -1,6 +1,6 @@
-//! A TCP proxy between the product and PostgreSQL that cuts a connection in the middle of a COPY, or falls silent there or at
-//! any time: both ends stay open, and nothing passes any more.
-//! It looks at the bytes that go to the server only for the beginning of a COPY's stream.
+//! A TCP proxy between the product and PostgreSQL that cuts a connection in the middle of rows, or falls silent there or at any
+//! time: both ends stay open, and nothing passes any more.
+//! It looks at the bytes that go to the server only for what rows follow on: a COPY's stream, or an insert of arrays.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -11,13 +11,13 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-/// How the stream of a binary COPY begins.
-const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0";
+/// How the stream of a binary COPY begins, and what an insert of arrays has in its statement.
+const SIGNATURES: [&[u8]; 2] = [b"PGCOPY\n\xff\r\n\0", b"select * from unnest($1"];
 
-/// Where to cut: in the COPY of a connection that has this number, after so many of its bytes.
+/// Where to cut: in the rows of a connection that have this number, after so many bytes from the signature on.
 #[derive(Debug, Clone, Copy)]
 pub struct Cut {
-    pub copy: usize,
+    pub rows: usize,
     pub bytes: usize,
 }
 
@@ -124,7 +124,7 @@ async fn look(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, state: &State) {
 
 async fn forward(from: &mut OwnedReadHalf, to: &mut OwnedWriteHalf, state: &State) {
     let mut buffer = vec![0; 1 << 14];
-    let (mut matched, mut copies, mut left) = (0, 0, None);
+    let (mut matched, mut rows, mut left) = ([0; 2], 0, None);
     while let Ok(read) = from.read(&mut buffer).await {
         if read == 0 {
             return;
@@ -136,14 +136,16 @@ async fn forward(from: &mut OwnedReadHalf, to: &mut OwnedWriteHalf, state: &Stat
                 break;
             }
             left = left.map(|left: usize| left - 1);
-            matched = match SIGNATURE.get(matched) {
-                Some(next) if next == byte => matched + 1,
-                _ => usize::from(SIGNATURE.first() == Some(byte)),
-            };
-            if matched == SIGNATURE.len() {
-                (matched, copies) = (0, copies + 1);
-                let cut = *state.cut.lock().unwrap();
-                left = cut.filter(|cut| cut.copy == copies).map(|cut| cut.bytes);
+            for (matched, signature) in matched.iter_mut().zip(SIGNATURES) {
+                *matched = match signature.get(*matched) {
+                    Some(next) if next == byte => *matched + 1,
+                    _ => usize::from(signature.first() == Some(byte)),
+                };
+                if *matched == signature.len() {
+                    (*matched, rows) = (0, rows + 1);
+                    let cut = *state.cut.lock().unwrap();
+                    left = cut.filter(|cut| cut.rows == rows).map(|cut| cut.bytes);
+                }
             }
         }
         let sent = to.write_all(&buffer[..end]).await;

@@ -28,15 +28,15 @@ enum Silence {
     FrozenInCommit,
     /// Its packets are dropped while it waits for a response.
     DroppedIdle,
-    /// Its packets are dropped in the middle of a COPY, which no timeout of the server's ends.
-    DroppedInCopy,
+    /// Its packets are dropped in the middle of rows. Where those are a COPY no timeout of the server's ends it.
+    DroppedInRows,
 }
 
 const ALL: [Silence; 4] = [
     Silence::FrozenIdle,
     Silence::FrozenInCommit,
     Silence::DroppedIdle,
-    Silence::DroppedInCopy,
+    Silence::DroppedInRows,
 ];
 
 /// The program as a process, which is gone when this is dropped.
@@ -116,7 +116,7 @@ async fn fall_silent(ground: &Ground, how: Silence, proxy: &Proxy) -> Process {
         Work::Timeseries | Work::Backfill => "TIMESERIES_URL",
     };
     let mut command = match how {
-        Silence::DroppedIdle | Silence::DroppedInCopy => command(ground, &[(setting, proxy.url())]),
+        Silence::DroppedIdle | Silence::DroppedInRows => command(ground, &[(setting, proxy.url())]),
         Silence::FrozenIdle | Silence::FrozenInCommit => command(ground, &[]),
     };
     match how {
@@ -127,13 +127,13 @@ async fn fall_silent(ground: &Ground, how: Silence, proxy: &Proxy) -> Process {
                 format!("{}=sleep(5000)", failpoint::COMMIT_HALF_DONE),
             );
         }
-        Silence::DroppedInCopy => proxy.mute(match ground.work {
+        Silence::DroppedInRows => proxy.mute(match ground.work {
             Work::Snapshot => Cut {
-                copy: 3,
+                rows: 3,
                 bytes: 60_000,
             },
             Work::Timeseries | Work::Backfill => Cut {
-                copy: 1,
+                rows: 1,
                 bytes: 20_000,
             },
         }),
@@ -150,14 +150,24 @@ async fn fall_silent(ground: &Ground, how: Silence, proxy: &Proxy) -> Process {
             tokio::time::timeout(LIMIT, called).await.expect("no call");
         }
         Silence::FrozenInCommit => until(ground, "state = 'idle in transaction'").await,
-        Silence::DroppedInCopy => {
-            until(ground, "wait_event = 'ClientRead' and query ilike 'copy%'").await
+        Silence::DroppedInRows => {
+            let query = match ground.work {
+                Work::Snapshot | Work::Timeseries => "true",
+                Work::Backfill => "query ilike 'copy%'",
+            };
+            let cut = async {
+                while proxy.cuts() == 0 {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+            };
+            tokio::time::timeout(LIMIT, cut).await.expect("no rows");
+            until(ground, &format!("wait_event = 'ClientRead' and {query}")).await;
         }
     }
     match how {
         Silence::FrozenIdle | Silence::FrozenInCommit => process.signal("-STOP"),
         Silence::DroppedIdle => proxy.fall_silent(),
-        Silence::DroppedInCopy => {}
+        Silence::DroppedInRows => {}
     }
     ground.mill.bench.sim.clear_faults();
     process
@@ -166,14 +176,19 @@ async fn fall_silent(ground: &Ground, how: Silence, proxy: &Proxy) -> Process {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_run_that_falls_silent_loses_its_lock() {
     let _alone = fail::FailScenario::setup();
-    for work in [Work::Snapshot, Work::Timeseries] {
+    for (work, ways) in [
+        (Work::Snapshot, &ALL[..]),
+        (Work::Timeseries, &ALL[..]),
+        // its points are many, and come as a COPY
+        (Work::Backfill, &[Silence::DroppedInRows][..]),
+    ] {
         let mut ground = Ground::lay(work, Some(&administrator())).await;
         let mut tally = Tally::new(
             "a run that holds its lock falls silent",
             Kind::Postgres,
             work.name(),
         );
-        for how in ALL {
+        for &how in ways {
             ground.renew().await;
             let proxy = Proxy::before(&work.written(&ground.mill).url()).await;
             let mut first = fall_silent(&ground, how, &proxy).await;
@@ -218,7 +233,7 @@ async fn a_commit_that_falls_silent_stops_no_other_slot() {
     let mut ground = Ground::lay(Work::Snapshot, Some(&administrator())).await;
     ground.renew().await;
     let proxy = Proxy::before(&ground.mill.bench.database.url()).await;
-    let first = fall_silent(&ground, Silence::DroppedInCopy, &proxy).await;
+    let first = fall_silent(&ground, Silence::DroppedInRows, &proxy).await;
     ground
         .mill
         .bench
@@ -238,7 +253,12 @@ async fn a_commit_that_falls_silent_stops_no_other_slot() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_run_that_lives_keeps_its_lock_however_long_it_waits() {
     let _alone = fail::FailScenario::setup();
-    for work in [Work::Snapshot, Work::Timeseries] {
+    for (work, ways) in [
+        (Work::Snapshot, &ALL[..]),
+        (Work::Timeseries, &ALL[..]),
+        // its points are many, and come as a COPY
+        (Work::Backfill, &[Silence::DroppedInRows][..]),
+    ] {
         let mut ground = Ground::lay(work, Some(&administrator())).await;
         ground.renew().await;
         ground.mill.bench.fault("stall:times=9");

@@ -239,8 +239,16 @@ create view v_price_history as
 select
   q.snapshot_time,
   c.id as coin_id,
-  (select n.symbol from coin_name n where n.coin = q.coin and n."commit" <= l."commit" order by n."commit" desc limit 1) as symbol,
-  (select n.name from coin_name n where n.coin = q.coin and n."commit" <= l."commit" order by n."commit" desc limit 1) as name,
+  (
+    select n.symbol from coin_name n
+    where n.coin = q.coin and n."commit" <= (select l."commit" from landing l where l.id = q.landing)
+    order by n."commit" desc limit 1
+  ) as symbol,
+  (
+    select n.name from coin_name n
+    where n.coin = q.coin and n."commit" <= (select l."commit" from landing l where l.id = q.landing)
+    order by n."commit" desc limit 1
+  ) as name,
   q.market_cap_rank,
   q.current_price,
   q.market_cap,
@@ -285,7 +293,6 @@ select
   q.warnings,
   (extract(epoch from q.snapshot_time) * 1000)::bigint as snapshot_ms
 from quote q
-join landing l on l.id = q.landing
 join coin c on c.key = q.coin
 left join snapshot s on s.snapshot_time = q.snapshot_time
   and s."commit" = (select max(n."commit") from snapshot n where n.snapshot_time = q.snapshot_time);

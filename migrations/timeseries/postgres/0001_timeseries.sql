@@ -34,7 +34,9 @@ create table run (
   recovered_by text constraint run_recovered_by references run (id)
 );
 create index run_started on run (started_at);
-create index run_unfinished on run (state) where state in ('running', 'abandoned', 'failed');
+-- SQLite uses them for the same words alone
+create index run_running on run (id) where state = 'running';
+create index run_unrecovered on run (resolution, started_at) where state in ('abandoned', 'failed') and recovered_by is null;
 
 -- A moment of knowledge: one row for each commit of data. Ids are assigned under the writer's lock, so a higher one was known
 -- later, and a pin is an id: it takes account of the commits up to it. `at` is written by a second, short commit once the first
@@ -129,17 +131,21 @@ create table tally (
 );
 create index tally_by_commit on tally ("commit");
 
--- The half-open spans that received charts cover; what is not here was not fetched. Never past what was settled.
+-- The half-open spans that received charts cover; what is not here was not fetched. Never past what was settled. The body's commit
+-- stands here too, since every read asks what was covered at a pin.
 create table coverage (
   coin integer not null,
   resolution smallint not null,
   starts_at timestamptz not null,
   ends_at timestamptz not null,
+  "commit" bigint not null,
   landing bigint not null,
   constraint coverage_key primary key (coin, resolution, starts_at, ends_at, landing),
   constraint coverage_span check (starts_at < ends_at)
 );
 create index coverage_by_landing on coverage (landing);
+-- where a coin's coverage ends, and what of it reaches into a span
+create index coverage_of_coin on coverage (coin, resolution, ends_at);
 -- what a run has to know of: the last days of all coins
 create index coverage_by_end on coverage (resolution, ends_at);
 
@@ -152,6 +158,7 @@ create table empty_span (
   starts_at timestamptz not null,
   ends_at timestamptz not null,
   is_refused smallint not null,
+  "commit" bigint not null,
   landing bigint not null,
   constraint empty_span_key primary key (coin, resolution, starts_at, ends_at, landing),
   constraint empty_span_span check (starts_at < ends_at)
