@@ -253,12 +253,7 @@ async fn a_commit_that_falls_silent_stops_no_other_slot() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_run_that_lives_keeps_its_lock_however_long_it_waits() {
     let _alone = fail::FailScenario::setup();
-    for (work, ways) in [
-        (Work::Snapshot, &ALL[..]),
-        (Work::Timeseries, &ALL[..]),
-        // its points are many, and come as a COPY
-        (Work::Backfill, &[Silence::DroppedInRows][..]),
-    ] {
+    for work in [Work::Snapshot, Work::Timeseries] {
         let mut ground = Ground::lay(work, Some(&administrator())).await;
         ground.renew().await;
         ground.mill.bench.fault("stall:times=9");
