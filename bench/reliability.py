@@ -37,7 +37,8 @@ To reproduce it: `make chaos` (an hour on two cores; it writes this page). `make
 STACK_HEAD = """
 Crashes in the stack of `docker-compose.yml`, each in the middle of a task: the market stops in the middle of a
 response, then a container's first process is killed from outside (SIGKILL), or all services are restarted, or all
-containers are removed and created again. The stack recovers by itself; no command helps it.
+containers are removed and created again, or what the task's database sessions send and are sent is dropped from then on
+without a word. The stack recovers by itself; no command helps it.
 
 - *injected*: faults, each in a half-hour of its own.
 - *healed*: within two minutes of the fault the DAG run had succeeded and every service was healthy again; every quote

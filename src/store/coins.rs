@@ -50,9 +50,22 @@ pub(super) async fn keys(
     Ok(keys)
 }
 
-async fn known(connection: &mut Connection, ids: &[&CoinId]) -> Result<HashMap<CoinId, i64>> {
+/// The keys of coins, as far as they are there.
+pub(super) async fn known(
+    connection: &mut Connection,
+    ids: &[&CoinId],
+) -> Result<HashMap<CoinId, i64>> {
     let list = serde_json::json!(ids).to_string();
-    let rows = connection.fetch(KNOWN, vec![list.into()]).await?;
+    read_keys(&connection.fetch(KNOWN, vec![list.into()]).await?)
+}
+
+/// The keys of all coins.
+pub(super) async fn all(connection: &mut Connection) -> Result<HashMap<CoinId, i64>> {
+    let sql = "select cast(key as bigint), id from coin";
+    read_keys(&connection.fetch(sql, vec![]).await?)
+}
+
+fn read_keys(rows: &[Row]) -> Result<HashMap<CoinId, i64>> {
     let read = |row: &Row| {
         let coin = CoinId::from_source(needed(row.text(1)?, "coin.id")?);
         Ok((coin, needed(row.int(0)?, "coin.key")?))

@@ -6,10 +6,11 @@ use std::sync::LazyLock;
 use chrono::{DateTime, Utc};
 
 use super::cells::Cells;
+use super::coins;
 use super::connection::{Connection, Sql};
 use super::ledger::needed;
 use super::quotes::SELECT_QUOTES;
-use super::value::{Row, Value};
+use super::value::Value;
 use crate::error::Result;
 use crate::frame::{Filler, Filling, Frame};
 use crate::market::{CoinId, Column, Kind, Origin, Slot, quote_columns};
@@ -187,25 +188,13 @@ fn bounds(span: Span) -> [Value; 2] {
     ]
 }
 
-const KEYS: Sql = Sql {
-    postgres: "select cast(key as bigint), id from coin where id in (select json_array_elements_text($1::json))",
-    sqlite: "select key, id from coin where id in (select value from json_each($1))",
-};
-
 /// The keys of coins, or of all that are there, in the order of their ids.
 async fn keys(connection: &mut Connection, coins: &[CoinId]) -> Result<Vec<(i64, CoinId)>> {
-    let rows = if coins.is_empty() {
-        let sql = "select cast(key as bigint), id from coin";
-        connection.fetch(sql, vec![]).await?
-    } else {
-        let list = serde_json::json!(coins).to_string();
-        connection.fetch(KEYS, vec![list.into()]).await?
+    let keys = match coins {
+        [] => coins::all(connection).await?,
+        named => coins::known(connection, &named.iter().collect::<Vec<_>>()).await?,
     };
-    let read = |row: &Row| {
-        let coin = CoinId::from_source(needed(row.text(1)?, "coin.id")?);
-        Ok((needed(row.int(0)?, "coin.key")?, coin))
-    };
-    let mut keys: Vec<(i64, CoinId)> = rows.iter().map(read).collect::<Result<_>>()?;
+    let mut keys: Vec<(i64, CoinId)> = keys.into_iter().map(|(coin, key)| (key, coin)).collect();
     keys.sort_by(|a, b| a.1.cmp(&b.1));
     Ok(keys)
 }
