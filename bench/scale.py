@@ -84,7 +84,7 @@ insert into {schema}price_point (coin, resolution, ts, price, market_cap, volume
 select c.key, 60, {p1h}, 1000.0 + w.n + m.n / 1000.0, 1e9, 1e7, {landing1h}
 from {schema}coin c cross join {windows} cross join {points1h} order by c.key, w.n, m.n;
 insert into {schema}price_revision (coin, resolution, ts, price, market_cap, volume, landing)
-select c.key, 5, {p5m}, 7.0, 1e9, 1e7, -1
+select c.key, 5, {p5m}, 7.0, 1e9, 1e7, {landing5m}
 from {schema}coin c cross join {days5m} cross join {points5m} where m.n = 7 and d.n % 10 = 0;
 insert into {schema}tally (resolution, "commit", coins, points, first_ts, newest_ts)
 select 5, n - 1000000, 250, 360 * n, {t}, {t} from {slots};

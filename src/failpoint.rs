@@ -1,4 +1,4 @@
-//! Named places that a run passes, at which a test can kill it or do harm to the world around it; and what it asks SQLite.
+//! Named places that a run passes, at which a test can kill it or do harm to the world around it.
 //! Only with the feature `failpoints`: without it, which is in every release, passing one is nothing.
 
 use std::io::{self, Write};
@@ -60,32 +60,6 @@ pub fn pass(place: &'static str) {
 /// Passes a place.
 #[cfg(not(feature = "failpoints"))]
 pub fn pass(_place: &'static str) {}
-
-/// The statements that were sent to SQLite, so that a test can ask how each is planned.
-#[cfg(feature = "failpoints")]
-static STATEMENTS: std::sync::Mutex<std::collections::BTreeSet<(String, &'static str)>> =
-    std::sync::Mutex::new(std::collections::BTreeSet::new());
-
-/// Notes a statement to a database.
-#[cfg(feature = "failpoints")]
-pub(crate) fn statement(place: &str, sql: &'static str) {
-    if let Ok(mut statements) = STATEMENTS.lock() {
-        statements.insert((place.to_owned(), sql));
-    }
-}
-
-/// Notes a statement to a database.
-#[cfg(not(feature = "failpoints"))]
-pub(crate) fn statement(_place: &str, _sql: &'static str) {}
-
-/// The databases and statements that were noted in this process since it was last asked.
-#[cfg(feature = "failpoints")]
-pub fn statements() -> std::collections::BTreeSet<(String, &'static str)> {
-    STATEMENTS
-        .lock()
-        .map(|mut statements| std::mem::take(&mut *statements))
-        .unwrap_or_default()
-}
 
 /// Writes bytes, and passes a place when half of them are written.
 pub(crate) fn write(out: &mut impl Write, bytes: &[u8], place: &'static str) -> io::Result<()> {

@@ -11,7 +11,10 @@ use arrow_array::builder::{
     Float64Builder, Int32Builder, Int64Builder, StringBuilder, TimestampMillisecondBuilder,
 };
 use arrow_array::types::Int32Type;
-use arrow_array::{ArrayRef, DictionaryArray, Int32Array, RecordBatch, StringArray};
+use arrow_array::{
+    Array, ArrayRef, DictionaryArray, Float64Array, Int32Array, Int64Array, RecordBatch,
+    StringArray, TimestampMillisecondArray,
+};
 use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef, TimeUnit};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
@@ -207,6 +210,39 @@ impl Filling {
                 .map_err(|error| Error::data("the rows do not fit their columns").because(error))?,
             schema: self.schema,
         })
+    }
+}
+
+/// A value of a frame.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Cell<'a> {
+    /// A text.
+    Text(&'a str),
+    /// A whole number.
+    Int(i64),
+    /// A number.
+    Float(f64),
+    /// An instant, in milliseconds since 1970.
+    Time(i64),
+}
+
+/// The value of a column in a row of its batch; none for null.
+pub fn cell(column: &dyn Array, row: usize) -> Option<Cell<'_>> {
+    if column.is_null(row) {
+        return None;
+    }
+    let any = column.as_any();
+    if let Some(texts) = any.downcast_ref::<StringArray>() {
+        Some(Cell::Text(texts.value(row)))
+    } else if let Some(numbers) = any.downcast_ref::<Int64Array>() {
+        Some(Cell::Int(numbers.value(row)))
+    } else if let Some(numbers) = any.downcast_ref::<Float64Array>() {
+        Some(Cell::Float(numbers.value(row)))
+    } else if let Some(stamps) = any.downcast_ref::<TimestampMillisecondArray>() {
+        Some(Cell::Time(stamps.value(row)))
+    } else {
+        let categories = any.downcast_ref::<DictionaryArray<Int32Type>>()?;
+        cell(categories.values().as_ref(), categories.key(row)?)
     }
 }
 

@@ -22,6 +22,7 @@ pub mod quality;
 pub mod series;
 pub mod sim;
 pub mod stamp;
+pub mod statements;
 pub mod stop;
 pub mod store;
 

@@ -11,10 +11,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const LAYERS: [(&str, u8); 24] = [
+const LAYERS: [(&str, u8); 25] = [
     ("error", 0),
     ("failpoint", 0),
     ("stamp", 0),
+    ("statements", 0),
     ("market", 1),
     ("series", 1),
     ("clock", 1),

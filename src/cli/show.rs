@@ -99,12 +99,7 @@ pub(super) fn report(report: &Report) -> String {
     if let Some(score) = report.score {
         line("quality", format!("{score:.4}{}", counts(&report.warnings)));
     }
-    let recovered = if report.recovered == 0 {
-        String::new()
-    } else {
-        format!(", {} bodies recovered from the landing", report.recovered)
-    };
-    line("calls", format!("{}{recovered}", report.calls));
+    line("calls", calls(report.calls, report.recovered));
     for drift in &report.drift {
         line("contract", drift.to_string());
     }
@@ -127,6 +122,15 @@ pub(super) fn report(report: &Report) -> String {
         ),
     );
     text
+}
+
+/// Calls made, and bodies that cost none.
+fn calls(calls: u64, recovered: u64) -> String {
+    match recovered {
+        0 => calls.to_string(),
+        1 => format!("{calls}, 1 body recovered from the landing"),
+        more => format!("{calls}, {more} bodies recovered from the landing"),
+    }
 }
 
 fn knows_no(
@@ -170,10 +174,14 @@ pub(super) fn series(report: &SeriesReport) -> String {
     if report.postponed > 0 {
         line(
             "later",
-            format!(
-                "{} coins wait for a later run: this run's share of the plan is spent",
-                report.postponed
-            ),
+            match report.postponed {
+                1 => {
+                    "1 coin waits for a later run: this run's share of the plan is spent".to_owned()
+                }
+                more => format!(
+                    "{more} coins wait for a later run: this run's share of the plan is spent"
+                ),
+            },
         );
     }
     for missing in &report.missing {
@@ -182,12 +190,7 @@ pub(super) fn series(report: &SeriesReport) -> String {
     for unknown in &report.unknown {
         line("unknown", knows_no(unknown));
     }
-    let recovered = if report.recovered == 0 {
-        String::new()
-    } else {
-        format!(", {} bodies recovered from the landing", report.recovered)
-    };
-    line("calls", format!("{}{recovered}", report.calls));
+    line("calls", calls(report.calls, report.recovered));
     for drift in &report.drift {
         line("contract", drift.to_string());
     }
@@ -222,7 +225,8 @@ pub(super) fn exported(exported: &Exported, folder: &Path) -> String {
         )
     });
     format!(
-        "{quotes} quotes and {points} price points in {files} files under {}{without}",
+        "{quotes} quotes and {points} price points in {files} {} under {}{without}",
+        if *files == 1 { "file" } else { "files" },
         folder.display()
     )
 }

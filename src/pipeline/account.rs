@@ -23,7 +23,7 @@ pub(super) type Nameless = BTreeMap<u32, (Vec<String>, u32)>;
 
 /// What a slot comes to.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Tally {
+pub(super) struct Sums {
     pub(super) expected: u64,
     pub(super) received: u64,
     pub(super) account: Account,
@@ -58,7 +58,7 @@ pub(super) struct SecondLook {
 
 impl Received<'_> {
     /// The account of the slot.
-    pub(super) fn tally(&self) -> Tally {
+    pub(super) fn sums(&self) -> Sums {
         let named = &self.wanted.coins;
         let (came, absent): (Vec<&CoinId>, Vec<&CoinId>) =
             named.iter().partition(|coin| self.came.contains(*coin));
@@ -111,7 +111,7 @@ impl Received<'_> {
                         .iter()
                         .any(|(coin, r)| r.is_of_a_whole_body && coin.as_str() == missing.what)
         };
-        Tally {
+        Sums {
             expected: self.sweep.expected()
                 + beyond
                 + (lost.len() + gone.len() + refused.len()) as u64,

@@ -1,16 +1,13 @@
 //! Two sets of rows held against each other: what came, what went, and what changed in which column.
-//! Where the rows come from is not known here.
+//! Whose rows they are is not known here.
 
 use std::collections::BTreeMap;
 
 use arrow_array::Array;
-use arrow_array::cast::AsArray as _;
-use arrow_array::types::{Float64Type, Int64Type, TimestampMillisecondType};
-use arrow_schema::DataType;
 use chrono::DateTime;
 use serde::Serialize;
 
-use crate::frame::Frame;
+use crate::frame::{Cell, Frame, cell};
 use crate::store::Value;
 
 /// How a row differs.
@@ -91,26 +88,14 @@ pub(super) fn rows(frame: &Frame) -> impl Iterator<Item = Vec<Value>> {
     })
 }
 
+/// The value of a column, null as well as any.
 fn value(column: &dyn Array, row: usize) -> Value {
-    let is_there = column.is_valid(row);
-    match column.data_type() {
-        DataType::Int64 => {
-            let numbers = column.as_primitive::<Int64Type>();
-            Value::Int(is_there.then(|| numbers.value(row)))
-        }
-        DataType::Float64 => {
-            let numbers = column.as_primitive::<Float64Type>();
-            Value::Float(is_there.then(|| numbers.value(row)))
-        }
-        DataType::Timestamp(..) => {
-            let stamps = column.as_primitive::<TimestampMillisecondType>();
-            let stamp = is_there.then(|| stamps.value(row));
-            Value::Time(stamp.and_then(DateTime::from_timestamp_millis))
-        }
-        _ => {
-            let texts = column.as_string::<i32>();
-            Value::Text(is_there.then(|| texts.value(row).to_owned()))
-        }
+    match cell(column, row) {
+        Some(Cell::Text(text)) => text.into(),
+        Some(Cell::Int(number)) => number.into(),
+        Some(Cell::Float(number)) => number.into(),
+        Some(Cell::Time(stamp)) => DateTime::from_timestamp_millis(stamp).into(),
+        None => Value::Text(None),
     }
 }
 

@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 
 use super::Progress;
-use super::account::{Nameless, Received, SecondLook, Tally};
+use super::account::{Nameless, Received, SecondLook, Sums};
 use super::gather::{Body, Gathered};
 use super::holding::Stored;
 use super::sweep::Sweep;
@@ -67,8 +67,8 @@ impl<'a> Intake<'a> {
     }
 
     /// What is expected of the slot by now.
-    pub(super) fn tally(&self) -> Tally {
-        self.received().tally()
+    pub(super) fn sums(&self) -> Sums {
+        self.received().sums()
     }
 
     /// All that was received of the slot.

@@ -94,10 +94,10 @@ pub async fn run_snapshot(
         }
         Err(error) => {
             let drift = run.intake.gathered.drifts.list();
-            let tally = run.intake.tally();
+            let sums = run.intake.sums();
             let end = RunEnd {
-                expected: Some(tally.expected),
-                received: Some(tally.received),
+                expected: Some(sums.expected),
+                received: Some(sums.received),
                 ..failed(&error, calls.sent(), drift, run.clock.now())
             };
             store.fail_run(&run.start.id, &end).await;
@@ -315,24 +315,24 @@ impl Run<'_> {
     ) -> Result<Report> {
         let validating = Instant::now();
         self.intake.keep_top(&stored.quotes);
-        let tally = self.intake.tally();
+        let sums = self.intake.sums();
         let received = &self.intake.gathered.accepted;
-        let unknown = unknown_coins(store, &tally.account.unknown, received).await?;
+        let unknown = unknown_coins(store, &sums.account.unknown, received).await?;
         let gathered = std::mem::take(&mut self.intake.gathered);
         let accepted = (stored.quotes.len() + gathered.accepted.len()) as u64;
-        let is_complete = tally.account.missing.is_empty();
+        let is_complete = sums.account.missing.is_empty();
         let mut report = Report {
-            expected: tally.expected,
-            received: tally.received,
+            expected: sums.expected,
+            received: sums.received,
             accepted,
             rejected: gathered.refused.len() as u64,
             stored: gathered.accepted.len() as u64,
             repeated: gathered.repeated,
-            missing: tally.account.missing.clone(),
-            refused: tally.account.refused.clone(),
+            missing: sums.account.missing.clone(),
+            refused: sums.account.refused.clone(),
             unknown,
-            can_grow: tally.can_grow,
-            score: gathered.quality.score(tally.expected, accepted),
+            can_grow: sums.can_grow,
+            score: gathered.quality.score(sums.expected, accepted),
             warnings: gathered.quality.warnings.clone(),
             rejections: gathered.quality.rejections.clone(),
             drift: gathered.drifts.list(),
@@ -355,9 +355,9 @@ impl Run<'_> {
             run: self.start.id.clone(),
             slot: self.slot,
             top: self.intake.top(),
-            expected: tally.expected,
-            received: tally.received,
-            account: tally.account,
+            expected: sums.expected,
+            received: sums.received,
+            account: sums.account,
             bodies: std::mem::take(&mut self.intake.bodies),
             quotes,
             refused,

@@ -6,9 +6,6 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use arrow_array::Array;
-use arrow_array::cast::AsArray;
-use arrow_array::types::{Float64Type, Int32Type, Int64Type, TimestampMillisecondType};
-use arrow_schema::DataType;
 use chrono::DateTime;
 use pyo3::prelude::*;
 use pyo3::types::PyCapsule;
@@ -16,6 +13,7 @@ use pyo3_arrow::PyTable;
 
 use super::errors::CoverageWarning;
 use super::to_python;
+use crate::frame::{self, Cell, cell};
 use crate::pipeline::{Missing, Read};
 
 /// Rows shown in a notebook.
@@ -27,7 +25,7 @@ const CALLER: i32 = 1;
 /// See the stub for what users read.
 #[pyclass(frozen, module = "coinmill")]
 pub(super) struct Frame {
-    frame: crate::frame::Frame,
+    frame: frame::Frame,
     missing: Vec<Missing>,
 }
 
@@ -118,7 +116,8 @@ impl Frame {
         for (columns, row) in rows.take(SHOWN) {
             html.push_str("<tr>");
             for column in columns {
-                let _infallible = write!(html, "<td>{}</td>", escaped(&cell(column.as_ref(), row)));
+                let _infallible =
+                    write!(html, "<td>{}</td>", escaped(&shown(column.as_ref(), row)));
             }
             html.push_str("</tr>");
         }
@@ -127,27 +126,16 @@ impl Frame {
     }
 }
 
-fn cell(column: &dyn Array, row: usize) -> String {
-    if column.is_null(row) {
-        return String::new();
-    }
-    match column.data_type() {
-        DataType::Utf8 => column.as_string::<i32>().value(row).to_owned(),
-        DataType::Int64 => column.as_primitive::<Int64Type>().value(row).to_string(),
-        DataType::Float64 => column.as_primitive::<Float64Type>().value(row).to_string(),
-        DataType::Timestamp(..) => {
-            let stamp = column.as_primitive::<TimestampMillisecondType>().value(row);
-            DateTime::from_timestamp_millis(stamp).map_or_else(String::new, |t| {
+fn shown(column: &dyn Array, row: usize) -> String {
+    match cell(column, row) {
+        None => String::new(),
+        Some(Cell::Text(text)) => text.to_owned(),
+        Some(Cell::Int(number)) => number.to_string(),
+        Some(Cell::Float(number)) => number.to_string(),
+        Some(Cell::Time(stamp)) => DateTime::from_timestamp_millis(stamp)
+            .map_or_else(String::new, |t| {
                 t.format("%Y-%m-%d %H:%M:%S%.3f").to_string()
-            })
-        }
-        DataType::Dictionary(..) => {
-            let dictionary = column.as_dictionary::<Int32Type>();
-            dictionary
-                .key(row)
-                .map_or_else(String::new, |key| cell(dictionary.values().as_ref(), key))
-        }
-        other => other.to_string(),
+            }),
     }
 }
 

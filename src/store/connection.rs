@@ -16,7 +16,7 @@ use super::fault::{Dialect, fault};
 use super::value::{Row, Value, bind_columns, bind_postgres, bind_sqlite, written_out};
 use crate::config::DatabaseUrl;
 use crate::error::{Error, Result};
-use crate::failpoint;
+use crate::statements;
 
 /// The longest wait for a server to take a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
@@ -127,14 +127,16 @@ impl Connection {
                 let options = options
                     .application_name("coinmill")
                     .disable_statement_logging();
-                let opened =
-                    tokio::time::timeout(CONNECT_TIMEOUT, PgConnection::connect_with(&options))
-                        .await;
-                let mut inner = opened.map_err(|_| wrong(timed_out()))?.map_err(wrong)?;
                 let session = AssertSqlSafe(format!(
                     "set search_path = {schema}; set timezone = 'UTC'; set standard_conforming_strings = on; {KEEPALIVES}"
                 ));
-                inner.execute(sqlx::raw_sql(session)).await.map_err(wrong)?;
+                let opened = tokio::time::timeout(CONNECT_TIMEOUT, async {
+                    let mut inner = PgConnection::connect_with(&options).await?;
+                    inner.execute(sqlx::raw_sql(session)).await?;
+                    Ok(inner)
+                });
+                let opened = opened.await.unwrap_or_else(|_| Err(timed_out()));
+                let inner = opened.map_err(wrong)?;
                 Ok(Self::over(Inner::Postgres(Box::new(inner)), place))
             }
         }
@@ -179,7 +181,7 @@ impl Connection {
                 done.map(|done| done.rows_affected())
             }
             Inner::Sqlite(inner) => {
-                failpoint::statement(&self.place, sql.sqlite);
+                statements::note(&self.place, sql.sqlite);
                 let done = bind_sqlite(sqlx::query(sql.sqlite), values)
                     .execute(&mut **inner)
                     .await;
@@ -203,7 +205,7 @@ impl Connection {
                 rows.map(|rows| rows.into_iter().map(Row::Postgres).collect())
             }
             Inner::Sqlite(inner) => {
-                failpoint::statement(&self.place, sql.sqlite);
+                statements::note(&self.place, sql.sqlite);
                 let rows = bind_sqlite(sqlx::query(sql.sqlite), values)
                     .fetch_all(&mut **inner)
                     .await;
@@ -240,7 +242,7 @@ impl Connection {
                 within(limit, rows).await
             }
             Inner::Sqlite(inner) => {
-                failpoint::statement(&self.place, sql.sqlite);
+                statements::note(&self.place, sql.sqlite);
                 async {
                     let query = bind_sqlite(sqlx::query(sql.sqlite), values);
                     let mut rows = query.fetch(&mut **inner);
@@ -455,6 +457,22 @@ impl Connection {
                 Ok(()) => Ok(done),
                 Err(error) => self.roll_back(error).await,
             },
+            Err(error) => self.roll_back(error).await,
+        }
+    }
+
+    /// Runs reads that all see the database as it is at one moment, whoever commits meanwhile.
+    pub(crate) async fn at_one_moment<T>(
+        &mut self,
+        reads: impl AsyncFnOnce(&mut Self) -> Result<T>,
+    ) -> Result<T> {
+        self.script(Sql {
+            postgres: "begin isolation level repeatable read read only",
+            sqlite: "begin",
+        })
+        .await?;
+        match reads(self).await {
+            Ok(read) => self.script("commit").await.map(|()| read),
             Err(error) => self.roll_back(error).await,
         }
     }

@@ -22,31 +22,13 @@ pub(super) struct SpanRow {
     pub(super) commit: i64,
 }
 
-const COVERAGE: Sql = Sql {
-    postgres: "insert into coverage (coin, resolution, starts_at, ends_at, landing, \"commit\") \
-               select (x ->> 0)::integer, (x ->> 1)::smallint, to_timestamp((x ->> 2)::bigint / 1000.0), \
-               to_timestamp((x ->> 3)::bigint / 1000.0), (x ->> 4)::bigint, (x ->> 5)::bigint from json_array_elements($1::json) as v (x)",
-    sqlite: "insert into coverage (coin, resolution, starts_at, ends_at, landing, \"commit\") \
-             select json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'), \
-             json_extract(value, '$[3]'), json_extract(value, '$[4]'), json_extract(value, '$[5]') from json_each($1)",
-};
-
-const EMPTY_SPANS: Sql = Sql {
-    postgres: "insert into empty_span (coin, resolution, starts_at, ends_at, landing, \"commit\", is_refused) \
-               select (x ->> 0)::integer, (x ->> 1)::smallint, to_timestamp((x ->> 2)::bigint / 1000.0), \
-               to_timestamp((x ->> 3)::bigint / 1000.0), (x ->> 4)::bigint, (x ->> 5)::bigint, $2::smallint \
-               from json_array_elements($1::json) as v (x)",
-    sqlite: "insert into empty_span (coin, resolution, starts_at, ends_at, landing, \"commit\", is_refused) \
-             select json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'), \
-             json_extract(value, '$[3]'), json_extract(value, '$[4]'), json_extract(value, '$[5]'), $2 from json_each($1)",
-};
-
 /// Writes spans that are covered.
 pub(super) async fn insert_covered(
     connection: &mut Connection,
     spans: impl Iterator<Item = SpanRow>,
 ) -> Result<()> {
-    insert(connection, COVERAGE, spans, None).await
+    let rows: Vec<Vec<Value>> = spans.map(values_of).collect();
+    connection.insert("coverage", &COLUMNS, &rows).await
 }
 
 /// Writes spans for which a chart has no points though it should, or none that are accepted.
@@ -55,33 +37,35 @@ pub(super) async fn insert_empty(
     spans: impl Iterator<Item = SpanRow>,
     is_refused: bool,
 ) -> Result<()> {
-    insert(connection, EMPTY_SPANS, spans, Some(is_refused)).await
-}
-
-async fn insert(
-    connection: &mut Connection,
-    sql: Sql,
-    spans: impl Iterator<Item = SpanRow>,
-    is_refused: Option<bool>,
-) -> Result<()> {
-    let rows: Vec<_> = spans
-        .map(|row| {
-            (
-                row.coin,
-                row.resolution.minutes(),
-                row.span.start,
-                row.span.end,
-                row.landing,
-                row.commit,
-            )
+    let rows: Vec<Vec<Value>> = spans
+        .map(|span| {
+            let mut row = values_of(span);
+            row.push(i32::from(is_refused).into());
+            row
         })
         .collect();
-    if rows.is_empty() {
-        return Ok(());
-    }
-    let mut values = vec![serde_json::json!(rows).to_string().into()];
-    values.extend(is_refused.map(|is_refused| i64::from(is_refused).into()));
-    connection.execute(sql, values).await.map(drop)
+    let columns: Vec<&str> = COLUMNS.into_iter().chain(["is_refused"]).collect();
+    connection.insert("empty_span", &columns, &rows).await
+}
+
+const COLUMNS: [&str; 6] = [
+    "coin",
+    "resolution",
+    "starts_at",
+    "ends_at",
+    "landing",
+    "\"commit\"",
+];
+
+fn values_of(row: SpanRow) -> Vec<Value> {
+    vec![
+        row.coin.into(),
+        i32::from(row.resolution.minutes()).into(),
+        instant(row.span.start),
+        instant(row.span.end),
+        row.landing.into(),
+        row.commit.into(),
+    ]
 }
 
 /// The covered spans at a resolution that end after an instant, by coin.

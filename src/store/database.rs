@@ -56,9 +56,7 @@ impl<T: Tables> Database<T> {
     /// [`Error::Config`] naming `coinmill init` where the tables are missing or old, or the currency that it holds;
     /// [`Error::Store`] when it cannot be reached.
     pub async fn open(url: &DatabaseUrl, vs_currency: &str) -> Result<Self> {
-        let mut store = Self::open_or(url, vs_currency, true).await?;
-        store.connection.limit_statements(lock::statement_limit());
-        Ok(store)
+        Self::open_or(url, vs_currency, true).await
     }
 
     /// Opens the database for reading what is there.
@@ -71,6 +69,9 @@ impl<T: Tables> Database<T> {
 
     async fn open_or(url: &DatabaseUrl, vs_currency: &str, create: bool) -> Result<Self> {
         let mut connection = Connection::open(url, T::SCHEMA, create).await?;
+        if create {
+            connection.limit_statements(lock::statement_limit());
+        }
         Schema::of(T::SCHEMA)
             .check(&mut connection, vs_currency)
             .await?;

@@ -127,15 +127,24 @@ const OF_SEVERAL: &str = "select c.place, p.ts, p.price, p.market_cap, p.volume,
 
 /// Hands over the points of a span, by coin and stamp, with the newest of the values that a pin takes account of.
 ///
-/// Points, their revisions and the landing rows that are too new for the pin are read each for themselves and put together here: a
-/// plan for all three depends on how many a database believes that there are, and revisions are few.
+/// Points, their revisions and the bodies that are too new for the pin are read each for themselves, at one moment, and put together
+/// here: a plan for all three depends on how many a database believes that there are, and revisions are few.
 pub(super) async fn each_point(
+    connection: &mut Connection,
+    query: &PricesQuery,
+    point: impl FnMut(&CoinId, PricePoint) -> Result<()>,
+) -> Result<()> {
+    let reads = async |connection: &mut Connection| points(connection, query, point).await;
+    connection.at_one_moment(reads).await
+}
+
+async fn points(
     connection: &mut Connection,
     query: &PricesQuery,
     mut point: impl FnMut(&CoinId, PricePoint) -> Result<()>,
 ) -> Result<()> {
     let coins = keys(connection, &query.coins).await?;
-    let too_new = too_new(connection, query.pin).await?;
+    let too_new = too_new(connection, query, &coins).await?;
     let mut revisions = revisions(connection, query, &coins).await?;
     let at_once = match connection.is_sqlite() {
         true => 1,
@@ -199,19 +208,48 @@ async fn keys(connection: &mut Connection, coins: &[CoinId]) -> Result<Vec<(i64,
     Ok(keys)
 }
 
-/// The landing rows of commits after a pin.
-async fn too_new(connection: &mut Connection, pin: Option<i64>) -> Result<HashSet<i64>> {
+/// The bodies of commits after a pin that cover some of a span of coins. No point lies outside of what its body covers.
+const TOO_NEW: Sql = Sql {
+    postgres: "select v.landing from unnest($1::integer[]) c (key) cross join lateral (\
+               select * from coverage v where v.coin = c.key and v.resolution = $2 and v.ends_at > $3 and v.starts_at < $4 \
+               and v.\"commit\" > $5 offset 0) v",
+    sqlite: "select v.landing from json_each($1) c cross join coverage v where v.coin = c.value and v.resolution = $2 \
+             and v.ends_at > $3 and v.starts_at < $4 and v.\"commit\" > $5",
+};
+
+/// The landing rows of points that a pin takes no account of.
+async fn too_new(
+    connection: &mut Connection,
+    query: &PricesQuery,
+    coins: &[(i64, CoinId)],
+) -> Result<HashSet<i64>> {
     let mut too_new = HashSet::new();
-    if let Some(pin) = pin {
-        let sql = "select id from landing where \"commit\" > $1";
+    if let Some(pin) = query.pin {
         connection
-            .each(sql, vec![pin.into()], |row| {
-                too_new.insert(needed(row.int(0)?, "landing.id")?);
+            .each(TOO_NEW, asked(connection, query, coins, pin), |row| {
+                too_new.insert(needed(row.int(0)?, "coverage.landing")?);
                 Ok(())
             })
             .await?;
     }
     Ok(too_new)
+}
+
+/// Coins, resolution, span and pin, as statements about several coins want them.
+fn asked(
+    connection: &Connection,
+    query: &PricesQuery,
+    coins: &[(i64, CoinId)],
+    pin: i64,
+) -> Vec<Value> {
+    let keys: Vec<i64> = coins.iter().map(|(key, _)| *key).collect();
+    let list = match connection.is_sqlite() {
+        true => serde_json::json!(keys).to_string(),
+        false => array(coins),
+    };
+    let [start, end] = bounds(query.span);
+    let resolution = i64::from(query.resolution.minutes()).into();
+    vec![list.into(), resolution, start, end, pin.into()]
 }
 
 /// The revisions of coins in a span, as a pin takes account of them, the newest last.
@@ -230,19 +268,7 @@ async fn revisions(
     query: &PricesQuery,
     coins: &[(i64, CoinId)],
 ) -> Result<HashMap<(i64, i64), PricePoint>> {
-    let keys: Vec<i64> = coins.iter().map(|(key, _)| *key).collect();
-    let list = match connection.is_sqlite() {
-        true => serde_json::json!(keys).to_string(),
-        false => array(coins),
-    };
-    let [start, end] = bounds(query.span);
-    let values = vec![
-        list.into(),
-        i64::from(query.resolution.minutes()).into(),
-        start,
-        end,
-        query.pin.unwrap_or(i64::MAX).into(),
-    ];
+    let values = asked(connection, query, coins, query.pin.unwrap_or(i64::MAX));
     let mut revisions = HashMap::new();
     connection
         .each(REVISIONS, values, |row| {

@@ -317,11 +317,8 @@ async fn insert_few(connection: &mut Connection, table: Target, rows: &[&Keyed<'
             values
         })
     });
-    let mut columns = vec!["coin", "resolution", "ts"];
-    columns.extend(POINT_COLUMNS.map(|column| column.name));
-    columns.push("landing");
     let values: Vec<Vec<Value>> = values.collect();
-    connection.insert(table.name(), &columns, &values).await
+    connection.insert(table.name(), &NAMES, &values).await
 }
 
 impl Target {
@@ -334,10 +331,14 @@ impl Target {
 }
 
 /// The columns of a point, in the order of its values.
-static COLUMNS: LazyLock<String> = LazyLock::new(|| {
-    let numbers = POINT_COLUMNS.map(|column| column.name).join(", ");
-    format!("coin, resolution, ts, {numbers}, landing")
+static NAMES: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
+    let numbers = POINT_COLUMNS.map(|column| column.name);
+    let names = ["coin", "resolution", "ts"].into_iter().chain(numbers);
+    names.chain(["landing"]).collect()
 });
+
+/// The same in a statement.
+static COLUMNS: LazyLock<String> = LazyLock::new(|| NAMES.join(", "));
 
 /// How many these are: the numbers, and four keys.
 #[expect(
@@ -402,7 +403,8 @@ async fn insert_many(
         .flat_map(|row| row.chart.points.iter().map(move |point| (*row, point)))
         .collect();
     for chunk in all.chunks(ROWS) {
-        let places = vec!["(?, ?, ?, ?, ?, ?, ?)"; chunk.len()].join(", ");
+        let places = format!("({})", vec!["?"; NAMES.len()].join(", "));
+        let places = vec![places.as_str(); chunk.len()].join(", ");
         let sql = format!(
             "insert into {} ({}) values {places}",
             table.name(),

@@ -172,7 +172,7 @@ pub(super) static SELECT_QUOTES: LazyLock<String> = LazyLock::new(|| {
          (select n.name from coin_name n where n.coin = q.coin and n.\"commit\" <= {KNOWN_BY} order by n.\"commit\" desc limit 1), \
          {} from quote q join coin c on c.key = q.coin left join snapshot s on s.snapshot_time = q.snapshot_time \
          and s.\"commit\" = (\
-         select max(n.\"commit\") from snapshot n where n.snapshot_time = q.snapshot_time and n.\"commit\" <= $1) \
+         select max(a.\"commit\") from snapshot a where a.snapshot_time = q.snapshot_time and a.\"commit\" <= $1) \
          where {KNOWN_BY} <= $1",
         columns.join(", ")
     )

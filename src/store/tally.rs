@@ -1,4 +1,5 @@
-//! What the databases hold, in short: counted on by each commit, so that nobody has to count the facts.
+//! What the databases hold, in short: each commit writes the sums of the one before and what it adds, so that nobody has to count
+//! the facts.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;

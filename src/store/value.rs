@@ -122,7 +122,8 @@ pub(super) fn bind_columns<'q>(
     query
 }
 
-/// A statement for PostgreSQL with its values written out, for a COPY, which takes none.
+/// A statement for PostgreSQL with its values written out, for a COPY, which takes none. Texts are lists of keys that we made, never
+/// data from outside.
 pub(super) fn written_out(statement: &str, values: &[Value]) -> String {
     let mut text = String::with_capacity(statement.len() + 64);
     let mut parts = statement.split('$');

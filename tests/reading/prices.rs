@@ -6,9 +6,10 @@ use arrow_array::{Array as _, StringArray};
 use chrono::{DateTime, TimeDelta, Utc};
 use coinmill::config::Settings;
 use coinmill::error::{Error, Result};
+use coinmill::market::CoinId;
 use coinmill::pipeline::{self, Missing, Prices, Reach, Read};
-use coinmill::series::{Resolution, Span};
-use coinmill::store::TimeseriesStore;
+use coinmill::series::{PricePoint, Resolution, Span};
+use coinmill::store::{PricesQuery, TimeseriesStore};
 
 use crate::series::{DAY, MINUTE, Mill, bits};
 use crate::support::{Kind, noon, on_both_databases, said};
@@ -23,6 +24,7 @@ on_both_databases!(
     what_cannot_be_stored_yet_is_not_missing,
     a_coin_s_coverage_is_read_alone_and_within_the_span,
     rows_of_many_batches_are_those_of_the_database,
+    a_commit_while_points_are_read_is_in_none_of_them,
 );
 
 const HOURLY: Resolution = Resolution::Hour;
@@ -394,4 +396,44 @@ async fn rows_of_many_batches_are_those_of_the_database(kind: Kind) {
         }
     }
     assert!(shown == stored, "by coin and stamp, bit for bit");
+}
+
+/// Coins are read one after the other: a commit between two of them must not show in the second alone.
+async fn a_commit_while_points_are_read_is_in_none_of_them(kind: Kind) {
+    let mill = filled(kind).await;
+    let url = mill.timeseries.database_url();
+    let mut store = TimeseriesStore::open_existing(&url, "usd").await.unwrap();
+    let before = mill.count("price_point").await;
+    for pin in [store.newest_commit().await.unwrap(), None] {
+        let query = PricesQuery {
+            coins: Vec::new(),
+            resolution: HOURLY,
+            span: Span {
+                start: 0,
+                end: noon().timestamp_millis(),
+            },
+            pin,
+        };
+        let (mut points, mut coins) = (0, Vec::new());
+        let before = if pin.is_some() {
+            before
+        } else {
+            mill.count("price_point").await
+        };
+        let count = |coin: &CoinId, _: PricePoint| {
+            if coins.is_empty() {
+                let days = Reach::Days(if pin.is_some() { 4 } else { 6 });
+                let more = mill.backfill(HOURLY, days, &["bitcoin", "ethereum"], &[]);
+                let more = || tokio::runtime::Handle::current().block_on(more);
+                assert!(tokio::task::block_in_place(more).unwrap().stored > 90);
+            }
+            if coins.last() != Some(coin) {
+                coins.push(coin.clone());
+            }
+            points += 1;
+            Ok(())
+        };
+        store.each_point(&query, count).await.unwrap();
+        assert_eq!((coins.len(), points), (2, before), "{pin:?}");
+    }
 }

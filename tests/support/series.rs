@@ -264,7 +264,9 @@ pub async fn torn(database: &Database) -> i64 {
     let torn = "select (select count(*) from price_point p where not exists (select 1 from coverage v where v.coin = p.coin \
                 and v.resolution = p.resolution and v.landing = p.landing and p.ts >= v.starts_at and p.ts < v.ends_at)) \
                 + (select count(*) from coverage v where not exists (select 1 from price_point p where p.coin = v.coin \
-                and p.resolution = v.resolution and p.ts >= v.starts_at and p.ts < v.ends_at))";
+                and p.resolution = v.resolution and p.ts >= v.starts_at and p.ts < v.ends_at)) \
+                + (select count(*) from coverage v join landing l on l.id = v.landing where l.\"commit\" <> v.\"commit\") \
+                + (select count(*) from empty_span v join landing l on l.id = v.landing where l.\"commit\" <> v.\"commit\")";
     rows(database, torn).await[0][0].int() + rows(database, MISCOUNTED).await[0][0].int()
 }
 

@@ -125,7 +125,7 @@ select
   s.refused,
   s.retried
 from snapshot s
-where s."commit" = (select max(n."commit") from snapshot n where n.snapshot_time = s.snapshot_time);
+where s."commit" = (select max(a."commit") from snapshot a where a.snapshot_time = s.snapshot_time);
 
 -- One coin in one slot: CoinGecko's numbers as they came, then what is derived from them.
 create table quote (
@@ -194,7 +194,7 @@ create table quarantine (
 ) strict;
 create index quarantine_by_landing on quarantine (landing);
 
--- What there is after each commit, counted on from the commit before: how much is stored need never be counted in the facts.
+-- What there is after each commit, as the sums of the one before and what it adds: nobody has to count the facts.
 create table tally (
   "commit" integer constraint tally_key primary key constraint tally_commit references "commit" (id),
   -- slots, and those of them with nothing missing
@@ -294,7 +294,7 @@ select
 from quote q
 join coin c on c.key = q.coin
 left join snapshot s on s.snapshot_time = q.snapshot_time
-  and s."commit" = (select max(n."commit") from snapshot n where n.snapshot_time = q.snapshot_time);
+  and s."commit" = (select max(a."commit") from snapshot a where a.snapshot_time = q.snapshot_time);
 
 -- The newest snapshot, the largest coin first.
 create view v_current_snapshot as

@@ -115,8 +115,8 @@ create table price_revision (
 ) strict, without rowid;
 create index price_revision_by_landing on price_revision (landing);
 
--- What there is of a resolution after each commit that added to it, counted on from the one before: how much is stored need never
--- be counted in the facts. `coins` are those with a point.
+-- What there is of a resolution after each commit that added to it, as the sums of the one before and what it adds: nobody has to
+-- count the facts. `coins` are those with a point.
 create table tally (
   resolution integer not null,
   "commit" integer not null constraint tally_commit references "commit" (id),
