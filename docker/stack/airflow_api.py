@@ -118,8 +118,9 @@ class Airflow:
         for task, what in zip(TASKS, ("coins", "points"), strict=True):
             report = self.call(f"{DAG}/{quote(run)}/taskInstances/{task}/xcomEntries/return_value")["value"]
             missing = len(report["missing"]) + report.get("missing_more", 0)
+            calls = "1 call" if report["calls"] == 1 else f"{report['calls']} calls"
             lines.append(
-                f"{task}: {report['state']}, {report['stored']:,} {what} stored, {report['calls']} calls"
+                f"{task}: {report['state']}, {report['stored']:,} {what} stored, {calls}"
                 + (f", {missing} missing" if missing else "")
             )
         return "\n".join(lines)
