@@ -288,7 +288,8 @@ fn json_of(value: &impl Serialize) -> Result<Box<RawValue>> {
         .map_err(|error| Error::data("the result cannot be written as JSON").because(error))
 }
 
-/// Prints for people or for scripts. A reader that went away is no error.
+/// Prints for people or for scripts. A reader that went away is no error; what cannot be written is one, since a script would take
+/// nothing for the answer.
 fn print(json: bool, value: &impl Serialize, text: impl FnOnce() -> String) -> Result<()> {
     let text = if json {
         json_of(value)?.get().to_owned()
@@ -296,7 +297,14 @@ fn print(json: bool, value: &impl Serialize, text: impl FnOnce() -> String) -> R
         text()
     };
     if !text.is_empty() {
-        let _reader_gone = writeln!(io::stdout(), "{}", text.trim_end());
+        let mut out = io::stdout();
+        let written = writeln!(out, "{}", text.trim_end()).and_then(|()| out.flush());
+        if let Err(error) = written
+            && error.kind() != io::ErrorKind::BrokenPipe
+        {
+            let message = "the output cannot be written: free some space, or send it elsewhere";
+            return Err(Error::store(message, error));
+        }
     }
     Ok(())
 }

@@ -372,6 +372,25 @@ async fn every_subcommand_prints_one_object_whether_it_succeeds_or_fails(kind: K
     }
 }
 
+/// A script would take nothing for the answer.
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_that_cannot_be_written_is_an_error() {
+    let bench = Bench::new(Kind::Sqlite, 5).await;
+    for arguments in [&["status"][..], &["status", "--json"], &["run", "snapshot"]] {
+        let full = std::fs::File::options().write(true).open("/dev/full");
+        let mut command = coinmill(&bench, None, arguments, &[]);
+        command.stdout(full.unwrap());
+        let output = finish(command).await;
+        assert_eq!(code(&output), 1, "{arguments:?}: {}", text(&output));
+        assert!(
+            text(&output).contains("the output cannot be written"),
+            "{}",
+            text(&output)
+        );
+    }
+}
+
 /// A text with its lines joined, as an error is in JSON.
 fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")

@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::missing::{Read, Wanted};
@@ -92,7 +92,14 @@ async fn read(
         } = *wanted;
         return Err(unknown::not_stored(settings, store, resolution, as_of, &absent).await);
     }
-    let edge = |instant: Option<DateTime<Utc>>| instant.map(|at| at.timestamp_millis());
+    // stamps are whole milliseconds: the first that is not before the bound
+    let edge = |instant: Option<DateTime<Utc>>| {
+        instant.map(|at| {
+            at.checked_add_signed(JUST_BELOW)
+                .unwrap_or(at)
+                .timestamp_millis()
+        })
+    };
     let known_at = wanted.as_of.map_or(now, |at| at.min(now));
     let span = Wanted {
         resolution: wanted.resolution,
@@ -140,6 +147,9 @@ async fn read(
         missing,
     })
 }
+
+/// What a bound can have beyond a whole millisecond.
+const JUST_BELOW: TimeDelta = TimeDelta::nanoseconds(999_999);
 
 /// Later than any point: 2200-01-01.
 const FAR: i64 = 7_258_118_400_000;

@@ -25,6 +25,7 @@ on_both_databases!(
     a_coin_s_coverage_is_read_alone_and_within_the_span,
     rows_of_many_batches_are_those_of_the_database,
     a_commit_while_points_are_read_is_in_none_of_them,
+    bounds_within_a_millisecond_are_kept,
 );
 
 const HOURLY: Resolution = Resolution::Hour;
@@ -435,5 +436,32 @@ async fn a_commit_while_points_are_read_is_in_none_of_them(kind: Kind) {
         };
         store.each_point(&query, count).await.unwrap();
         assert_eq!((coins.len(), points), (2, before), "{pin:?}");
+    }
+}
+
+/// From one bound on to before another, to the microsecond: paging by the last stamp and a little more repeats no row.
+async fn bounds_within_a_millisecond_are_kept(kind: Kind) {
+    let mill = filled(kind).await;
+    let settings = mill.settings(&[]);
+    let all = read(&settings, &of(&["bitcoin"])).await.unwrap().frame;
+    let stamps = all.batches[0].column(1);
+    let tenth = stamps.as_primitive::<TimestampMillisecondType>().value(9);
+    let tenth = DateTime::from_timestamp_millis(tenth).unwrap();
+    let little = TimeDelta::microseconds(1);
+    for (start, end, rows) in [
+        (Some(tenth), None, all.rows() - 9),
+        (Some(tenth + little), None, all.rows() - 10),
+        (None, Some(tenth), 9),
+        (None, Some(tenth + little), 10),
+        (Some(tenth), Some(tenth + little), 1),
+        (Some(tenth - little), Some(tenth), 0),
+    ] {
+        let wanted = Prices {
+            start,
+            end,
+            ..of(&["bitcoin"])
+        };
+        let found = read(&settings, &wanted).await.unwrap().frame.rows();
+        assert_eq!(found, rows, "{start:?} {end:?}");
     }
 }
