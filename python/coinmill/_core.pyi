@@ -201,8 +201,8 @@ class Mill:
             Only these, as a list of ids or as a text (``"bitcoin"``, ``"bitcoin,ethereum"``); by default the `top` of
             the newest snapshot, which is taken where there is none.
         refetch
-            Fetch again what is stored: new points are added, and values that differ and are received later than the stored
-            ones become revisions.
+            Fetch again what is stored: new points are added, and values that differ and are received later than the
+            stored ones become revisions.
 
         Raises
         ------
