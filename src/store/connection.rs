@@ -446,19 +446,12 @@ impl Connection {
         &mut self,
         work: impl AsyncFnOnce(&mut Self) -> Result<T>,
     ) -> Result<T> {
-        self.script(Sql {
+        let begin = Sql {
             // after the wait for the writer's lock a statement sees what was committed meanwhile, whatever the server's default
             postgres: "begin isolation level read committed",
             sqlite: "begin immediate",
-        })
-        .await?;
-        match work(self).await {
-            Ok(done) => match self.script("commit").await {
-                Ok(()) => Ok(done),
-                Err(error) => self.roll_back(error).await,
-            },
-            Err(error) => self.roll_back(error).await,
-        }
+        };
+        self.begun_by(begin, work).await
     }
 
     /// Runs reads that all see the database as it is at one moment, whoever commits meanwhile.
@@ -466,13 +459,24 @@ impl Connection {
         &mut self,
         reads: impl AsyncFnOnce(&mut Self) -> Result<T>,
     ) -> Result<T> {
-        self.script(Sql {
+        let begin = Sql {
             postgres: "begin isolation level repeatable read read only",
             sqlite: "begin",
-        })
-        .await?;
-        match reads(self).await {
-            Ok(read) => self.script("commit").await.map(|()| read),
+        };
+        self.begun_by(begin, reads).await
+    }
+
+    async fn begun_by<T>(
+        &mut self,
+        begin: Sql,
+        work: impl AsyncFnOnce(&mut Self) -> Result<T>,
+    ) -> Result<T> {
+        self.script(begin).await?;
+        match work(self).await {
+            Ok(done) => match self.script("commit").await {
+                Ok(()) => Ok(done),
+                Err(error) => self.roll_back(error).await,
+            },
             Err(error) => self.roll_back(error).await,
         }
     }

@@ -145,7 +145,7 @@ async fn points(
 ) -> Result<()> {
     let coins = keys(connection, &query.coins).await?;
     let too_new = too_new(connection, query, &coins).await?;
-    let mut revisions = revisions(connection, query, &coins).await?;
+    let revisions = revisions(connection, query, &coins).await?;
     let at_once = match connection.is_sqlite() {
         true => 1,
         false => coins.len().max(1),
@@ -162,25 +162,26 @@ async fn points(
                 let place = needed(row.int(0)?, "place")?;
                 let place = usize::try_from(place - 1).ok();
                 let (key, coin) = needed(place.and_then(|place| coins.get(place)), "coin")?;
-                let stored = PricePoint {
-                    ts: needed(row.milliseconds(1)?, "price_point.ts")?,
-                    price: row.float(2)?,
-                    market_cap: row.float(3)?,
-                    volume: row.float(4)?,
-                };
-                let landing = needed(row.int(5)?, "price_point.landing")?;
-                if !too_new.is_empty() && too_new.contains(&landing) {
+                let stored = point_of(row)?;
+                if too_new.contains(&needed(row.int(5)?, "price_point.landing")?) {
                     return Ok(());
                 }
-                let revised = match revisions.is_empty() {
-                    true => None,
-                    false => revisions.remove(&(*key, stored.ts)),
-                };
+                let revised = revisions.get(&(*key, stored.ts)).copied();
                 point(coin, revised.unwrap_or(stored))
             })
             .await?;
     }
     Ok(())
+}
+
+/// The point of a row, which has its stamp and its numbers behind its coin.
+fn point_of(row: &Cells<'_>) -> Result<PricePoint> {
+    Ok(PricePoint {
+        ts: needed(row.milliseconds(1)?, "ts")?,
+        price: row.float(2)?,
+        market_cap: row.float(3)?,
+        volume: row.float(4)?,
+    })
 }
 
 /// The keys as an array of PostgreSQL's.
@@ -273,12 +274,7 @@ async fn revisions(
     connection
         .each(REVISIONS, values, |row| {
             let key = needed(row.int(0)?, "price_revision.coin")?;
-            let revised = PricePoint {
-                ts: needed(row.milliseconds(1)?, "price_revision.ts")?,
-                price: row.float(2)?,
-                market_cap: row.float(3)?,
-                volume: row.float(4)?,
-            };
+            let revised = point_of(row)?;
             revisions.insert((key, revised.ts), revised);
             Ok(())
         })
