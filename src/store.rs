@@ -14,6 +14,7 @@ mod fault;
 mod frames;
 mod landings;
 mod ledger;
+mod load;
 mod lock;
 mod migrate;
 mod names;

@@ -5,19 +5,17 @@ use std::collections::HashSet;
 use std::sync::{Arc, LazyLock};
 
 use chrono::{DateTime, Utc};
-use sqlx::postgres::PgConnection;
-use sqlx::sqlite::SqliteConnection;
 
 use super::coins;
 use super::connection::{Connection, Sql};
 use super::coverage::{self, SpanRow};
 use super::landings;
 use super::ledger::{self, RunProgress, needed};
+use super::load::{COLUMNS, PointRows, Target, load};
 use super::names::{self, Name, Names};
 use super::quarantine::{self, RefusedRow, Requeued};
 use super::tables::TimeseriesStore;
 use super::tally::{self, SeriesAdded};
-use super::value::Value;
 use super::visits::{self, Visit};
 use crate::clock::Clock;
 use crate::error::Result;
@@ -144,6 +142,17 @@ struct Keyed<'a> {
     landing: i64,
 }
 
+impl Keyed<'_> {
+    fn points(&self) -> PointRows<'_> {
+        PointRows {
+            coin: self.coin,
+            resolution: self.chart.resolution,
+            landing: self.landing,
+            points: &self.chart.points,
+        }
+    }
+}
+
 /// Names of coins as the run knows them.
 async fn insert_names(
     connection: &mut Connection,
@@ -184,10 +193,8 @@ async fn insert_fresh(connection: &mut Connection, rows: &[Keyed<'_>]) -> Result
         let mut coins: Vec<i32> = with_points.iter().map(|row| row.coin).collect();
         coins.dedup();
         let coins = tally::coins_without_points(connection, resolution, &coins).await?;
-        let fresh: Vec<&Keyed<'_>> = with_points
-            .into_iter()
-            .filter(|row| row.chart.fresh)
-            .collect();
+        let fresh = with_points.iter().filter(|row| row.chart.fresh);
+        let fresh: Vec<PointRows<'_>> = fresh.map(|row| row.points()).collect();
         added.push(SeriesAdded {
             resolution,
             coins,
@@ -221,6 +228,7 @@ async fn insert_known(
         });
         known = later;
         connection.script(INCOMING).await?;
+        let now: Vec<PointRows<'_>> = now.into_iter().map(Keyed::points).collect();
         load(connection, Target::Incoming, &now).await?;
         stored.points += connection.execute(INSERT_NEW.as_str(), vec![]).await?;
         stored.revisions += connection
@@ -275,156 +283,6 @@ static INSERT_REVISIONS: LazyLock<String> = LazyLock::new(|| {
         differs.join(" or ")
     )
 });
-
-#[derive(Debug, Clone, Copy)]
-enum Target {
-    PricePoint,
-    Incoming,
-}
-
-async fn load(connection: &mut Connection, table: Target, rows: &[&Keyed<'_>]) -> Result<u64> {
-    let count = rows.iter().map(|row| row.chart.points.len()).sum::<usize>() as u64;
-    if count == 0 {
-        return Ok(0);
-    }
-    if count <= FEW && !connection.is_sqlite() {
-        insert_few(connection, table, rows).await?;
-        return Ok(count);
-    }
-    connection
-        .load(
-            async |postgres| copy_in(postgres, table, rows).await,
-            async |sqlite| insert_many(sqlite, table, rows).await,
-        )
-        .await
-        .map(|()| count)
-}
-
-/// So many points are inserted by a statement before the wait for a COPY's end is worth it.
-const FEW: u64 = 5_000;
-
-async fn insert_few(connection: &mut Connection, table: Target, rows: &[&Keyed<'_>]) -> Result<()> {
-    let values = rows.iter().flat_map(|row| {
-        row.chart.points.iter().map(|point| {
-            let ts = DateTime::from_timestamp_millis(point.ts);
-            let mut values = vec![
-                row.coin.into(),
-                i32::from(row.chart.resolution.minutes()).into(),
-                ts.into(),
-            ];
-            values.extend(POINT_COLUMNS.map(|column| Value::from((column.of)(point))));
-            values.push(row.landing.into());
-            values
-        })
-    });
-    let values: Vec<Vec<Value>> = values.collect();
-    connection.insert(table.name(), &NAMES, &values).await
-}
-
-impl Target {
-    fn name(self) -> &'static str {
-        match self {
-            Self::PricePoint => "price_point",
-            Self::Incoming => "incoming",
-        }
-    }
-}
-
-/// The columns of a point, in the order of its values.
-static NAMES: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
-    let numbers = POINT_COLUMNS.map(|column| column.name);
-    let names = ["coin", "resolution", "ts"].into_iter().chain(numbers);
-    names.chain(["landing"]).collect()
-});
-
-/// The same in a statement.
-static COLUMNS: LazyLock<String> = LazyLock::new(|| NAMES.join(", "));
-
-/// How many these are: the numbers, and four keys.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_possible_wrap,
-    reason = "there are seven"
-)]
-const FIELDS: i16 = (4 + POINT_COLUMNS.len()) as i16;
-
-/// How much is encoded before it is sent: the server inserts one piece while the next is encoded.
-const PIECE: usize = 1 << 18;
-
-async fn copy_in(
-    connection: &mut PgConnection,
-    table: Target,
-    rows: &[&Keyed<'_>],
-) -> sqlx::Result<()> {
-    use super::copy::{self, field, null};
-    let statement = format!(
-        "copy {} ({}) from stdin (format binary)",
-        table.name(),
-        *COLUMNS
-    );
-    let mut copy = connection.copy_in_raw(&statement).await?;
-    let mut out = Vec::with_capacity(PIECE + 128);
-    out.extend_from_slice(copy::HEADER);
-    for row in rows {
-        let resolution = row.chart.resolution.minutes().to_be_bytes();
-        for point in &row.chart.points {
-            out.extend_from_slice(&FIELDS.to_be_bytes());
-            field(&mut out, &row.coin.to_be_bytes());
-            field(&mut out, &resolution);
-            field(&mut out, &copy::microseconds_of(point.ts).to_be_bytes());
-            for column in POINT_COLUMNS {
-                match (column.of)(point) {
-                    Some(number) => field(&mut out, &number.to_bits().to_be_bytes()),
-                    None => null(&mut out),
-                }
-            }
-            field(&mut out, &row.landing.to_be_bytes());
-            if out.len() >= PIECE {
-                copy.send(out.as_slice()).await?;
-                out.clear();
-            }
-        }
-    }
-    out.extend_from_slice(copy::TRAILER);
-    copy.send(out.as_slice()).await?;
-    copy.finish().await.map(drop)
-}
-
-/// Rows of one SQLite statement: 7 values each, and a statement takes 32,766.
-const ROWS: usize = 1_000;
-
-async fn insert_many(
-    connection: &mut SqliteConnection,
-    table: Target,
-    rows: &[&Keyed<'_>],
-) -> sqlx::Result<()> {
-    let all: Vec<(&Keyed<'_>, &PricePoint)> = rows
-        .iter()
-        .flat_map(|row| row.chart.points.iter().map(move |point| (*row, point)))
-        .collect();
-    for chunk in all.chunks(ROWS) {
-        let places = format!("({})", vec!["?"; NAMES.len()].join(", "));
-        let places = vec![places.as_str(); chunk.len()].join(", ");
-        let sql = format!(
-            "insert into {} ({}) values {places}",
-            table.name(),
-            *COLUMNS
-        );
-        let mut query = sqlx::query(sqlx::AssertSqlSafe(sql)).persistent(chunk.len() == ROWS);
-        for (row, point) in chunk {
-            query = query
-                .bind(row.coin)
-                .bind(row.chart.resolution.minutes())
-                .bind(point.ts);
-            for column in POINT_COLUMNS {
-                query = query.bind((column.of)(point));
-            }
-            query = query.bind(row.landing);
-        }
-        query.execute(&mut *connection).await?;
-    }
-    Ok(())
-}
 
 fn spans<'a>(
     rows: &'a [Keyed<'a>],

@@ -1,0 +1,181 @@
+//! Points on their way into a table: a COPY of many, a statement of few, and SQLite's own.
+//! Which points, and which of them are new, is the commit's to say.
+
+use std::sync::LazyLock;
+
+use chrono::DateTime;
+use sqlx::postgres::PgConnection;
+use sqlx::sqlite::SqliteConnection;
+
+use super::connection::Connection;
+use super::value::Value;
+use crate::error::Result;
+use crate::series::{POINT_COLUMNS, PricePoint, Resolution};
+
+/// The points of one body, with the keys of their rows.
+pub(super) struct PointRows<'a> {
+    pub(super) coin: i32,
+    pub(super) resolution: Resolution,
+    pub(super) landing: i64,
+    pub(super) points: &'a [PricePoint],
+}
+
+/// A table that has the columns of a point.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Target {
+    PricePoint,
+    Incoming,
+}
+
+/// Loads points, and says how many.
+pub(super) async fn load(
+    connection: &mut Connection,
+    table: Target,
+    rows: &[PointRows<'_>],
+) -> Result<u64> {
+    let count = rows.iter().map(|row| row.points.len()).sum::<usize>() as u64;
+    if count == 0 {
+        return Ok(0);
+    }
+    if count <= FEW && !connection.is_sqlite() {
+        insert_few(connection, table, rows).await?;
+        return Ok(count);
+    }
+    connection
+        .load(
+            async |postgres| copy_in(postgres, table, rows).await,
+            async |sqlite| insert_many(sqlite, table, rows).await,
+        )
+        .await
+        .map(|()| count)
+}
+
+/// So many points are inserted by a statement before the wait for a COPY's end is worth it.
+const FEW: u64 = 5_000;
+
+async fn insert_few(
+    connection: &mut Connection,
+    table: Target,
+    rows: &[PointRows<'_>],
+) -> Result<()> {
+    let values = rows.iter().flat_map(|row| {
+        row.points.iter().map(|point| {
+            let ts = DateTime::from_timestamp_millis(point.ts);
+            let mut values = vec![
+                row.coin.into(),
+                i32::from(row.resolution.minutes()).into(),
+                ts.into(),
+            ];
+            values.extend(POINT_COLUMNS.map(|column| Value::from((column.of)(point))));
+            values.push(row.landing.into());
+            values
+        })
+    });
+    let values: Vec<Vec<Value>> = values.collect();
+    connection.insert(table.name(), &NAMES, &values).await
+}
+
+impl Target {
+    fn name(self) -> &'static str {
+        match self {
+            Self::PricePoint => "price_point",
+            Self::Incoming => "incoming",
+        }
+    }
+}
+
+/// The columns of a point, in the order of its values.
+static NAMES: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
+    let numbers = POINT_COLUMNS.map(|column| column.name);
+    let names = ["coin", "resolution", "ts"].into_iter().chain(numbers);
+    names.chain(["landing"]).collect()
+});
+
+/// The same in a statement.
+pub(super) static COLUMNS: LazyLock<String> = LazyLock::new(|| NAMES.join(", "));
+
+/// How many these are: the numbers, and four keys.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    reason = "there are seven"
+)]
+const FIELDS: i16 = (4 + POINT_COLUMNS.len()) as i16;
+
+/// How much is encoded before it is sent: the server inserts one piece while the next is encoded.
+const PIECE: usize = 1 << 18;
+
+async fn copy_in(
+    connection: &mut PgConnection,
+    table: Target,
+    rows: &[PointRows<'_>],
+) -> sqlx::Result<()> {
+    use super::copy::{self, field, null};
+    let statement = format!(
+        "copy {} ({}) from stdin (format binary)",
+        table.name(),
+        *COLUMNS
+    );
+    let mut copy = connection.copy_in_raw(&statement).await?;
+    let mut out = Vec::with_capacity(PIECE + 128);
+    out.extend_from_slice(copy::HEADER);
+    for row in rows {
+        let resolution = row.resolution.minutes().to_be_bytes();
+        for point in row.points {
+            out.extend_from_slice(&FIELDS.to_be_bytes());
+            field(&mut out, &row.coin.to_be_bytes());
+            field(&mut out, &resolution);
+            field(&mut out, &copy::microseconds_of(point.ts).to_be_bytes());
+            for column in POINT_COLUMNS {
+                match (column.of)(point) {
+                    Some(number) => field(&mut out, &number.to_bits().to_be_bytes()),
+                    None => null(&mut out),
+                }
+            }
+            field(&mut out, &row.landing.to_be_bytes());
+            if out.len() >= PIECE {
+                copy.send(out.as_slice()).await?;
+                out.clear();
+            }
+        }
+    }
+    out.extend_from_slice(copy::TRAILER);
+    copy.send(out.as_slice()).await?;
+    copy.finish().await.map(drop)
+}
+
+/// Rows of one SQLite statement: 7 values each, and a statement takes 32,766.
+const ROWS: usize = 1_000;
+
+async fn insert_many(
+    connection: &mut SqliteConnection,
+    table: Target,
+    rows: &[PointRows<'_>],
+) -> sqlx::Result<()> {
+    let all: Vec<(&PointRows<'_>, &PricePoint)> = rows
+        .iter()
+        .flat_map(|row| row.points.iter().map(move |point| (row, point)))
+        .collect();
+    for chunk in all.chunks(ROWS) {
+        let places = format!("({})", vec!["?"; NAMES.len()].join(", "));
+        let places = vec![places.as_str(); chunk.len()].join(", ");
+        let sql = format!(
+            "insert into {} ({}) values {places}",
+            table.name(),
+            *COLUMNS
+        );
+        let mut query = sqlx::query(sqlx::AssertSqlSafe(sql)).persistent(chunk.len() == ROWS);
+        for (row, point) in chunk {
+            query = query
+                .bind(row.coin)
+                .bind(row.resolution.minutes())
+                .bind(point.ts);
+            for column in POINT_COLUMNS {
+                query = query.bind((column.of)(point));
+            }
+            query = query.bind(row.landing);
+        }
+        query.execute(&mut *connection).await?;
+    }
+    Ok(())
+}
