@@ -17,6 +17,7 @@ pub mod http;
 pub mod landing;
 pub mod market;
 pub mod pipeline;
+pub mod planner;
 pub mod provider;
 pub mod quality;
 pub mod series;
