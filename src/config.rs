@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use ring::digest::{SHA256, digest};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
@@ -115,10 +116,16 @@ pub struct Settings {
     pub snapshot_owner_url: Option<DatabaseUrl>,
     /// The time series database as its owner, for `init`.
     pub timeseries_owner_url: Option<DatabaseUrl>,
+    /// Where the calls of the key are accounted for: the month's and the minute's.
+    pub budget_url: DatabaseUrl,
+    /// The same as its owner, for `init`.
+    pub budget_owner_url: DatabaseUrl,
     /// Where received bytes are kept.
     pub landing_dir: PathBuf,
     /// How many coins a snapshot asks for, by market cap.
     pub top: u32,
+    /// Of how many of them five-minute charts are kept, the largest first; `None` is all.
+    pub chart_top: Option<u32>,
     /// Coins that are asked for by name: beside the largest, or alone.
     pub coins: Vec<CoinId>,
     /// True where the coins by name are the only ones.
@@ -214,6 +221,14 @@ impl Settings {
                 coins.push(coin);
             }
         }
+        let snapshot_url = database("snapshot_url")?
+            .unwrap_or_else(|| DatabaseUrl::Sqlite(data_dir.join("snapshot.db")));
+        let snapshot_owner_url = database("snapshot_owner_url")?;
+        let own_budget = database("budget_url")?;
+        let budget_owner_url = database("budget_owner_url")?
+            .or_else(|| own_budget.clone())
+            .or_else(|| snapshot_owner_url.as_ref().map(budget_beside))
+            .unwrap_or_else(|| budget_beside(&snapshot_url));
         let default = Thresholds::of_currency(&vs_currency);
         let number = |name: &str, default: f64| {
             layers
@@ -225,16 +240,18 @@ impl Settings {
                 .read_with("api_url", base_url)?
                 .map_or_else(|| base_url(plan.default_api_url()), Ok)?,
             api_key,
-            snapshot_url: database("snapshot_url")?
-                .unwrap_or_else(|| DatabaseUrl::Sqlite(data_dir.join("snapshot.db"))),
+            budget_url: own_budget.unwrap_or_else(|| budget_beside(&snapshot_url)),
+            budget_owner_url,
+            snapshot_url,
             timeseries_url: database("timeseries_url")?
                 .unwrap_or_else(|| DatabaseUrl::Sqlite(data_dir.join("timeseries.db"))),
-            snapshot_owner_url: database("snapshot_owner_url")?,
+            snapshot_owner_url,
             timeseries_owner_url: database("timeseries_owner_url")?,
             landing_dir: layers
                 .read("landing_dir")?
                 .unwrap_or_else(|| data_dir.join("landing")),
             top: if has_only_these { 0 } else { top },
+            chart_top: layers.read_in("chart_top", 0..=20_000)?,
             coins,
             has_only_these,
             vs_currency,
@@ -265,6 +282,25 @@ impl Settings {
             ));
         }
         Ok(settings)
+    }
+
+    /// The name of the account of calls: a hash of the key, or of the API's address where there is no key.
+    pub fn account(&self) -> String {
+        let (kind, text) = match &self.api_key {
+            Some(key) => ("key", key.expose()),
+            None => ("address", self.api_url.as_str()),
+        };
+        let text = format!("coinmill {kind} {text}");
+        let hash = hex::encode(digest(&SHA256, text.as_bytes()));
+        hash.chars().take(16).collect()
+    }
+}
+
+/// Where calls are accounted for unless a setting says so: in the snapshot database, or in a file beside a SQLite one.
+fn budget_beside(snapshot: &DatabaseUrl) -> DatabaseUrl {
+    match snapshot {
+        DatabaseUrl::Sqlite(path) => DatabaseUrl::Sqlite(path.with_file_name("budget.db")),
+        postgres @ DatabaseUrl::Postgres { .. } => postgres.clone(),
     }
 }
 

@@ -7,12 +7,14 @@ mod refusal;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use bytes::{Bytes, BytesMut};
 use chrono::{DateTime, Utc};
+use futures_util::future::BoxFuture;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde::Deserialize;
 use url::Url;
@@ -91,6 +93,15 @@ impl Response {
     }
 }
 
+/// Who says when a call may begin, beside the client's own pace: other processes may use the same key.
+pub trait Turns: Send + Sync {
+    /// Returns when one more call may begin, which it then has to.
+    fn turn(&self) -> BoxFuture<'_, Result<()>>;
+
+    /// Lets no call begin for so long: the API has asked for it.
+    fn hold(&self, wait: Duration) -> BoxFuture<'_, Result<()>>;
+}
+
 /// How many calls a client has made. A call is a request sent; a credit is what the API charges, for a 200.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Spent {
@@ -106,6 +117,7 @@ pub struct Client {
     base: Url,
     key: Option<String>,
     limiter: Limiter,
+    turns: Option<Arc<dyn Turns>>,
     clock: Clock,
     stop: Stop,
     attempts: usize,
@@ -115,11 +127,16 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client by these settings, which ends every call as soon as a stop is asked for.
+    /// A client by these settings, which ends every call as soon as a stop is asked for. Each call waits for its turn.
     ///
     /// # Errors
     /// [`Error::Config`] when the system's certificates or proxy settings cannot be used.
-    pub fn new(settings: &Settings, clock: Clock, stop: Stop) -> Result<Self> {
+    pub fn new(
+        settings: &Settings,
+        clock: Clock,
+        stop: Stop,
+        turns: Option<Arc<dyn Turns>>,
+    ) -> Result<Self> {
         let mut headers = HeaderMap::new();
         let key = settings.api_key.as_ref().map(|key| key.expose().to_owned());
         if let Some(key) = &key {
@@ -139,6 +156,7 @@ impl Client {
             base: settings.api_url.clone(),
             key,
             limiter: Limiter::per_minute(settings.plan.calls_per_minute),
+            turns,
             clock,
             stop,
             attempts: settings.attempts,
@@ -233,6 +251,9 @@ impl Client {
             );
             if retry_after.is_some() {
                 self.limiter.hold(wait);
+                if let Some(turns) = &self.turns {
+                    turns.hold(wait).await?;
+                }
             }
             tokio::time::sleep(wait).await;
         }
@@ -240,6 +261,9 @@ impl Client {
 
     async fn once(&self, request: &Request) -> Result<Response> {
         self.limiter.wait().await;
+        if let Some(turns) = &self.turns {
+            turns.turn().await?;
+        }
         self.calls.fetch_add(1, Ordering::Relaxed);
         let url = request.url(&self.base);
         let mut response = self

@@ -3,16 +3,18 @@
 
 mod account;
 mod arrival;
+mod backfill;
 mod begin;
 mod calls;
 mod compare;
 mod credits;
 mod fetch;
-mod followed;
 mod gather;
+mod heal;
 mod holding;
 mod in_time;
 mod intake;
+mod keeping;
 mod known;
 mod missing;
 mod prices;
@@ -33,9 +35,11 @@ mod suggest;
 mod sweep;
 mod terms;
 mod timeseries;
+mod universe;
 mod unknown;
 mod writer;
 
+pub use backfill::backfill;
 pub use compare::{Change, Difference};
 pub use missing::{Missing, Read};
 pub use prices::{Prices, prices};
@@ -49,7 +53,8 @@ pub use requeue::{RequeueReport, StillRefused, requeue};
 pub use series_report::SeriesReport;
 pub use snapshot::run_snapshot;
 pub use status::{Status, init, latest_quotes, runs, status};
-pub use timeseries::{backfill, run_timeseries};
+pub use terms::outlook;
+pub use timeseries::run_timeseries;
 
 use crate::stop::Stop;
 

@@ -2,6 +2,7 @@
 //! What to store and when is the pipeline's decision.
 
 mod account;
+mod budget;
 mod cells;
 mod coins;
 mod commit;
@@ -11,6 +12,7 @@ mod coverage;
 mod currency;
 mod database;
 mod fault;
+mod followed;
 mod frames;
 mod landings;
 mod ledger;
@@ -31,15 +33,17 @@ mod value;
 mod visits;
 
 pub use account::{Absent, Account, REFUSED, RefusedCoin};
+pub use budget::{Budget, Turn};
 pub use commit::{QuoteRow, SnapshotCommit};
 pub use coverage::EmptySpan;
 pub use database::{Database, Tables};
+pub use followed::{Findings, Followed};
 pub use frames::{PricesQuery, price_columns};
 pub use ledger::{RunEnd, RunProgress, RunRow, RunStart, Scope};
 pub use names::Named;
 pub use points::{ReceivedChart, SeriesCommit, Stored};
 pub use quarantine::{Outcome, Refused, RefusedRow, Requeued};
-pub use quotes::SlotState;
+pub use quotes::{Presence, SlotState};
 pub use tables::{SnapshotStore, TimeseriesStore};
 pub use tally::{Holdings, SeriesHoldings};
 pub use trace::Committed;

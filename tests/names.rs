@@ -20,23 +20,29 @@ use std::collections::{BTreeMap, BTreeSet};
 use coinmill::market::{self, quote_columns, stored_columns};
 use coinmill::series::POINT_COLUMNS;
 use coinmill::store::price_columns;
-use coinmill::store::{SnapshotStore, TimeseriesStore};
+use coinmill::store::{Budget, SnapshotStore, TimeseriesStore};
 
 use crate::support::{Database, Kind};
 
 /// The kind of each column, by table or view, and column.
 type Columns = BTreeMap<(String, String), String>;
 
-/// Both databases of a kind, made by the migrations.
-async fn databases(kind: Kind) -> [(&'static str, Database); 2] {
+/// The databases of a kind, made by the migrations.
+async fn databases(kind: Kind) -> [(&'static str, Database); 3] {
     let (snapshot, timeseries) = (Database::bare(kind).await, Database::bare(kind).await);
+    let budget = Database::bare(kind).await;
+    Budget::init(&budget.database_url()).await.unwrap();
     SnapshotStore::init(&snapshot.database_url(), "usd")
         .await
         .unwrap();
     TimeseriesStore::init(&timeseries.database_url(), "usd")
         .await
         .unwrap();
-    [("snapshot", snapshot), ("timeseries", timeseries)]
+    [
+        ("snapshot", snapshot),
+        ("timeseries", timeseries),
+        ("budget", budget),
+    ]
 }
 
 /// What a database has, with one word for a kind in both dialects. Instants are whole milliseconds in SQLite's tables and texts
@@ -92,7 +98,7 @@ async fn both_databases_have_the_same_columns_of_the_same_kinds() {
 
 #[tokio::test]
 async fn tables_views_and_frames_follow_the_lists() {
-    let [(_, snapshot), (_, timeseries)] = databases(Kind::Postgres).await;
+    let [(_, snapshot), (_, timeseries), _] = databases(Kind::Postgres).await;
     let snapshot = columns("snapshot", &snapshot).await;
     let timeseries = columns("timeseries", &timeseries).await;
     let kind = |column: &market::Column| match column.kind {

@@ -185,7 +185,7 @@ async fn the_reader_reads_every_table_and_view_and_writes_nothing() {
             "select * from v_latest_prices",
             "select * from v_price_history",
             "select * from quote, coin, coin_name, snapshot, snapshot_now, landing, \"commit\", run, quarantine, \
-             budget, setting",
+             setting, budget.budget, budget.pace, budget.turn",
         ],
     )
     .await;
@@ -195,7 +195,7 @@ async fn the_reader_reads_every_table_and_view_and_writes_nothing() {
         &[
             "insert into coin values (99999, 'x')",
             "update run set state = 'failed'",
-            "update budget set credits = 0",
+            "update budget.budget set credits = 0",
             "delete from quote",
             "truncate quote",
             "create temporary table more (a int)",

@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::layout::{line, shortened, table, with_notes, wrapped};
 use crate::config::{DatabaseUrl, Settings};
 use crate::market::{Measure, Quote};
-use crate::pipeline::{Exported, Report, SeriesReport, Status, Unknown};
+use crate::pipeline::{Exported, Report, SeriesReport, Status, Unknown, outlook};
 use crate::store::RunRow;
 
 /// The longest id and symbol that a table of prices shows whole.
@@ -23,7 +23,10 @@ const LONGEST_SYMBOL: usize = 8;
 pub(super) struct Ready {
     snapshot_url: String,
     timeseries_url: String,
+    budget_url: String,
     vs_currency: String,
+    /// What of the settings the plan cannot give.
+    advice: Option<String>,
 }
 
 impl Ready {
@@ -34,15 +37,24 @@ impl Ready {
         Self {
             snapshot_url: shown(&settings.snapshot_owner_url, &settings.snapshot_url),
             timeseries_url: shown(&settings.timeseries_owner_url, &settings.timeseries_url),
+            budget_url: settings.budget_owner_url.to_string(),
             vs_currency: settings.vs_currency.clone(),
+            advice: outlook(settings, Utc::now()).advice,
         }
     }
 
     pub(super) fn text(&self) -> String {
-        format!(
+        let mut text = format!(
             "ready for prices in {}:\n  {}\n  {}",
             self.vs_currency, self.snapshot_url, self.timeseries_url
-        )
+        );
+        if self.budget_url != self.snapshot_url {
+            let _infallible = write!(text, "\n  {}", self.budget_url);
+        }
+        if let Some(advice) = &self.advice {
+            let _infallible = write!(text, "\n{}", wrapped(advice, 0));
+        }
+        text
     }
 }
 
@@ -102,6 +114,9 @@ pub(super) fn report(report: &Report) -> String {
     line("calls", calls(report.calls, report.recovered));
     for drift in &report.drift {
         line("contract", drift.to_string());
+    }
+    if let Some(advice) = &report.advice {
+        line("plan", advice.clone());
     }
     if let Some(error) = &report.error {
         line("stopped", error.clone());
@@ -194,6 +209,9 @@ pub(super) fn series(report: &SeriesReport) -> String {
     for drift in &report.drift {
         line("contract", drift.to_string());
     }
+    if let Some(advice) = &report.advice {
+        line("plan", advice.clone());
+    }
     if let Some(error) = &report.error {
         line("stopped", error.clone());
     }
@@ -208,6 +226,9 @@ pub(super) fn series(report: &SeriesReport) -> String {
             timings.fetch_s, timings.commit_s
         ),
     );
+    if let Some(heal) = &report.heal {
+        text.push_str(&series(heal));
+    }
     text
 }
 

@@ -80,10 +80,22 @@ pub const SETTINGS: &[Setting] = &[
         "the time series database as its owner, for init [default: TIMESERIES_URL]",
     ),
     setting(
+        "budget_url",
+        "where the calls of the key are counted [default: with SNAPSHOT_URL]",
+    ),
+    setting(
+        "budget_owner_url",
+        "the same as its owner, for init [default: as SNAPSHOT_OWNER_URL]",
+    ),
+    setting(
         "landing_dir",
         "where the received bytes are kept [default: DATA_DIR/landing]",
     ),
     setting("top", "how many coins, by market cap [default: 250]"),
+    setting(
+        "chart_top",
+        "of how many of them charts are kept [default: all]",
+    ),
     setting("coins", "only these coins, by id, with commas"),
     setting("add_coins", "these coins too, by id, with commas"),
     setting("vs_currency", "the currency of prices [default: usd]"),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::arrival::land;
-use super::credits::Credits;
+use super::credits::Purse;
 use super::in_time::{believe, is_in_time};
 use crate::clock::Clock;
 use crate::coingecko;
@@ -22,7 +22,7 @@ pub(super) struct Calls {
     pub(super) client: Client,
     pub(super) clock: Clock,
     pub(super) slot: Slot,
-    pub(super) credits_per_month: Option<u64>,
+    pub(super) purse: Purse,
     pub(super) landing_dir: PathBuf,
     pub(super) header: RunHeader,
     /// Where they land; made before the first one.
@@ -59,7 +59,7 @@ impl Calls {
             }
         };
         let folder = self.folder.insert(folder);
-        let mut credits = Credits::new(store, self.credits_per_month);
+        let mut credits = self.purse.credits(0);
         credits.take(now, 1).await?;
         let before = self.client.spent().credits;
         let land = |response: &Response| land(folder, request, response);
@@ -68,7 +68,7 @@ impl Calls {
             believe(self.slot, &landed)?;
             Ok((landed, response.body.clone()))
         };
-        let received = credits.during(self.client.get(request, land, read)).await;
+        let received = store.beside(self.client.get(request, land, read)).await?;
         credits.settle(self.client.spent().credits - before).await?;
         received
     }

@@ -1,17 +1,14 @@
-//! How far a series run reaches, and how much of the plan is its share. Pure, but for the account's balance.
-//! Fetching and storing are the run's work.
+//! How far a series run reaches. Pure.
+//! How many calls it makes is the planner's to say; fetching and storing are the run's work.
 
-use chrono::{DateTime, Datelike, TimeDelta, TimeZone, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::coingecko::charts::{Chart, Window, first_midnight};
 use crate::error::{Error, Result};
-use crate::market::{CoinId, Slot};
+use crate::market::CoinId;
 use crate::provider::Plan;
 use crate::series::{Resolution, Span, days};
-
-/// How long one run may keep CoinGecko busy, in minutes: a third of the half-hour between two runs.
-const MINUTES: u64 = 10;
 
 /// Which history to fetch.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -145,34 +142,6 @@ pub(super) fn is_due(resolution: Resolution, gap: Span, span: Span) -> bool {
         Resolution::Day => first_midnight(gap).is_some(),
         _ => gap.end < span.end || gap.length() >= resolution.step().min(span.length()),
     }
-}
-
-/// A run's share of the plan: the month's calls that are left, over the runs that are left in it, and no more than ten
-/// minutes of CoinGecko's pace. `u64::MAX` where the plan has no limits.
-pub(super) fn share(spent: u64, plan: &Plan, now: DateTime<Utc>) -> u64 {
-    let paced = plan
-        .calls_per_minute
-        .map_or(u64::MAX, |calls| u64::from(calls.get()) * MINUTES);
-    match plan.credits_per_month {
-        Some(limit) => (limit.saturating_sub(spent) / runs_left(now)).min(paced),
-        None => paced,
-    }
-}
-
-/// Half-hours from now to the end of the month, this one included.
-fn runs_left(now: DateTime<Utc>) -> u64 {
-    let (year, month) = if now.month() == 12 {
-        (now.year() + 1, 1)
-    } else {
-        (now.year(), now.month() + 1)
-    };
-    let end = Utc
-        .with_ymd_and_hms(year, month, 1, 0, 0, 0)
-        .single()
-        .unwrap_or(now);
-    u64::try_from((end - Slot::containing(now).start()).num_minutes() / Slot::LENGTH.num_minutes())
-        .unwrap_or(1)
-        .max(1)
 }
 
 #[cfg(test)]
@@ -325,22 +294,5 @@ mod tests {
         assert_eq!(window, Window::Hourly { from: later, to });
         let unlimited = Plan::documented(PlanKind::Unlimited);
         assert_eq!(in_reach(chart.clone(), &unlimited, late), chart);
-    }
-
-    #[test]
-    fn the_share_spreads_the_month_over_its_runs() {
-        // 29 days and 9.5 hours are left: 1411 half-hours with the running one
-        assert_eq!(runs_left(now()), 1411);
-        assert_eq!(share(0, &demo(), now()), 7);
-        assert_eq!(share(10_000, &demo(), now()), 0);
-        assert_eq!(share(0, &Plan::documented(PlanKind::Keyless), now()), 50);
-        assert_eq!(
-            share(0, &Plan::documented(PlanKind::Unlimited), now()),
-            u64::MAX
-        );
-        let last = "2026-01-31T23:59:59Z".parse().unwrap();
-        assert_eq!((runs_left(last), share(9_990, &demo(), last)), (1, 10));
-        let december = "2026-12-31T23:00:00Z".parse().unwrap();
-        assert_eq!(runs_left(december), 2);
     }
 }

@@ -87,6 +87,8 @@ pub struct Report {
     pub repeated: u64,
     /// What is missing, each with its reason.
     pub missing: Vec<Absent>,
+    /// What of the settings the plan cannot give, in words.
+    pub advice: Option<String>,
     /// Coins that are not stored because the setting `refuse` says so. They are not missing.
     pub refused: Vec<RefusedCoin>,
     /// Coins asked for by name that CoinGecko does not know. They are not missing.

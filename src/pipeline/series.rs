@@ -2,10 +2,13 @@
 //! Which charts to fetch is decided by the runs, `timeseries` and `backfill`.
 
 use std::collections::{HashSet, VecDeque};
+use std::future::Future;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout_at};
 
 use super::arrival::land;
 use super::credits::Credits;
@@ -38,6 +41,27 @@ pub(super) struct Fetcher {
     pub(super) reader: Arc<Reader>,
     pub(super) clock: Clock,
     pub(super) plan: Plan,
+    /// When no more calls are begun, if ever.
+    pub(super) ends_at: Option<Instant>,
+}
+
+/// How long calls that are under way at the end of a half-hour may take.
+const GRACE: Duration = Duration::from_secs(40);
+
+impl Fetcher {
+    /// True where the half-hour is over.
+    fn is_over(&self) -> bool {
+        self.ends_at
+            .is_some_and(|ends_at| Instant::now() >= ends_at)
+    }
+
+    /// Waits for something as long as the half-hour allows; `None` too where it is nothing.
+    async fn in_time<T>(&self, next: impl Future<Output = Option<T>>) -> Option<T> {
+        match self.ends_at {
+            None => next.await,
+            Some(ends_at) => timeout_at(ends_at + GRACE, next).await.ok().flatten(),
+        }
+    }
 }
 
 /// How many different coins have to fail in a row, without a response between them, for the API itself to be out.
@@ -54,6 +78,10 @@ pub(super) struct Outcome {
     pub(super) rejected: u64,
     /// What is missing.
     pub(super) missing: Vec<Absent>,
+    /// Coins left for a later run, since the half-hour was over.
+    pub(super) postponed: u64,
+    /// Calls that were cut off then.
+    pub(super) cut: u64,
     /// What stopped the run before its end.
     pub(super) error: Option<Error>,
     /// What the first chart failed with.
@@ -124,7 +152,7 @@ fn is_general(error: &Error) -> bool {
 pub(super) async fn fetch_all(
     fetcher: &Arc<Fetcher>,
     writer: &mut Writer,
-    credits: &mut Credits<'_>,
+    credits: &mut Credits,
     planned: Vec<Chart>,
     known: &mut Known,
     outcome: &mut Outcome,
@@ -141,7 +169,11 @@ pub(super) async fn fetch_all(
             expected: outcome.expected,
             unit: "charts",
         });
-        while outcome.error.is_none() && calls.len() < CONCURRENT && !queue.is_empty() {
+        while outcome.error.is_none()
+            && calls.len() < CONCURRENT
+            && !queue.is_empty()
+            && !fetcher.is_over()
+        {
             if let Err(error) = credits.take(fetcher.clock.now(), queue.len() as u64).await {
                 outcome.error = Some(error);
             } else if let Some(chart) = queue.pop_front() {
@@ -149,7 +181,11 @@ pub(super) async fn fetch_all(
                 calls.spawn(fetch(Arc::clone(fetcher), chart));
             }
         }
-        let Some(joined) = writer.beside(calls.join_next()).await? else {
+        let next = writer.beside(fetcher.in_time(calls.join_next())).await?;
+        let Some(joined) = next else {
+            // what is under way is cut off: the next run fetches it again
+            outcome.cut = calls.len() as u64;
+            calls.shutdown().await;
             break;
         };
         let (chart, received) =
@@ -202,7 +238,11 @@ pub(super) async fn fetch_all(
             writer.write(std::mem::take(&mut batch)).await?;
         }
     }
-    if !queue.is_empty() {
+    if outcome.error.is_none() && fetcher.is_over() {
+        let left = outcome.expected - done;
+        outcome.postponed = left;
+        outcome.expected = done;
+    } else if !queue.is_empty() {
         let coins: HashSet<&CoinId> = queue.iter().map(|chart| &chart.coin).collect();
         let what = format!("{} charts of {} coins", queue.len(), coins.len());
         outcome.missing.push(Absent::other(what, "not fetched"));

@@ -35,6 +35,13 @@ pub struct SeriesReport {
     pub postponed: u64,
     /// What is missing, each with its reason.
     pub missing: Vec<Absent>,
+    /// What of the settings the plan cannot give, in words.
+    pub advice: Option<String>,
+    /// What was healed of what had been lost, by a run of its own.
+    pub heal: Option<Box<SeriesReport>>,
+    /// True where the half-hour ended before the run had fetched all that it was to.
+    #[serde(skip)]
+    pub was_cut: bool,
     /// Coins by name that CoinGecko does not know: the run has nothing to fetch of them.
     pub unknown: Vec<Unknown>,
     /// Fields of the bodies that are not as they are known to be.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::Observer;
 use super::arrival::blocking;
@@ -24,10 +24,12 @@ use crate::config::DatabaseUrl;
 use crate::error::{Error, Result};
 use crate::http::Client;
 use crate::landing::{self, RunFolder};
-use crate::market::CoinId;
+use crate::market::{CoinId, Slot};
 use crate::provider::Plan;
-use crate::series::{Resolution, Span, days};
-use crate::store::{Absent, RunEnd, RunStart, Scope, SnapshotStore, Stored, TimeseriesStore};
+use crate::series::{Resolution, Span, Spans, days};
+use crate::store::{
+    Absent, Findings, Followed, RunEnd, RunStart, Scope, SnapshotStore, Stored, TimeseriesStore,
+};
 
 /// A run that holds its series.
 pub(super) struct SeriesRun {
@@ -41,6 +43,9 @@ pub(super) struct SeriesRun {
     reader: Arc<Reader>,
     recovered: Recovered,
     unknown: Vec<Unknown>,
+    advice: Option<String>,
+    /// Up to when it is known what of the followed coins is covered and what is lost.
+    judged: Option<i64>,
 }
 
 /// Which series a run works on.
@@ -54,7 +59,12 @@ pub(super) struct Series<'a> {
     pub(super) span: Option<Span>,
     /// Coins by name of which there is nothing to fetch.
     pub(super) unknown: Vec<Unknown>,
+    /// What of the settings the plan cannot give.
+    pub(super) advice: Option<String>,
 }
+
+/// How long before the next half-hour a scheduled run begins no more calls.
+const BEFORE_THE_NEXT: TimeDelta = TimeDelta::minutes(1);
 
 /// How far before its span a run looks at what is covered: windows are stretched by up to two days.
 const STRETCH_DAYS: u32 = 3;
@@ -82,6 +92,7 @@ impl SeriesRun {
             resolution,
             span,
             unknown,
+            advice,
         } = series;
         let began = Instant::now();
         let mut store = TimeseriesStore::open(url, &terms.vs_currency).await?;
@@ -101,6 +112,8 @@ impl SeriesRun {
             known: Known::default(),
             recovered: Recovered::default(),
             unknown,
+            advice,
+            judged: None,
         };
         match run.recover(span).await {
             Ok(()) => Ok(run),
@@ -111,7 +124,9 @@ impl SeriesRun {
     async fn recover(&mut self, span: Option<Span>) -> Result<()> {
         let root = &self.terms.landing_dir;
         let now = self.start.started_at.timestamp_millis();
-        let wanted_since = span.map_or(now, |span| span.start) - days(STRETCH_DAYS);
+        self.judged = self.store.judged(self.resolution).await?;
+        let wanted_since = span.map_or(now, |span| span.start);
+        let wanted_since = wanted_since.min(self.judged.unwrap_or(i64::MAX)) - days(STRETCH_DAYS);
         let (commit, known) = recover(
             root,
             &self.reader,
@@ -153,6 +168,34 @@ impl SeriesRun {
         self.store.visits(self.resolution).await
     }
 
+    /// The stretches of history that are kept, and those that ended after an instant.
+    pub(super) async fn followed(&mut self, ended_after: i64) -> Result<Vec<Followed>> {
+        self.store.followed(self.resolution, ended_after).await
+    }
+
+    /// Of how many coins the history is kept at a resolution.
+    pub(super) async fn followed_count(&mut self, resolution: Resolution) -> Result<u64> {
+        self.store.followed_count(resolution).await
+    }
+
+    /// Up to when it was known what of the followed coins is covered and what is lost.
+    pub(super) fn judged(&self) -> Option<i64> {
+        self.judged
+    }
+
+    /// What the database covers, as far as the run looks.
+    pub(super) fn coverage(&self) -> &HashMap<CoinId, Spans> {
+        &self.known.coverage
+    }
+
+    /// Writes down what the run has found out about the followed coins.
+    pub(super) async fn note_findings(&mut self, findings: &Findings) -> Result<()> {
+        let (run, now) = (&self.start.id, self.clock.now());
+        self.store
+            .note_findings(run, self.resolution, findings, now)
+            .await
+    }
+
     /// What there is to fetch of a span of some coins. With `again`, what is covered is fetched too.
     pub(super) fn due(&self, coins: &[CoinId], span: Option<Span>, again: bool) -> Due {
         let now = self.started_at();
@@ -162,7 +205,7 @@ impl SeriesRun {
     /// Fetches the charts, stores what comes, and writes how it ended.
     pub(super) async fn go(
         self,
-        snapshot: &mut SnapshotStore,
+        mut credits: Credits,
         client: Client,
         plan: &Plan,
         planned: Planned,
@@ -193,9 +236,10 @@ impl SeriesRun {
             reader,
             recovered,
             unknown,
+            advice,
+            judged,
         } = self;
         let mut writer = Writer::new(Arc::clone(&fetcher.folder), clock, &start.id, store);
-        let mut credits = Credits::new(snapshot, plan.credits_per_month);
         let fetched = fetch_all(
             &fetcher,
             &mut writer,
@@ -206,7 +250,9 @@ impl SeriesRun {
             observer,
         )
         .await;
-        let settled = credits.settle(fetcher.client.spent().credits).await;
+        // a call that was cut off may have been charged
+        let charged = fetcher.client.spent().credits + outcome.cut;
+        let settled = credits.settle(charged).await;
         let written = writer.idle().await;
         let (store, failure) = match written {
             Ok(store) => (store, None),
@@ -224,6 +270,8 @@ impl SeriesRun {
             reader,
             recovered,
             unknown,
+            advice,
+            judged,
         };
         let done = Done {
             calls: fetcher.client.spent().calls,
@@ -261,7 +309,18 @@ impl SeriesRun {
             reader: Arc::clone(&self.reader),
             clock: self.clock,
             plan: plan.clone(),
+            ends_at: self.ends_at(),
         })
+    }
+
+    /// When a run of the half-hour stops fetching, so that the next one finds everything free. A clock that stands still never
+    /// comes to it, and a run that is begun by hand late in a half-hour has a minute.
+    fn ends_at(&self) -> Option<tokio::time::Instant> {
+        let is_scheduled = matches!(self.start.kind, "timeseries" | "heal");
+        let began = self.start.started_at;
+        let ends_at = Slot::containing(began).end() - BEFORE_THE_NEXT;
+        let left = self.clock.until(ends_at.max(began + BEFORE_THE_NEXT))?;
+        is_scheduled.then(|| tokio::time::Instant::now() + left)
     }
 
     fn report(&self, postponed: u64, outcome: Outcome, done: Option<Done>) -> SeriesReport {
@@ -282,8 +341,11 @@ impl SeriesRun {
             stored: stored.points + self.recovered.stored.points,
             revisions: stored.revisions + self.recovered.stored.revisions,
             rejected: outcome.rejected + self.recovered.rejected,
-            postponed,
+            postponed: postponed + outcome.postponed,
             missing: outcome.missing,
+            advice: self.advice.clone(),
+            heal: None,
+            was_cut: outcome.postponed > 0,
             unknown: self.unknown.clone(),
             drift: self.reader.drift(),
             calls: done.as_ref().map_or(0, |done| done.calls),

@@ -10,13 +10,14 @@ use super::Observer;
 use super::arrival::blocking;
 use super::begin::{run_header, run_start};
 use super::calls::Calls;
+use super::credits::{Caller, Purse};
 use super::fetch::fetch;
 use super::gather::Accepted;
 use super::holding::{Stored, landed};
 use super::intake::Intake;
 use super::report::{Report, RunState, Timings, Unknown, failed};
 use super::suggest::{Known, suggest};
-use super::terms::{RunSettings, Terms};
+use super::terms::{RunSettings, Terms, outlook};
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::error::{Error, Result};
@@ -50,7 +51,9 @@ pub async fn run_snapshot(
             "slot {slot} is still to come: CoinGecko serves only the present, which is slot {current}"
         )));
     }
-    let client = Client::new(settings, clock, observer.stop.clone())?;
+    let purse = Purse::open(settings).await?;
+    let turns = purse.turns(Caller::Schedule);
+    let client = Client::new(settings, clock, observer.stop.clone(), turns)?;
     let mut store = SnapshotStore::open(&settings.snapshot_url, &settings.vs_currency).await?;
     store.hold(slot).await?;
     let start = run_start(
@@ -65,7 +68,7 @@ pub async fn run_snapshot(
         client,
         clock,
         slot,
-        credits_per_month: settings.plan.credits_per_month,
+        purse,
         landing_dir: terms.landing_dir.clone(),
         header: run_header(&terms.vs_currency, &start),
         folder: None,
@@ -78,6 +81,7 @@ pub async fn run_snapshot(
         current,
         start,
         intake: Intake::new(&terms, run_settings.wanted.clone()),
+        advice: outlook(settings, started_at).advice,
     };
     match run.go(&mut store, &mut calls, observer).await {
         Ok(report) => {
@@ -128,6 +132,7 @@ pub(super) async fn rebuild(
         current: slot,
         start,
         intake: Intake::new(terms, run_settings.wanted.clone()),
+        advice: None,
     };
     let stored = Stored::of(store, slot, &run_settings.wanted).await?;
     run.intake.begin_with(&stored, Quality::default(), bodies)?;
@@ -182,6 +187,8 @@ struct Run<'a> {
     current: Slot,
     start: RunStart,
     intake: Intake<'a>,
+    /// What of the settings the plan cannot give.
+    advice: Option<String>,
 }
 
 impl Run<'_> {
@@ -289,6 +296,7 @@ impl Run<'_> {
             stored: 0,
             repeated: 0,
             missing: Vec::new(),
+            advice: self.advice.clone(),
             refused: Vec::new(),
             unknown: Vec::new(),
             can_grow: false,

@@ -1,15 +1,16 @@
 //! The status: the databases made ready, what they hold, and the runs that filled them.
 //! Nothing here calls CoinGecko.
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 
+use super::terms::outlook;
 use crate::config::Settings;
 use crate::contract::Drift;
 use crate::error::Result;
 use crate::http;
 use crate::market::{Quote, Slot};
-use crate::store::{Holdings, RunRow, SeriesHoldings, SnapshotStore, TimeseriesStore};
+use crate::store::{Budget, Holdings, RunRow, SeriesHoldings, SnapshotStore, TimeseriesStore};
 
 /// Makes or migrates the databases, as their owner where one is named. Repeating it changes nothing.
 ///
@@ -25,7 +26,23 @@ pub async fn init(settings: &Settings) -> Result<()> {
         .timeseries_owner_url
         .as_ref()
         .unwrap_or(&settings.timeseries_url);
-    TimeseriesStore::init(url, &settings.vs_currency).await
+    TimeseriesStore::init(url, &settings.vs_currency).await?;
+    Budget::init(&settings.budget_owner_url).await
+}
+
+/// Calls charged or reserved in the month of an instant; none are counted under a plan without limits.
+async fn spent(settings: &Settings, now: DateTime<Utc>) -> Result<u64> {
+    let plan = &settings.plan;
+    if plan.credits_per_month.is_none() && plan.calls_per_minute.is_none() {
+        return Ok(0);
+    }
+    let account = settings.account();
+    let Some(mut budget) = Budget::open_existing(&settings.budget_url, account).await? else {
+        return Ok(0);
+    };
+    let spent = budget.spent(now).await?;
+    budget.close().await?;
+    Ok(spent)
 }
 
 /// The newest runs of both databases, newest first.
@@ -98,6 +115,8 @@ pub struct Status {
     pub credits: u64,
     /// The plan's calls a month; null is no limit.
     pub credits_per_month: Option<u64>,
+    /// What of the settings the plan cannot give, in words.
+    pub advice: Option<String>,
     /// Where received bytes are kept.
     pub landing_dir: String,
     /// Fields of CoinGecko's bodies that are not as they are known to be, over all runs.
@@ -137,8 +156,9 @@ pub async fn status(settings: &Settings) -> Result<Status> {
         snapshot_state: state.map_or_else(|| "not fetched yet".to_owned(), |state| state.state),
         plan: settings.plan.kind.name(),
         month: now.format("%Y-%m").to_string(),
-        credits: store.credits(now).await?,
+        credits: spent(settings, now).await?,
         credits_per_month: settings.plan.credits_per_month,
+        advice: outlook(settings, now).advice,
         landing_dir: settings.landing_dir.display().to_string(),
         drift,
     };

@@ -3,13 +3,16 @@
 
 use std::path::PathBuf;
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+use crate::coingecko;
 use crate::config::{Settings, Thresholds};
 use crate::contract::Contract;
 use crate::error::Result;
 use crate::market::CoinId;
+use crate::planner::{Demand, Outlook};
 use crate::quality::Rules;
 use crate::store::SlotState;
 
@@ -110,4 +113,23 @@ impl Terms {
             rules: Rules::new(settings.thresholds, &settings.refuse)?,
         })
     }
+}
+
+/// What the settings ask of the plan in every half-hour.
+pub(super) fn demand(settings: &Settings) -> Demand {
+    let named = settings.coins.len() as u64;
+    let top = u64::from(settings.top);
+    let largest = settings.chart_top.map_or(top, |most| top.min(most.into()));
+    Demand {
+        top,
+        named,
+        pages: coingecko::pages(settings.top).len() as u64,
+        lists: coingecko::by_ids(&settings.vs_currency, &settings.coins).len() as u64,
+        charts: largest + named,
+    }
+}
+
+/// What the settings ask of the plan, month after month, and what of it cannot be had.
+pub fn outlook(settings: &Settings, now: DateTime<Utc>) -> Outlook {
+    demand(settings).outlook(&settings.plan, now)
 }

@@ -1,24 +1,31 @@
-//! The time series runs: this run's share of the newest snapshot's coins, or a backfill of a span.
-//! They decide which charts to ask for; `series` asks for them and stores what comes.
+//! The time series run of a half-hour: which of the followed coins' charts it fetches, by the planner's decision.
+//! `series` fetches them and stores what comes; what is owed to a coin is `keeping`'s arithmetic.
+
+use chrono::TimeDelta;
 
 use super::Observer;
-use super::followed::Followed;
+use super::credits::{Caller, Purse};
+use super::heal::heal_lost;
+use super::keeping::{Owed, all_coins, say_lost};
 use super::known::Due;
-use super::reach::{Backfill, recent, share, span};
+use super::reach::recent;
 use super::series_report::SeriesReport;
 use super::series_run::{Planned, Series, SeriesRun};
 use super::snapshot::unknown_coins;
-use super::terms::{RunSettings, Terms};
+use super::terms::{RunSettings, Terms, demand, outlook};
+use super::universe::Universe;
 use crate::coingecko::charts::charts;
 use crate::config::Settings;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::http::{self, Client};
-use crate::market::Slot;
+use crate::market::{CoinId, Slot};
+use crate::planner::{Decision, Means, Rotation};
 use crate::series::Resolution;
 use crate::store::SnapshotStore;
 
-/// Fetches what is new of the charts of the newest snapshot's coins, and of those asked for by name: this run's share of
-/// the month's calls, the coins first that were asked for longest ago.
+/// Fetches what is due of the charts of the newest snapshot's coins, and of those asked for by name: five-minutely each coin's last
+/// day before it falls off, at the other resolutions this run's share of the month's calls, the coins first that were asked for
+/// longest ago. Then it heals what was lost, with calls that nothing else needs.
 ///
 /// # Errors
 /// [`Error::Config`] where there is no snapshot yet; [`Error::Held`] while another run is at work on the series;
@@ -30,123 +37,177 @@ pub async fn run_timeseries(
 ) -> Result<SeriesReport> {
     let (terms, run_settings) = (Terms::of(settings)?, RunSettings::of(settings));
     let clock = http::clock(settings).await?;
-    let client = Client::new(settings, clock, observer.stop.clone())?;
+    let purse = Purse::open(settings).await?;
+    let turns = purse.turns(Caller::Schedule);
+    let client = Client::new(settings, clock, observer.stop.clone(), turns)?;
     let mut snapshot = SnapshotStore::open(&settings.snapshot_url, &settings.vs_currency).await?;
-    let Followed {
-        coins,
-        missing,
-        unknown,
-    } = Followed::newest(&mut snapshot, &run_settings.wanted, settings.has_only_these).await?;
+    let universe =
+        Universe::newest(&mut snapshot, &run_settings.wanted, settings.has_only_these).await?;
     let series = Series {
         url: &settings.timeseries_url,
         kind: "timeseries",
         resolution,
         span: recent(clock.now(), resolution, &settings.plan),
-        unknown: unknown_coins(&mut snapshot, &unknown, &[]).await?,
+        unknown: unknown_coins(&mut snapshot, &universe.unknown, &[]).await?,
+        advice: outlook(settings, clock.now()).advice,
     };
     let mut run = SeriesRun::open(series, terms, &run_settings, clock, &mut snapshot).await?;
-    let now = run.started_at();
-    let (visits, spent) = match (run.visits().await, snapshot.credits(now).await) {
-        (Ok(visits), Ok(spent)) => (visits, spent),
-        (Err(error), _) | (_, Err(error)) => return run.fail(error).await,
+    let mut half_hour = HalfHour {
+        settings,
+        purse: &purse,
+        snapshot: &mut snapshot,
+        run: &mut run,
     };
-    let span = recent(now, resolution, &settings.plan);
-    let Due {
-        mut gaps,
-        mut waiting,
-    } = run.due(&coins, span, false);
-    waiting.extend(missing);
-    // `None` sorts first: a coin that was never asked for
-    gaps.sort_by_key(|(coin, _)| visits.get(coin).copied());
-    let share = usize::try_from(share(spent, &settings.plan, now)).unwrap_or(usize::MAX);
-    let postponed = gaps.len().saturating_sub(share) as u64;
-    gaps.truncate(share);
-    let planned = Planned {
-        charts: gaps
-            .iter()
-            .flat_map(|(coin, gaps)| charts(coin, resolution, gaps, now))
-            .collect(),
-        postponed,
-        waiting,
+    let planned = match resolution {
+        Resolution::FiveMinutes => half_hour.rotation(universe).await,
+        Resolution::Hour | Resolution::Day => half_hour.share(resolution, universe).await,
     };
-    run.go(&mut snapshot, client, &settings.plan, planned, observer)
-        .await?
-        .or_incomplete(settings.completeness)
+    let (planned, decision) = match planned {
+        Ok(planned) => planned,
+        Err(error) => return run.fail(error).await,
+    };
+    snapshot.close().await?;
+    let credits = purse.credits(0);
+    let mut report = run
+        .go(credits, client, &settings.plan, planned, observer)
+        .await?;
+    if resolution == Resolution::FiveMinutes && !report.was_cut {
+        report.heal = heal_lost(settings, &purse, &decision, observer).await?;
+    }
+    report.or_incomplete(settings.completeness)
 }
 
-/// Fetches the history of a span: what the database does not cover yet, in windows that CoinGecko serves. It can be
-/// stopped at any time and goes on where it was.
-///
-/// # Errors
-/// [`Error::Argument`] for a span that is empty, still to come, or beyond what the plan or the resolution reaches;
-/// [`Error::Held`] while another run is at work on the series; otherwise as [`super::run_snapshot`].
-pub async fn backfill(
-    settings: &Settings,
-    wanted: &Backfill,
-    observer: &Observer<'_>,
-) -> Result<SeriesReport> {
-    let (terms, run_settings) = (Terms::of(settings)?, RunSettings::of(settings));
-    let clock = http::clock(settings).await?;
-    let client = Client::new(settings, clock, observer.stop.clone())?;
-    let now = clock.now();
-    let span = span(wanted, &settings.plan, now)?;
-    let mut snapshot = SnapshotStore::open(&settings.snapshot_url, &settings.vs_currency).await?;
-    let named = match wanted.coins.as_slice() {
-        [] if settings.has_only_these => &settings.coins,
-        named => named,
-    };
-    let Followed {
-        coins,
-        missing,
-        unknown,
-    } = match named {
-        [] => {
-            if snapshot_holds(&mut snapshot, settings.top).await?.is_none() {
-                // which coins are the largest is a snapshot's to say
-                snapshot.close().await?;
-                let observer = Observer::none().stopped_by(observer.stop.clone());
-                super::run_snapshot(settings, None, &observer).await?;
-                snapshot =
-                    SnapshotStore::open(&settings.snapshot_url, &settings.vs_currency).await?;
-            }
-            let slot = snapshot_holds(&mut snapshot, settings.top).await?;
-            Followed::largest(&mut snapshot, slot, &run_settings.wanted).await?
+/// What a run of the half-hour plans with.
+struct HalfHour<'a> {
+    settings: &'a Settings,
+    purse: &'a Purse,
+    snapshot: &'a mut SnapshotStore,
+    run: &'a mut SeriesRun,
+}
+
+impl HalfHour<'_> {
+    /// Each coin's last day before it falls off.
+    async fn rotation(&mut self, universe: Universe) -> Result<(Planned, Decision)> {
+        let resolution = Resolution::FiveMinutes;
+        let now = self.run.started_at();
+        let reach = recent(now, resolution, &self.settings.plan);
+        let reach = reach.ok_or_else(|| Error::data("a day of five-minute points is empty"))?;
+        let newest = self.snapshot.newest_slot(None, None).await?;
+        let means = self.means(newest).await?;
+        let newest = newest.unwrap_or_else(|| Slot::containing(now));
+        let visits = self.run.visits().await?;
+        let followed = self.run.followed(reach.start).await?;
+        let mut wanted = self.wanted(&universe);
+        if !universe.missing.is_empty() {
+            // of a snapshot that lacks ranks it is not known who has left
+            let open = followed.iter().filter(|it| it.until.is_none());
+            wanted.extend(open.map(|followed| followed.coin.clone()));
         }
-        named => Followed {
-            coins: named.to_vec(),
-            ..Followed::default()
-        },
-    };
-    let series = Series {
-        url: &settings.timeseries_url,
-        kind: "backfill",
-        resolution: wanted.resolution,
-        span,
-        unknown: unknown_coins(&mut snapshot, &unknown, &[]).await?,
-    };
-    let run = SeriesRun::open(series, terms, &run_settings, clock, &mut snapshot).await?;
-    let Due { gaps, mut waiting } = run.due(&coins, span, wanted.refetch);
-    waiting.extend(missing);
-    let planned = Planned {
-        charts: gaps
-            .iter()
-            .flat_map(|(coin, gaps)| charts(coin, wanted.resolution, gaps, now))
-            .collect(),
-        postponed: 0,
-        waiting,
-    };
-    run.go(&mut snapshot, client, &settings.plan, planned, observer)
-        .await?
-        .or_incomplete(settings.completeness)
-}
+        let all = all_coins(&wanted, &followed);
+        let Due {
+            gaps,
+            waiting: mut missing,
+        } = self.run.due(&all, Some(reach), false);
+        let owed = Owed {
+            now,
+            reach,
+            wanted: &wanted,
+            newest: newest.start().timestamp_millis(),
+            followed: &followed,
+            coverage: self.run.coverage(),
+            due: &gaps,
+            visits: &visits,
+        };
+        let lost = owed.lost(self.run.judged());
+        let mut decision = Rotation {
+            means,
+            coins: owed.coins(),
+        }
+        .decide();
+        let (enters, crowded_out) = (
+            std::mem::take(&mut decision.enters),
+            std::mem::take(&mut decision.leaves),
+        );
+        let changed: Vec<&CoinId> = enters.iter().chain(owed.leaving()).collect();
+        let presence = if changed.is_empty() {
+            Default::default()
+        } else {
+            let since = now - TimeDelta::days(1);
+            self.snapshot.presence(&changed, since).await?
+        };
+        missing.extend(universe.missing);
+        missing.extend(say_lost(&lost));
+        let findings = owed.findings(enters, crowded_out, &presence, lost);
+        let visited = decision.visits.iter();
+        let planned = Planned {
+            charts: visited
+                .flat_map(|coin| charts(coin, resolution, &[reach], now))
+                .collect(),
+            postponed: decision.postponed,
+            waiting: missing,
+        };
+        self.run.note_findings(&findings).await?;
+        Ok((planned, decision))
+    }
 
-/// The newest slot, if it was asked for so many coins.
-async fn snapshot_holds(store: &mut SnapshotStore, top: u32) -> Result<Option<Slot>> {
-    let Some(slot) = store.newest_slot(None, None).await? else {
-        return Ok(None);
-    };
-    let state = store.slot_state(slot, None).await?;
-    Ok(state
-        .filter(|state| state.top >= u64::from(top))
-        .map(|_| slot))
+    /// This run's share of the month's calls, the coins first that were asked for longest ago.
+    async fn share(
+        &mut self,
+        resolution: Resolution,
+        universe: Universe,
+    ) -> Result<(Planned, Decision)> {
+        let now = self.run.started_at();
+        let newest = self.snapshot.newest_slot(None, None).await?;
+        let means = self.means(newest).await?;
+        let kept = self.run.followed_count(Resolution::FiveMinutes).await?;
+        let spare = means.spare(kept);
+        let visits = self.run.visits().await?;
+        let span = recent(now, resolution, &self.settings.plan);
+        let Due {
+            mut gaps,
+            mut waiting,
+        } = self.run.due(&self.wanted(&universe), span, false);
+        waiting.extend(universe.missing);
+        // `None` sorts first: a coin that was never asked for
+        gaps.sort_by_key(|(coin, _)| visits.get(coin).copied());
+        let share = usize::try_from(means.share(spare)).unwrap_or(usize::MAX);
+        let postponed = gaps.len().saturating_sub(share) as u64;
+        gaps.truncate(share);
+        let planned = Planned {
+            charts: gaps
+                .iter()
+                .flat_map(|(coin, gaps)| charts(coin, resolution, gaps, now))
+                .collect(),
+            postponed,
+            waiting,
+        };
+        Ok((planned, Decision::default()))
+    }
+
+    async fn means(&self, newest: Option<Slot>) -> Result<Means> {
+        let now = self.run.started_at();
+        let spent = self.purse.spent(now).await?;
+        let is_taken = newest.is_some_and(|newest| newest >= Slot::containing(now));
+        let snapshot = demand(self.settings).snapshot();
+        Ok(Means::of(
+            &self.settings.plan,
+            spent,
+            snapshot,
+            is_taken,
+            now,
+        ))
+    }
+
+    /// The coins whose charts are wanted, the dearest first: those by name, then the largest.
+    fn wanted(&self, universe: &Universe) -> Vec<CoinId> {
+        let named = &self.settings.coins;
+        let is_named = |coin: &&CoinId| named.contains(coin);
+        let most = self
+            .settings
+            .chart_top
+            .map_or(usize::MAX, |top| top as usize);
+        let by_name = universe.coins.iter().filter(is_named);
+        let largest = universe.coins.iter().filter(|coin| !named.contains(coin));
+        by_name.chain(largest.take(most)).cloned().collect()
+    }
 }

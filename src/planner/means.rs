@@ -56,6 +56,12 @@ impl Means {
         }
     }
 
+    /// Calls of the month that nothing scheduled needs where the charts of so many coins are kept; `None` is no limit.
+    pub fn spare(&self, kept: u64) -> Option<u64> {
+        let visits = kept.saturating_mul(self.month.left() / REVISIT + 1);
+        self.a_month.map(|calls| calls.saturating_sub(visits))
+    }
+
     /// What one run may take of calls that nothing else needs: the month's, spread over its runs, at the plan's pace.
     /// `u64::MAX` where the plan has no limits.
     pub fn share(&self, spare: Option<u64>) -> u64 {

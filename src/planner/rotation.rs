@@ -132,8 +132,12 @@ impl Rotation {
         let before = visits.len();
         visits.extend_within(stale.iter(), &mut fresh);
         spare = spare.map(|spare| spare.saturating_sub((visits.len() - before) as u64));
+        let short = self.of(Stage::Kept);
+        let short = short.filter(|coin| decision.unaffordable.contains(&coin.id));
         decision.postponed = coins
             .iter()
+            .copied()
+            .chain(short)
             .filter(|coin| coin.is_due && !visits.seen.contains(&coin.id))
             .filter(|coin| spare.is_none() || coin.is_unseen || coin.deadline() <= now)
             .count() as u64;

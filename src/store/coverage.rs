@@ -186,7 +186,7 @@ pub(super) async fn empty_since(
     Ok(empty_spans)
 }
 
-fn instant(ts: i64) -> Value {
+pub(super) fn instant(ts: i64) -> Value {
     Value::Time(DateTime::from_timestamp_millis(ts))
 }
 
@@ -199,7 +199,7 @@ fn by_coin(rows: &[Row]) -> Result<HashMap<CoinId, Spans>> {
     Ok(coverage)
 }
 
-fn spanned(row: &Row) -> Result<(CoinId, Span)> {
+pub(super) fn spanned(row: &Row) -> Result<(CoinId, Span)> {
     let coin = CoinId::from_source(needed(row.text(0)?, "coin.id")?);
     let start = needed(row.time(1)?, "coverage.starts_at")?.timestamp_millis();
     let end = needed(row.time(2)?, "coverage.ends_at")?.timestamp_millis();

@@ -45,7 +45,7 @@ impl<T: Tables> Database<T> {
     pub async fn init(url: &DatabaseUrl, vs_currency: &str) -> Result<()> {
         let mut connection = Connection::open(url, T::SCHEMA, true).await?;
         Schema::of(T::SCHEMA)
-            .init(&mut connection, vs_currency)
+            .init(&mut connection, Some(vs_currency))
             .await?;
         connection.close().await
     }
@@ -73,7 +73,7 @@ impl<T: Tables> Database<T> {
             connection.limit_statements(lock::statement_limit());
         }
         Schema::of(T::SCHEMA)
-            .check(&mut connection, vs_currency)
+            .check(&mut connection, Some(vs_currency))
             .await?;
         Ok(Self {
             connection,

@@ -361,50 +361,6 @@ fn run_row(row: &Row) -> Result<RunRow> {
     })
 }
 
-/// Credits charged or reserved in a month, such as `2026-01`.
-pub(crate) async fn credits(connection: &mut Connection, month: &str) -> Result<u64> {
-    let rows = connection
-        .fetch(
-            "select credits from budget where month = $1",
-            vec![month.into()],
-        )
-        .await?;
-    Ok(rows
-        .first()
-        .map(|row| row.count(0))
-        .transpose()?
-        .flatten()
-        .unwrap_or_default())
-}
-
-/// Reserves credits before the calls are made; false where the month has fewer left. One statement, so that two
-/// processes cannot both have the last one.
-pub(crate) async fn reserve(
-    connection: &mut Connection,
-    month: &str,
-    credits: u64,
-    limit: u64,
-) -> Result<bool> {
-    let sql = "insert into budget (month, credits) select $1, $2 where $2 <= $3 \
-               on conflict (month) do update set credits = budget.credits + excluded.credits \
-               where budget.credits + excluded.credits <= $3";
-    let values: Vec<Value> = vec![month.into(), credits.into(), limit.into()];
-    Ok(connection.execute(sql, values).await? == 1)
-}
-
-/// Gives back what was reserved and not charged.
-pub(crate) async fn give_back(
-    connection: &mut Connection,
-    month: &str,
-    credits: u64,
-) -> Result<()> {
-    let sql = "update budget set credits = credits - $2 where month = $1";
-    connection
-        .execute(sql, vec![month.into(), credits.into()])
-        .await
-        .map(drop)
-}
-
 /// A value that the schema says is there.
 pub(crate) fn needed<T>(value: Option<T>, column: &str) -> Result<T> {
     value.ok_or_else(|| {

@@ -19,6 +19,8 @@ pub(crate) struct Schema {
     pub(crate) name: &'static str,
     migrations: &'static [(i64, &'static str, Sql)],
     grants: &'static str,
+    /// A table that every run writes to.
+    written: &'static str,
 }
 
 /// The snapshot database.
@@ -33,6 +35,7 @@ pub(crate) static SNAPSHOT: Schema = Schema {
         },
     )],
     grants: include_str!("../../migrations/snapshot/postgres/grants.sql"),
+    written: "run",
 };
 
 /// The time series database.
@@ -47,6 +50,22 @@ pub(crate) static TIMESERIES: Schema = Schema {
         },
     )],
     grants: include_str!("../../migrations/timeseries/postgres/grants.sql"),
+    written: "run",
+};
+
+/// The account of calls, in a database of its own or in the one with the snapshots.
+pub(crate) static BUDGET: Schema = Schema {
+    name: "budget",
+    migrations: &[(
+        1,
+        "budget",
+        Sql {
+            postgres: include_str!("../../migrations/budget/postgres/0001_budget.sql"),
+            sqlite: include_str!("../../migrations/budget/sqlite/0001_budget.sql"),
+        },
+    )],
+    grants: include_str!("../../migrations/budget/postgres/grants.sql"),
+    written: "budget",
 };
 
 /// What a database says of itself.
@@ -125,12 +144,16 @@ impl Schema {
         }
     }
 
-    /// Makes or migrates the schema, and writes its currency on PostgreSQL. Repeating it changes nothing.
+    /// Makes or migrates the schema, and writes its currency on PostgreSQL, if it has one. Repeating it changes nothing.
     ///
     /// # Errors
     /// [`Error::Config`] when the database is newer than the program or holds another currency; [`Error::Store`], also for a
     /// role that may not create.
-    pub(crate) async fn init(&self, connection: &mut Connection, vs_currency: &str) -> Result<()> {
+    pub(crate) async fn init(
+        &self,
+        connection: &mut Connection,
+        vs_currency: Option<&str>,
+    ) -> Result<()> {
         self.check_may_create(connection).await?;
         if let Driver::Postgres(postgres) = connection.driver() {
             // `create schema if not exists` asks for the right to create even where the schema is there
@@ -152,7 +175,10 @@ impl Schema {
         if connection.dialect() == Dialect::Postgres {
             connection.script(self.grants).await?;
         }
-        currency::announce(connection, vs_currency).await
+        match vs_currency {
+            Some(vs_currency) => currency::announce(connection, vs_currency).await,
+            None => Ok(()),
+        }
     }
 
     /// Refuses a role that may not create here. PostgreSQL would only warn it of some of what it may not do.
@@ -184,9 +210,8 @@ impl Schema {
         if connection.is_sqlite() {
             return Ok(());
         }
-        let may =
-            "select current_user::text, has_table_privilege('run', 'insert')::integer::bigint";
-        match unprivileged(connection, may, vec![]).await? {
+        let may = "select current_user::text, has_table_privilege($1, 'insert')::integer::bigint";
+        match unprivileged(connection, may, vec![self.written.into()]).await? {
             None => Ok(()),
             Some(role) => Err(Error::Store {
                 message: format!(
@@ -221,9 +246,16 @@ impl Schema {
     ///
     /// # Errors
     /// [`Error::Config`] naming `coinmill init`, or what else would help.
-    pub(crate) async fn check(&self, connection: &mut Connection, vs_currency: &str) -> Result<()> {
+    pub(crate) async fn check(
+        &self,
+        connection: &mut Connection,
+        vs_currency: Option<&str>,
+    ) -> Result<()> {
         match self.readiness(connection).await? {
-            Readiness::Ready => currency::check(connection, vs_currency).await,
+            Readiness::Ready => match vs_currency {
+                Some(vs_currency) => currency::check(connection, vs_currency).await,
+                None => Ok(()),
+            },
             Readiness::Behind(_) if connection.dialect() == Dialect::Sqlite => {
                 self.init(connection, vs_currency).await
             }

@@ -1,7 +1,7 @@
 //! Reading quotes back: a slot's, with each coin's symbol and name as they were known then.
 //! Writing them is the commit's work.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
 use chrono::{DateTime, Utc};
@@ -104,6 +104,67 @@ pub(crate) async fn coins_before(
     let rows = connection.fetch(BEFORE, values).await?;
     let coin = |row: &Row| Ok(CoinId::from_source(needed(row.text(0)?, "coin.id")?));
     rows.iter().map(coin).collect()
+}
+
+/// The slots since an instant, in order, and those of them in which each of these coins has a quote, in order.
+pub(crate) async fn presence(
+    connection: &mut Connection,
+    coins: &[&CoinId],
+    since: DateTime<Utc>,
+) -> Result<Presence> {
+    let sql = "select distinct snapshot_time from snapshot where snapshot_time >= $1 order by 1";
+    let slots = connection.fetch(sql, vec![since.into()]).await?;
+    let slot = |row: &Row, place| Ok(Slot::containing(needed(row.time(place)?, "snapshot_time")?));
+    let mut presence = Presence {
+        slots: slots
+            .iter()
+            .map(|row| slot(row, 0))
+            .collect::<Result<_>>()?,
+        of_coins: HashMap::new(),
+    };
+    let list = serde_json::json!(coins).to_string();
+    for row in &connection
+        .fetch(PRESENCE, vec![list.into(), since.into()])
+        .await?
+    {
+        let coin = CoinId::from_source(needed(row.text(0)?, "coin.id")?);
+        let of_coin = presence.of_coins.entry(coin).or_default();
+        of_coin.push(slot(row, 1)?);
+    }
+    Ok(presence)
+}
+
+/// Coin by coin, whatever a database believes of their number.
+const PRESENCE: Sql = Sql {
+    postgres: "select c.id, q.snapshot_time from coin c cross join lateral (\
+               select p.snapshot_time from quote p where p.coin = c.key and p.snapshot_time >= $2 offset 0) q \
+               where c.id in (select json_array_elements_text($1::json)) order by 1, 2",
+    sqlite: "select c.id, q.snapshot_time from coin c cross join quote q on q.coin = c.key \
+             where c.id in (select value from json_each($1)) and q.snapshot_time >= $2 order by 1, 2",
+};
+
+/// In which slots coins were.
+#[derive(Debug, Default)]
+pub struct Presence {
+    /// The slots that hold anything, in order.
+    pub slots: Vec<Slot>,
+    /// Those in which a coin has a quote, in order.
+    pub of_coins: HashMap<CoinId, Vec<Slot>>,
+}
+
+impl Presence {
+    /// The first of the slots in a row, up to the newest, in which a coin has a quote.
+    pub fn first(&self, coin: &CoinId) -> Option<Slot> {
+        let held = self.of_coins.get(coin)?;
+        let in_a_row = self.slots.iter().rev().zip(held.iter().rev());
+        let in_a_row = in_a_row.take_while(|(slot, held)| slot == held);
+        in_a_row.last().map(|(slot, _)| *slot)
+    }
+
+    /// The last slot in which a coin has a quote.
+    pub fn last(&self, coin: &CoinId) -> Option<Slot> {
+        self.of_coins.get(coin)?.last().copied()
+    }
 }
 
 /// The records refused for a slot, as body and place.

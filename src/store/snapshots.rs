@@ -7,68 +7,24 @@ use chrono::{DateTime, Utc};
 
 use super::account::{self, Account};
 use super::commit::{self, SnapshotCommit};
-use super::database::month;
 use super::frames;
-use super::ledger::{self, RunEnd};
+use super::ledger::RunEnd;
 use super::names::{self, Named};
 use super::quarantine::{self, Refused};
-use super::quotes::{self, SlotState};
+use super::quotes::{self, Presence, SlotState};
 use super::tables::SnapshotStore;
 use super::tally::{self, Holdings};
 use super::trace::{self, Committed};
 use crate::clock::Clock;
-use crate::error::{Error, Result};
-use crate::failpoint;
+use crate::error::Result;
 use crate::frame::Frame;
 use crate::market::{CoinId, Quote, Slot};
 
 impl SnapshotStore {
-    /// Reserves credits of the month that an instant lies in, before the calls are made.
-    ///
-    /// # Errors
-    /// [`Error::Budget`] where the month has fewer left; [`Error::Store`].
-    pub async fn reserve_credits(
-        &mut self,
-        now: DateTime<Utc>,
-        credits: u64,
-        limit: u64,
-    ) -> Result<()> {
-        let month = month(now);
-        if ledger::reserve(&mut self.connection, &month, credits, limit).await? {
-            failpoint::pass(failpoint::CALLS_RESERVED);
-            return Ok(());
-        }
-        let spent = ledger::credits(&mut self.connection, &month).await?;
-        Err(Error::budget(format!(
-            "{spent} of the plan's {limit} calls of {month} are spent, and {credits} more are needed: wait for the next month, \
-             or raise COINMILL_CREDITS_PER_MONTH if the plan has more"
-        )))
-    }
-
-    /// Gives back credits that were reserved and not charged.
-    ///
-    /// # Errors
-    /// [`Error::Store`].
-    pub async fn give_back_credits(
-        &mut self,
-        reserved_at: DateTime<Utc>,
-        credits: u64,
-    ) -> Result<()> {
-        ledger::give_back(&mut self.connection, &month(reserved_at), credits).await
-    }
-
-    /// Credits charged or reserved in the month that an instant lies in.
-    ///
-    /// # Errors
-    /// [`Error::Store`].
-    pub async fn credits(&mut self, now: DateTime<Utc>) -> Result<u64> {
-        ledger::credits(&mut self.connection, &month(now)).await
-    }
-
     /// Stores a snapshot whole, with the ledger's row that `end` makes from the slot's content hash, which is returned.
     ///
     /// # Errors
-    /// [`Error::Config`] where the database holds another currency; [`Error::Store`]; then nothing of it was stored.
+    /// [`crate::error::Error::Config`] where the database holds another currency; [`crate::error::Error::Store`]; then nothing of it was stored.
     pub async fn commit_snapshot(
         &mut self,
         commit: &SnapshotCommit,
@@ -81,7 +37,7 @@ impl SnapshotStore {
     /// What was known of a slot at a pin (none is now), or `None` where nothing was committed by then.
     ///
     /// # Errors
-    /// [`Error::Store`].
+    /// [`crate::error::Error::Store`].
     pub async fn slot_state(&mut self, slot: Slot, pin: Option<i64>) -> Result<Option<SlotState>> {
         quotes::slot_state(&mut self.connection, slot, pin).await
     }
@@ -89,7 +45,7 @@ impl SnapshotStore {
     /// The accounts of the slots of the day before a slot, the newest first.
     ///
     /// # Errors
-    /// [`Error::Store`].
+    /// [`crate::error::Error::Store`].
     pub async fn accounts_before(&mut self, slot: Slot) -> Result<Vec<Account>> {
         account::of_the_day_before(&mut self.connection, slot).await
     }
@@ -97,15 +53,23 @@ impl SnapshotStore {
     /// Of these coins, those of which a quote of an earlier slot is stored.
     ///
     /// # Errors
-    /// [`Error::Store`].
+    /// [`crate::error::Error::Store`].
     pub async fn coins_before(&mut self, slot: Slot, coins: &[CoinId]) -> Result<HashSet<CoinId>> {
         quotes::coins_before(&mut self.connection, slot, coins).await
+    }
+
+    /// The slots since an instant, and those of them in which each of these coins has a quote.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Store`].
+    pub async fn presence(&mut self, coins: &[&CoinId], since: DateTime<Utc>) -> Result<Presence> {
+        quotes::presence(&mut self.connection, coins, since).await
     }
 
     /// The records of a slot that are in quarantine, as body and place.
     ///
     /// # Errors
-    /// [`Error::Store`].
+    /// [`crate::error::Error::Store`].
     pub async fn refused_of(&mut self, slot: Slot) -> Result<HashSet<(String, u64)>> {
         quotes::refused_of(&mut self.connection, slot).await
     }
@@ -113,7 +77,7 @@ impl SnapshotStore {
     /// The newest slot of which anything was known at a pin (none is now), of those that began at or before an instant.
     ///
     /// # Errors
-    /// [`Error::Store`].
+    /// [`crate::error::Error::Store`].
     pub async fn newest_slot(
         &mut self,
         at: Option<DateTime<Utc>>,
@@ -126,7 +90,7 @@ impl SnapshotStore {
     /// a pin; none is now.
     ///
     /// # Errors
-    /// [`Error::Store`].
+    /// [`crate::error::Error::Store`].
     pub async fn quote_frame(&mut self, from: Slot, to: Slot, pin: Option<i64>) -> Result<Frame> {
         frames::quotes(&mut self.connection, from, to, pin).await
     }
@@ -134,7 +98,7 @@ impl SnapshotStore {
     /// A slot's quotes, by market cap, the largest first; each with its symbol and name as they were known then.
     ///
     /// # Errors
-    /// [`Error::Store`].
+    /// [`crate::error::Error::Store`].
     pub async fn quotes(&mut self, slot: Slot) -> Result<Vec<Quote>> {
         quotes::quotes_of(&mut self.connection, slot).await
     }
@@ -142,7 +106,7 @@ impl SnapshotStore {
     /// A slot's quotes as they were known at a pin.
     ///
     /// # Errors
-    /// [`Error::Store`].
+    /// [`crate::error::Error::Store`].
     pub async fn quotes_until(&mut self, slot: Slot, pin: i64) -> Result<Vec<Quote>> {
         quotes::quotes_until(&mut self.connection, slot, pin).await
     }
@@ -151,7 +115,7 @@ impl SnapshotStore {
     /// stored nothing.
     ///
     /// # Errors
-    /// [`Error::Store`].
+    /// [`crate::error::Error::Store`].
     pub async fn committed(&mut self, slot: Slot, run: &str) -> Result<Vec<Committed>> {
         trace::of_slot(&mut self.connection, slot, run).await
     }
@@ -159,7 +123,7 @@ impl SnapshotStore {
     /// The refused records that a run validated again and stored.
     ///
     /// # Errors
-    /// [`Error::Store`].
+    /// [`crate::error::Error::Store`].
     pub async fn requeued_by(&mut self, run: &str) -> Result<Vec<Refused>> {
         let ids = quarantine::stored_by(&mut self.connection, run).await?;
         quarantine::refused(&mut self.connection, Some(&ids)).await
@@ -168,7 +132,7 @@ impl SnapshotStore {
     /// The warnings of a slot's quotes: the names of the rules that each breaks, with commas.
     ///
     /// # Errors
-    /// [`Error::Store`].
+    /// [`crate::error::Error::Store`].
     pub async fn warnings(&mut self, slot: Slot) -> Result<Vec<String>> {
         quotes::warnings_of(&mut self.connection, slot).await
     }
@@ -176,7 +140,7 @@ impl SnapshotStore {
     /// Every coin with its newest symbol and name, the largest first.
     ///
     /// # Errors
-    /// [`Error::Store`].
+    /// [`crate::error::Error::Store`].
     pub async fn names(&mut self) -> Result<Vec<Named>> {
         names::all(&mut self.connection).await
     }
@@ -184,7 +148,7 @@ impl SnapshotStore {
     /// What the database holds.
     ///
     /// # Errors
-    /// [`Error::Store`].
+    /// [`crate::error::Error::Store`].
     pub async fn holdings(&mut self) -> Result<Holdings> {
         tally::of_snapshots(&mut self.connection).await
     }

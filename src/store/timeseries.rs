@@ -7,6 +7,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use super::coverage::{self, EmptySpan};
+use super::followed::{self, Findings, Followed};
 use super::frames::{self, PricesQuery};
 use super::ledger::needed;
 use super::names::Named;
@@ -134,6 +135,69 @@ impl TimeseriesStore {
         pin: i64,
     ) -> Result<BTreeMap<CoinId, Span>> {
         coverage::ends(&mut self.connection, resolution, coins, pin).await
+    }
+
+    /// The stretches of history that are kept at a resolution, and those that ended after an instant (milliseconds since 1970), by
+    /// coin and beginning.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Store`].
+    pub async fn followed(
+        &mut self,
+        resolution: Resolution,
+        ended_after: i64,
+    ) -> Result<Vec<Followed>> {
+        followed::since(&mut self.connection, resolution, ended_after).await
+    }
+
+    /// Of how many coins the history is kept at a resolution.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Store`].
+    pub async fn followed_count(&mut self, resolution: Resolution) -> Result<u64> {
+        followed::count(&mut self.connection, resolution).await
+    }
+
+    /// Up to when (milliseconds since 1970) it is known of the followed coins what is covered and what is lost.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Store`].
+    pub async fn judged(&mut self, resolution: Resolution) -> Result<Option<i64>> {
+        followed::judged(&mut self.connection, resolution).await
+    }
+
+    /// Writes down what a run has found out about the followed coins, whole.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Store`]; then nothing of it was written.
+    pub async fn note_findings(
+        &mut self,
+        run: &str,
+        resolution: Resolution,
+        findings: &Findings,
+        now: DateTime<Utc>,
+    ) -> Result<()> {
+        self.connection
+            .transaction(async |connection| {
+                followed::note(connection, run, resolution, findings, now).await
+            })
+            .await
+    }
+
+    /// What was lost and is not healed, as far as it ends after an instant (milliseconds since 1970), by coin and in order.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Store`].
+    pub async fn lost_since(&mut self, since: i64) -> Result<HashMap<CoinId, Vec<Span>>> {
+        followed::lost(&mut self.connection, since).await
+    }
+
+    /// Writes that what was lost is covered at a coarser resolution.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Store`].
+    pub async fn note_healed(&mut self, spans: &[(CoinId, Span)], at: DateTime<Utc>) -> Result<()> {
+        followed::heal(&mut self.connection, spans, at).await
     }
 
     /// When each coin was last asked for at a resolution.

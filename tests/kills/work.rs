@@ -5,7 +5,7 @@ use coinmill::failpoint as place;
 use coinmill::landing::runs_of;
 use coinmill::pipeline::{self, Reach, RunState};
 use coinmill::series::Resolution;
-use coinmill::store::{SnapshotStore, TimeseriesStore};
+use coinmill::store::{Budget, SnapshotStore, TimeseriesStore};
 
 use crate::series::{Mill, torn, wanted};
 use crate::support::{Bench, Cell, Database, Kind, noon};
@@ -113,6 +113,9 @@ impl Work {
         };
         let mill = Mill { bench, timeseries };
         SnapshotStore::init(&mill.bench.database.database_url(), "usd")
+            .await
+            .unwrap();
+        Budget::init(&mill.bench.settings(&[]).budget_url)
             .await
             .unwrap();
         if self == Self::Snapshot {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use chrono::{DateTime, Utc};
 use coinmill::config::DatabaseUrl;
-use coinmill::store::SnapshotStore;
+use coinmill::store::{Budget, SnapshotStore};
 use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteRow};
 use sqlx::{AssertSqlSafe, Connection as _, Row as _, TypeInfo as _, ValueRef as _};
@@ -119,6 +119,9 @@ impl Database {
         SnapshotStore::init(&database.database_url(), "usd")
             .await
             .unwrap();
+        if kind == Kind::Postgres {
+            Budget::init(&database.database_url()).await.unwrap();
+        }
         database
     }
 
@@ -252,7 +255,7 @@ impl Database {
                 let mut reader = reader.lock().await;
                 if reader.is_none() {
                     let mut made = PgConnection::connect(url).await.unwrap();
-                    let path = sqlx::query("set search_path = snapshot");
+                    let path = sqlx::query("set search_path = snapshot, budget");
                     path.execute(&mut made).await.unwrap();
                     *reader = Some(made);
                 }
@@ -263,6 +266,12 @@ impl Database {
             Self::Sqlite { path, .. } => {
                 let options = SqliteConnectOptions::new().filename(path);
                 let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
+                let budget = path.with_file_name("budget.db");
+                if budget.exists() {
+                    let attach = format!("attach '{}' as budget", budget.display());
+                    let attach = sqlx::query(AssertSqlSafe(attach));
+                    attach.execute(&mut connection).await.unwrap();
+                }
                 let rows = sqlx::query(sql).fetch_all(&mut connection).await.unwrap();
                 connection.close().await.unwrap();
                 rows.iter().map(from_sqlite).collect()

@@ -1,78 +1,99 @@
-//! A run's share of the plan: whose turn it is, who has to wait, and what the month's account says afterwards.
+//! What of the plan a run takes: whose turn it is, who has to wait, and what the month's account says afterwards.
 
 use chrono::TimeDelta;
 use coinmill::pipeline::{Reach, RunState};
 use coinmill::series::Resolution;
+use coinmill::store::Budget;
 
 use crate::series::{Mill, partial};
 use crate::support::{Kind, missing_of, on_both_databases};
 
 on_both_databases!(
-    coins_take_turns_where_the_share_is_small,
-    a_spent_month_postpones_all_and_asks_nothing,
+    coins_are_taken_up_one_by_one_and_fetched_again_after_23_hours,
+    a_month_that_is_short_keeps_the_largest_and_names_what_the_others_lose,
+    a_plan_too_small_for_any_chart_says_so_and_asks_nothing,
     what_the_api_charges_is_counted_and_the_rest_is_given_back,
     a_budget_that_ends_in_a_backfill_leaves_what_came_and_says_so,
 );
 
 const FIVE: Resolution = Resolution::FiveMinutes;
 
-/// At noon of 14 January 840 half-hours of the month are left: so many credits are two calls a run.
-const TWO_A_RUN: &str = "1700";
+/// At noon of 14 January 840 half-hours of the month are left, each with its snapshot: of what so many credits leave nothing is spent on
+/// charts that could wait.
+const TIGHT: (&str, &str) = ("credits_per_month", "1700");
 
-async fn coins_take_turns_where_the_share_is_small(kind: Kind) {
+async fn coins_are_taken_up_one_by_one_and_fetched_again_after_23_hours(kind: Kind) {
     let mill = Mill::new(kind, 5).await;
     let ranking = mill.bench.ranking(5).await;
     mill.snapshot("5").await;
-    let with = [("credits_per_month", TWO_A_RUN)];
-    let mut turns = Vec::new();
-    let mut before = 0;
-    for _ in 0..6 {
-        let report = mill.run(FIVE, &with).await.unwrap();
-        assert_eq!(
-            (report.state, report.expected, report.postponed),
-            (RunState::Complete, 2, 3)
-        );
-        let mut turn = mill.requested().split_off(before);
-        before += turn.len();
-        // the two of one run are under way at once
-        turn.sort();
-        turns.push(turn);
+    let mut turns: Vec<Vec<String>> = Vec::new();
+    for _ in 0..(2 * 46 + 5) {
+        let before = mill.requested().len();
+        let report = mill.run(FIVE, &[TIGHT]).await.unwrap();
+        assert_eq!((report.state, report.missing), (RunState::Complete, vec![]));
+        turns.push(mill.requested().split_off(before));
         mill.bench.sim.advance(TimeDelta::minutes(30)).unwrap();
     }
-    // who was never asked for comes first, in the order of rank; then who was asked for longest ago
-    let pair = |a: usize, b: usize| {
-        let mut pair = vec![ranking[a].clone(), ranking[b].clone()];
-        pair.sort();
-        pair
-    };
-    assert_eq!(turns[0], pair(0, 1));
-    assert_eq!(turns[1], pair(2, 3));
-    assert!(turns[2].contains(&ranking[4]));
-    let third = turns[2].iter().find(|coin| **coin != ranking[4]).unwrap();
-    assert!(*third == ranking[0] || *third == ranking[1]);
-    let asked = turns.concat();
-    for coin in &ranking {
-        assert!(
-            asked.iter().filter(|other| *other == coin).count() >= 2,
-            "{turns:?}"
-        );
+    for (place, turn) in turns.iter().enumerate() {
+        // the largest first
+        let expected = ranking.get(place % 46).map(std::slice::from_ref);
+        assert_eq!(turn.as_slice(), expected.unwrap_or_default(), "run {place}");
     }
+    assert_eq!(mill.count("lost").await, 0);
+    assert_eq!(mill.count("followed").await, 5);
 }
 
-async fn a_spent_month_postpones_all_and_asks_nothing(kind: Kind) {
+async fn a_month_that_is_short_keeps_the_largest_and_names_what_the_others_lose(kind: Kind) {
+    let mill = Mill::new(kind, 3).await;
+    let ranking = mill.bench.ranking(3).await;
+    mill.snapshot("3").await;
+    for _ in 0..3 {
+        mill.run(FIVE, &[TIGHT]).await.unwrap();
+        mill.bench.sim.advance(TimeDelta::minutes(30)).unwrap();
+    }
+    // somebody spends all but one coin's charts and the snapshots from 22 hours later on
+    let settings = mill.settings(&[TIGHT]);
+    let mut account = Budget::open(&settings.budget_url, settings.account())
+        .await
+        .unwrap();
+    let now = mill.bench.sim.now();
+    let (spent, left) = (account.spent(now).await.unwrap(), 793 + 18);
+    let taken = 1700 - left - spent;
+    account.reserve(now, taken, 1700).await.unwrap();
+    mill.bench.sim.advance(TimeDelta::hours(22)).unwrap();
+    let report = mill.run(FIVE, &[TIGHT]).await.unwrap();
+    assert_eq!((report.received, report.postponed), (1, 1));
+    mill.bench.sim.advance(TimeDelta::hours(3)).unwrap();
+    let report = mill.run(FIVE, &[TIGHT]).await.unwrap();
+    assert_eq!((report.state, report.calls), (RunState::Partial, 0));
+    assert_eq!(report.postponed, 2);
+    let said: Vec<String> = report.missing.iter().map(ToString::to_string).collect();
+    assert_eq!(said.len(), 2, "{said:?}");
+    for coin in &ranking[1..] {
+        let of_coin = said.iter().find(|said| said.starts_with(coin)).unwrap();
+        assert!(
+            of_coin.contains("are lost") && of_coin.contains("fell off from"),
+            "{of_coin}"
+        );
+    }
+    // it is said once
+    let report = mill.run(FIVE, &[TIGHT]).await.unwrap();
+    assert_eq!((report.state, report.calls), (RunState::Complete, 0));
+    assert_eq!(mill.count("lost").await, 2);
+}
+
+async fn a_plan_too_small_for_any_chart_says_so_and_asks_nothing(kind: Kind) {
     let mill = Mill::new(kind, 4).await;
     mill.snapshot("4").await;
     let calls = mill.bench.sim.calls();
     let report = mill.run(FIVE, &[("credits_per_month", "0")]).await.unwrap();
-    assert_eq!((report.expected, report.postponed, report.calls), (0, 4, 0));
+    assert_eq!((report.expected, report.postponed, report.calls), (0, 0, 0));
+    let advice = report.advice.unwrap();
+    assert!(
+        advice.contains("the month runs dry after 0 days"),
+        "{advice}"
+    );
     assert_eq!(mill.bench.sim.calls(), calls);
-    // the last half-hour of a month may have all that is left
-    let late = "2026-01-31T23:45:00Z".parse().unwrap();
-    mill.bench.sim.set_clock(late).unwrap();
-    let report = mill.run(FIVE, &[("credits_per_month", "3")]).await.unwrap();
-    assert_eq!((report.received, report.postponed, report.calls), (3, 1, 3));
-    let report = mill.run(FIVE, &[("credits_per_month", "3")]).await.unwrap();
-    assert_eq!((report.received, report.postponed, report.calls), (0, 1, 0));
 }
 
 async fn what_the_api_charges_is_counted_and_the_rest_is_given_back(kind: Kind) {

@@ -6,7 +6,7 @@ begin
     grant usage on schema snapshot to coinmill_writer;
     grant select, insert on all tables in schema snapshot to coinmill_writer;
     grant usage on sequence snapshot.landing_id to coinmill_writer;
-    grant update on snapshot.run, snapshot.budget to coinmill_writer;
+    grant update on snapshot.run to coinmill_writer;
     grant update (at) on snapshot."commit" to coinmill_writer;
     revoke insert on snapshot._sqlx_migrations, snapshot.setting from coinmill_writer;
   end if;

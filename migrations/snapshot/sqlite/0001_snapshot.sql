@@ -226,12 +226,6 @@ create table schema_drift (
   constraint schema_drift_key primary key (run, endpoint, field, deviation)
 ) strict;
 
--- Calls that CoinGecko charged, by month (UTC). Shared by every process: calls are reserved here before they are made.
-create table budget (
-  month text not null constraint budget_key primary key,
-  credits integer not null
-) strict;
-
 -- Every stored quote, with the coin's symbol and name as they were then, and its part of the slot's market cap as it is now known. SQLite's
 -- instants are texts there, as people read them; filter by `snapshot_ms`, which uses the key.
 create view v_price_history as

@@ -175,6 +175,38 @@ create table visit (
   constraint visit_key primary key (coin, resolution)
 );
 
+-- Whose history is kept at a resolution, from the first half-hour that had the coin to the last, which is null as long as it has it.
+create table followed (
+  coin text collate "C" not null,
+  resolution smallint not null,
+  starts_at timestamptz not null,
+  ends_at timestamptz,
+  constraint followed_key primary key (coin, resolution, starts_at)
+);
+create index followed_open on followed (resolution) where ends_at is null;
+create index followed_by_end on followed (resolution, ends_at) where ends_at is not null;
+
+-- Up to which instant it is known of every followed coin what is covered and what is lost.
+create table judged (
+  resolution smallint constraint judged_key primary key,
+  ends_at timestamptz not null
+);
+
+-- Spans of followed coins that CoinGecko no longer gives and that were not fetched before: a row when that is noticed. It is healed
+-- once a coarser resolution covers the span.
+create table lost (
+  coin text collate "C" not null,
+  resolution smallint not null,
+  starts_at timestamptz not null,
+  ends_at timestamptz not null,
+  run text not null constraint lost_run references run (id),
+  noticed_at timestamptz not null,
+  healed_at timestamptz,
+  constraint lost_key primary key (coin, resolution, starts_at),
+  constraint lost_span check (starts_at < ends_at)
+);
+create index lost_open on lost (ends_at) where healed_at is null;
+
 -- What was refused, each with its rule, its reason and its text. A body refused whole has no place in it.
 create table quarantine (
   id bigint constraint quarantine_key primary key,

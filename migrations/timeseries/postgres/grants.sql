@@ -6,7 +6,7 @@ begin
     grant usage on schema timeseries to coinmill_writer;
     grant select, insert on all tables in schema timeseries to coinmill_writer;
     grant usage on sequence timeseries.landing_id to coinmill_writer;
-    grant update on timeseries.run, timeseries.visit to coinmill_writer;
+    grant update on timeseries.run, timeseries.visit, timeseries.followed, timeseries.judged, timeseries.lost to coinmill_writer;
     grant update (at) on timeseries."commit" to coinmill_writer;
     revoke insert on timeseries._sqlx_migrations, timeseries.setting from coinmill_writer;
   end if;

@@ -8,14 +8,14 @@ use crate::store::{Absent, SnapshotStore};
 
 /// Coins to follow, and what of the snapshot cannot be followed.
 #[derive(Debug, Default)]
-pub(super) struct Followed {
+pub(super) struct Universe {
     pub(super) coins: Vec<CoinId>,
     pub(super) missing: Vec<Absent>,
     /// Coins by name that CoinGecko is known not to know.
     pub(super) unknown: Vec<String>,
 }
 
-impl Followed {
+impl Universe {
     /// The coins of the newest snapshot, as many as that was asked for, and those by name; or those by name alone.
     ///
     /// # Errors
@@ -26,18 +26,18 @@ impl Followed {
         has_only_these: bool,
     ) -> Result<Self> {
         let slot = store.newest_slot(None, None).await?;
-        let mut followed = Self::default();
+        let mut universe = Self::default();
         let mut unknown = Vec::new();
         if let Some(slot) = slot {
             let top = has_only_these.then_some(0);
-            unknown = followed.add_slot(store, slot, top).await?;
+            unknown = universe.add_slot(store, slot, top).await?;
         } else if wanted.top > 0 {
-            followed.missing.push(Absent::other(
+            universe.missing.push(Absent::other(
                 format!("the top {} coins", wanted.top),
                 "there is no snapshot yet: run `coinmill run snapshot`",
             ));
         }
-        followed.with_named(slot, &unknown, wanted)
+        universe.with_named(slot, &unknown, wanted)
     }
 
     /// The largest coins of a snapshot, as many as are wanted.
@@ -49,12 +49,12 @@ impl Followed {
         slot: Option<Slot>,
         wanted: &Wanted,
     ) -> Result<Self> {
-        let mut followed = Self::default();
+        let mut universe = Self::default();
         let mut unknown = Vec::new();
         if let Some(slot) = slot {
-            unknown = followed.add_slot(store, slot, Some(wanted.top)).await?;
+            unknown = universe.add_slot(store, slot, Some(wanted.top)).await?;
         }
-        followed.with_named(slot, &unknown, wanted)
+        universe.with_named(slot, &unknown, wanted)
     }
 
     /// Adds the coins of a snapshot, and returns those by name that CoinGecko is known not to know.
