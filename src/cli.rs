@@ -2,8 +2,10 @@
 //! It decides nothing about data; it calls the pipeline and shows the result.
 
 mod args;
+mod ask;
 mod demo;
 mod failure;
+mod gaps;
 mod interrupt;
 mod layout;
 mod progress;
@@ -117,7 +119,9 @@ async fn dispatch(Arguments { command, json, .. }: Arguments, interrupt: &Interr
             all(&settings, slot, resolution.parse()?, json, interrupt).await
         }
         Command::Backfill(arguments) => {
+            let yes = arguments.yes;
             let (settings, wanted) = arguments.load()?;
+            ask::before_a_backfill(&settings, &wanted, yes).await?;
             let bar = progress::Bar::new();
             let show = |progress| bar.show(progress);
             let observer = Observer::new(&show).stopped_by(stopper.listen());
@@ -148,6 +152,31 @@ async fn dispatch(Arguments { command, json, .. }: Arguments, interrupt: &Interr
             let status = pipeline::status(&settings).await?;
             print(json, &status, || show::status(&status))?;
             Ok(if status.is_stale { PARTIAL } else { COMPLETE })
+        }
+        Command::Gaps(arguments) => {
+            let (settings, wanted) = arguments.load()?;
+            let report = pipeline::gaps(&settings, &wanted).await?;
+            print(json, &report, || gaps::gaps(&report))?;
+            Ok(if report.is_partial() {
+                PARTIAL
+            } else {
+                COMPLETE
+            })
+        }
+        Command::Heal { spend, settings } => {
+            let settings = settings.load()?;
+            let bar = progress::Bar::new();
+            let show = |progress| bar.show(progress);
+            let observer = Observer::new(&show).stopped_by(stopper.listen());
+            let outcome = pipeline::heal(&settings, spend, &observer).await;
+            bar.clear();
+            Ended::of(outcome, |report| report.state, gaps::heal)?.tell(json)
+        }
+        Command::Plan { settings } => {
+            let settings = settings.load()?;
+            let plan = pipeline::plan(&settings).await?;
+            print(json, &plan, || show::plan(&plan))?;
+            Ok(COMPLETE)
         }
         Command::Quarantine { what } => quarantine::quarantine(what, json).await,
         Command::Replay { run, settings } => replay::replay(&run, settings, json).await,

@@ -9,6 +9,7 @@ mod calls;
 mod compare;
 mod credits;
 mod fetch;
+mod gaps;
 mod gather;
 mod heal;
 mod holding;
@@ -17,6 +18,7 @@ mod intake;
 mod keeping;
 mod known;
 mod missing;
+mod plan;
 mod prices;
 mod quarantine;
 mod quotes;
@@ -30,6 +32,7 @@ mod series;
 mod series_report;
 mod series_run;
 mod snapshot;
+mod spendable;
 mod status;
 mod suggest;
 mod sweep;
@@ -39,9 +42,12 @@ mod universe;
 mod unknown;
 mod writer;
 
-pub use backfill::backfill;
+pub use backfill::{Estimate, backfill, estimate};
 pub use compare::{Change, Difference};
+pub use gaps::{Gaps, GapsReport, GapsTotal, gaps};
+pub use heal::{HealReport, heal};
 pub use missing::{Missing, Read};
+pub use plan::{PlanReport, Risk, plan};
 pub use prices::{Prices, prices};
 pub use quarantine::{Pick, Quarantined, RefusedId, quarantine};
 pub use quotes::{Quotes, quotes};
@@ -67,6 +73,8 @@ pub struct Progress {
     pub expected: u64,
     /// What is counted: `coins` or `charts`.
     pub unit: &'static str,
+    /// How many can be received in a minute, by the plan; `None` is no limit.
+    pub per_minute: Option<u32>,
 }
 
 /// Whoever waits for a run: told of its progress after every response, and able to stop it.

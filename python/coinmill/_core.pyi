@@ -8,6 +8,9 @@ from typing_extensions import Self
 
 from coinmill.records import (
     DemoReports,
+    GapsReport,
+    HealReport,
+    PlanReport,
     Missing,
     Quarantined,
     Replay,
@@ -165,11 +168,13 @@ class Mill:
         """
 
     def run_timeseries(self, resolution: Resolution = "5m") -> SeriesReport:
-        """Fetch what is new in the price history of the newest snapshot's coins, and of coins asked for by id.
+        """Fetch what is due in the price history of the newest snapshot's coins, and of coins asked for by id.
 
-        Each run spends its share of the month's calls, on the coins first that were fetched longest ago; coins that
-        are left to a later run are counted in ``postponed``. Only settled points are stored: the last point of a chart
-        still changes.
+        At ``5m`` each coin's last day is fetched again after 23 hours, before CoinGecko drops it, and earlier where the
+        plan has calls to spare; what was lost all the same is in ``missing`` once, and is healed by the hour (``heal``).
+        At the other resolutions a run spends its share of the month's calls, on the coins first that were fetched
+        longest ago. Coins that are left to a later run are counted in ``postponed``. Only settled points are stored:
+        the last point of a chart still changes.
 
         Raises
         ------
@@ -188,6 +193,7 @@ class Mill:
         resolution: Resolution = "1h",
         coins: str | Sequence[str] | None = None,
         refetch: bool = False,
+        spend: int | None = None,
     ) -> SeriesReport:
         """Fetch the history of a span, as far as it is not stored yet; stopped and called again, it resumes.
 
@@ -203,6 +209,8 @@ class Mill:
         refetch
             Fetch again what is stored: new points are added, and values that differ and are received later than the
             stored ones become revisions.
+        spend
+            The most calls to spend, also such as the schedule needs; by default those that it leaves.
 
         Raises
         ------
@@ -211,6 +219,46 @@ class Mill:
         IncompleteError, HeldError, BudgetError, SourceError, ConfigError, StoreError
             As in :meth:`run_snapshot`.
         """
+
+    def gaps(
+        self,
+        coins: str | Sequence[str] | None = None,
+        start: str | date | datetime | None = None,
+        end: str | date | datetime | None = None,
+        *,
+        resolution: Resolution | None = None,
+    ) -> GapsReport:
+        """Where price history has gaps and why, with their part of what is owed in percent.
+
+        Owed is, of the coins that the schedule follows, all from the first half-hour that had them to the last; of
+        others all between the ends of what is covered. What has not been due since the last run is ``not_asked``.
+
+        Raises
+        ------
+        DataError
+            Nothing of one of the `coins` is kept.
+        ValueError
+            The span is empty.
+        ConfigError, StoreError
+            There is no time series database, or it cannot be read.
+        """
+
+    def heal(self, *, spend: int | None = None) -> HealReport:
+        """Fetch what :meth:`gaps` lists and CoinGecko still gives: what is lost at ``5m``, by the hour.
+
+        Parameters
+        ----------
+        spend
+            The most calls to spend, also such as the schedule needs; by default those that it leaves.
+
+        Raises
+        ------
+        HeldError, BudgetError, SourceError, ConfigError, StoreError
+            As in :meth:`run_snapshot`.
+        """
+
+    def plan(self) -> PlanReport:
+        """What the schedule takes of the plan's calls, what the month has left, and which points are at risk."""
 
     def quotes(self, at: str | date | datetime | None = None, *, as_of: str | date | datetime | None = None) -> Frame:
         """The quotes of the newest snapshot, by market cap, with all that is derived from them.

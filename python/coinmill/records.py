@@ -73,6 +73,7 @@ class RunReport(TypedDict):
     stored: int
     repeated: int
     missing: list[Absent]
+    advice: str | None
     refused: list[RefusedCoin]
     unknown: list[UnknownCoin]
     calls: int
@@ -90,10 +91,14 @@ class RunReport(TypedDict):
 
 
 class SeriesReport(TypedDict):
-    """The result of a time series run or a backfill. ``expected`` and ``received`` count charts, ``stored`` points."""
+    """The result of a run for time series. ``expected`` and ``received`` count charts, ``stored`` points.
+
+    ``advice`` says what of the settings the plan cannot give; ``heal`` is a run of its own that fetched by the hour what
+    had been lost.
+    """
 
     run: str
-    kind: Literal["timeseries", "backfill"]
+    kind: Literal["timeseries", "backfill", "heal"]
     resolution: Resolution
     state: Literal["complete", "partial", "failed"]
     expected: int
@@ -103,6 +108,8 @@ class SeriesReport(TypedDict):
     rejected: int
     postponed: int
     missing: list[Absent]
+    advice: str | None
+    heal: SeriesReport | None
     unknown: list[UnknownCoin]
     drift: list[Drift]
     calls: int
@@ -112,6 +119,98 @@ class SeriesReport(TypedDict):
     finished_at: str
     timings: Timings
     error: str | None
+
+
+class HealReport(TypedDict):
+    """What came of healing: a run for each resolution that had gaps. ``left`` counts charts without calls to spare."""
+
+    state: Literal["complete", "partial"]
+    runs: list[SeriesReport]
+    left: int
+
+
+class Gap(TypedDict):
+    """A span of a coin's series in which points are missing."""
+
+    coin_id: str
+    resolution: Resolution
+    kind: Literal["not_asked", "failed", "doubted", "refused", "source_empty", "lost", "healed"]
+    starts_at: str
+    ends_at: str
+    lost_at: str | None
+
+
+class GapsTotal(TypedDict):
+    """What is missing of a series, or of all of a resolution (``coin_id`` is None), in percent of what is owed."""
+
+    coin_id: str | None
+    resolution: Resolution
+    owed_hours: float
+    missing_pct: float
+    missing_pct_by_kind: dict[str, float]
+
+
+class GapsReport(TypedDict):
+    """The gaps, and their sums by coin and resolution and by resolution."""
+
+    gaps: list[Gap]
+    totals: list[GapsTotal]
+    all: list[GapsTotal]
+
+
+class Demand(TypedDict):
+    """What the schedule asks for: coins, and the calls of one snapshot (``pages`` and ``lists``)."""
+
+    top: int
+    named: int
+    pages: int
+    lists: int
+    charts: int
+
+
+class Load(TypedDict):
+    """Calls for one purpose; ``calls_per_month`` is of a month as long as the running one."""
+
+    what: str
+    calls_per_run: float
+    calls_per_day: float
+    calls_per_month: int
+
+
+class Loads(TypedDict):
+    """Calls by purpose, and all of them."""
+
+    parts: list[Load]
+    total: Load
+
+
+class Risk(TypedDict):
+    """Points of a coin that fall off."""
+
+    coin_id: str
+    points_from: str
+    falls_off_at: str
+
+
+class PlanReport(TypedDict):
+    """What the schedule takes of the plan. ``listing`` is with one call a day for the list of all coins."""
+
+    plan: str
+    calls_per_minute: int | None
+    demand: Demand
+    loads: Loads
+    listing: Loads
+    runs_per_month: int
+    credits_per_month: int | None
+    room: int | None
+    advice: str | None
+    month: str
+    credits: int
+    needed: int
+    spare: int | None
+    followed: int
+    first_to_fall_off: Risk | None
+    at_risk: list[Risk]
 
 
 class DemoReports(TypedDict):
@@ -181,6 +280,7 @@ class Status(TypedDict):
     month: str
     credits: int
     credits_per_month: int | None
+    advice: str | None
     landing_dir: str
     drift: list[Drift]
 

@@ -9,8 +9,8 @@ use super::settings::SettingArguments;
 use super::simulate::SimArguments;
 use crate::config::Settings;
 use crate::error::{Error, Result};
-use crate::market::Instant;
-use crate::pipeline::{Backfill, Reach};
+use crate::market::{CoinId, Instant};
+use crate::pipeline::{Backfill, Gaps, Reach};
 
 /// Market data from CoinGecko: complete or with a list of what is missing, stored once, traceable to the received bytes.
 #[derive(Debug, Parser)]
@@ -37,8 +37,9 @@ Exit codes:
   0    complete
   1    failed
   2    the command, a setting or the set-up has to be corrected
-  3    partial: what was received is stored; of status: stale; of replay: rows
-       differ; of quarantine requeue: records are refused again
+  3    partial: what was received is stored; of status: stale; of gaps: points
+       are lost or failed; of replay: rows differ; of quarantine requeue:
+       records are refused again
   4    another run is at work on the slot or the series, or the slot is past
   130  stopped by Ctrl-C (SIGINT); 143: by SIGTERM
 
@@ -89,6 +90,21 @@ pub(super) enum Command {
     },
     /// What the databases hold, and how many calls are left this month
     Status {
+        #[command(flatten)]
+        settings: SettingArguments,
+    },
+    /// Where price history has gaps, and why
+    Gaps(GapsArguments),
+    /// Fetch what `gaps` lists and CoinGecko still gives: what is lost at 5m, by the hour
+    Heal {
+        /// Spend up to so many calls, also such as the schedule needs [default: those that it leaves]
+        #[arg(long, value_name = "N")]
+        spend: Option<u64>,
+        #[command(flatten)]
+        settings: SettingArguments,
+    },
+    /// What the schedule takes of the plan's calls, what the month has left, and what is at risk
+    Plan {
         #[command(flatten)]
         settings: SettingArguments,
     },
@@ -172,6 +188,12 @@ pub(super) struct BackfillArguments {
     /// Fetch again what is stored: no row is changed, a value that differs becomes a revision
     #[arg(long)]
     refetch: bool,
+    /// Spend up to so many calls, also such as the schedule needs [default: those that it leaves]
+    #[arg(long, value_name = "N")]
+    spend: Option<u64>,
+    /// Begin without asking, however much of the month it takes
+    #[arg(long)]
+    pub(super) yes: bool,
     #[command(flatten)]
     settings: SettingArguments,
 }
@@ -190,9 +212,46 @@ impl BackfillArguments {
             reach,
             coins: Vec::new(),
             refetch: self.refetch,
+            spend: self.spend,
         };
         Ok((settings, wanted))
     }
+}
+
+/// Which gaps to list.
+#[derive(Debug, clap::Args)]
+pub(super) struct GapsArguments {
+    /// Only these coins, by id
+    #[arg(value_name = "COIN", value_parser = coin)]
+    coins: Vec<CoinId>,
+    /// From this day or instant (UTC) on
+    #[arg(long, value_parser = instant)]
+    from: Option<DateTime<Utc>>,
+    /// Up to this day or instant (UTC), which is not included
+    #[arg(long, value_parser = instant)]
+    until: Option<DateTime<Utc>>,
+    /// Only this resolution: 5m, 1h or 1d
+    #[arg(long)]
+    resolution: Option<String>,
+    #[command(flatten)]
+    settings: SettingArguments,
+}
+
+impl GapsArguments {
+    /// The settings, and what is wanted under them.
+    pub(super) fn load(self) -> Result<(Settings, Gaps)> {
+        let wanted = Gaps {
+            coins: self.coins,
+            resolution: self.resolution.map(|text| text.parse()).transpose()?,
+            start: self.from,
+            end: self.until,
+        };
+        Ok((self.settings.load()?, wanted))
+    }
+}
+
+fn coin(text: &str) -> Result<CoinId> {
+    text.parse()
 }
 
 fn instant(text: &str) -> Result<DateTime<Utc>> {
@@ -252,7 +311,7 @@ mod tests {
             }
             with_settings += u32::from(has_settings);
         }
-        assert_eq!(with_settings, 12);
+        assert_eq!(with_settings, 15);
     }
 
     #[test]

@@ -4,12 +4,15 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
+use serde::Serialize;
 
 use super::Observer;
 use super::credits::{Caller, Purse};
-use super::reach::oldest;
+use super::reach::{is_due, oldest};
+use super::report::RunState;
 use super::series_report::SeriesReport;
 use super::series_run::{Planned, Series, SeriesRun};
+use super::spendable::Spendable;
 use super::terms::{RunSettings, Terms};
 use crate::coingecko::charts::{Chart, charts};
 use crate::config::Settings;
@@ -19,6 +22,20 @@ use crate::market::CoinId;
 use crate::planner::Decision;
 use crate::series::{Resolution, Span, Spans};
 use crate::store::{SnapshotStore, TimeseriesStore};
+
+/// What came of healing.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct HealReport {
+    /// `complete` where nothing that can be had is left.
+    pub state: RunState,
+    /// The runs, one for each resolution that had gaps.
+    pub runs: Vec<SeriesReport>,
+    /// Charts that are left, since there are no calls to spare for them.
+    pub left: u64,
+}
+
+/// Spans to fetch, by coin.
+type Lacking = Vec<(CoinId, Vec<Span>)>;
 
 /// Heals what a run can, with half of the calls that nothing scheduled needs: the other half is for coins that come and go.
 ///
@@ -35,82 +52,203 @@ pub(super) async fn heal_lost(
     if calls == 0 {
         return Ok(None);
     }
-    match heal(settings, purse, calls, observer).await {
-        Ok(report) => Ok(report.map(Box::new)),
+    let now = http::clock(settings).await?.now();
+    let mut store = TimeseriesStore::open(&settings.timeseries_url, &settings.vs_currency).await?;
+    let lacking = lost_and_not_covered(&mut store, settings, now).await?;
+    store.close().await?;
+    let chosen = Chosen::of(&lacking, Resolution::Hour, calls, now);
+    if chosen.charts.is_empty() {
+        return Ok(None);
+    }
+    let healed = match fetch(settings, purse, chosen, 0, observer).await {
+        Ok(report) => Some(Box::new(report)),
         Err(Error::Held { message }) => {
             tracing::info!("healing waits: {message}");
-            Ok(None)
+            None
         }
-        Err(error) => Err(error),
+        Err(error) => return Err(error),
+    };
+    let mut store = TimeseriesStore::open(&settings.timeseries_url, &settings.vs_currency).await?;
+    lost_and_not_covered(&mut store, settings, now).await?;
+    store.close().await?;
+    Ok(healed)
+}
+
+/// Fetches what `gaps` lists and CoinGecko can still give: what was lost at five minutes, by the hour; what was not fetched at an
+/// hour and a day, or failed, or had no points. It spends what the schedule leaves, or up to `spend` calls.
+///
+/// # Errors
+/// As [`super::backfill`].
+pub async fn heal(
+    settings: &Settings,
+    spend: Option<u64>,
+    observer: &Observer<'_>,
+) -> Result<HealReport> {
+    let now = http::clock(settings).await?.now();
+    let purse = Purse::open(settings).await?;
+    let mut report = HealReport {
+        state: RunState::Complete,
+        runs: Vec::new(),
+        left: 0,
+    };
+    for resolution in [Resolution::Hour, Resolution::Day] {
+        let (url, vs_currency) = (&settings.timeseries_url, &settings.vs_currency);
+        let mut store = TimeseriesStore::open(url, vs_currency).await?;
+        let mut snapshot = SnapshotStore::open(&settings.snapshot_url, vs_currency).await?;
+        let spendable = Spendable::of(settings, &purse, &mut snapshot, &mut store, now).await?;
+        snapshot.close().await?;
+        let lacking = lacking(&mut store, settings, resolution, now).await?;
+        store.close().await?;
+        let spent: u64 = report.runs.iter().map(|run| run.calls).sum();
+        let spend = spend.map(|spend| spend.saturating_sub(spent));
+        let most = spendable.most(spend).unwrap_or(u64::MAX);
+        let chosen = Chosen::of(&lacking, resolution, most, now);
+        report.left += chosen.left;
+        if chosen.charts.is_empty() {
+            continue;
+        }
+        let left_to_others = spendable.left_to_others(spend);
+        let run = fetch(settings, &purse, chosen, left_to_others, observer).await?;
+        report.runs.push(run);
+    }
+    let mut store = TimeseriesStore::open(&settings.timeseries_url, &settings.vs_currency).await?;
+    lost_and_not_covered(&mut store, settings, now).await?;
+    store.close().await?;
+    let is_partial = |run: &SeriesReport| run.state != RunState::Complete;
+    if report.left > 0 || report.runs.iter().any(is_partial) {
+        report.state = RunState::Partial;
+    }
+    Ok(report)
+}
+
+/// Charts that heal, and how many more would.
+struct Chosen {
+    resolution: Resolution,
+    span: Option<Span>,
+    charts: Vec<Chart>,
+    left: u64,
+}
+
+impl Chosen {
+    fn of(lacking: &Lacking, resolution: Resolution, calls: u64, now: DateTime<Utc>) -> Self {
+        let calls = usize::try_from(calls).unwrap_or(usize::MAX);
+        let mut all: Vec<Chart> = lacking
+            .iter()
+            .flat_map(|(coin, spans)| charts(coin, resolution, spans, now))
+            .collect();
+        let left = all.split_off(all.len().min(calls)).len() as u64;
+        let starts = lacking.iter().flat_map(|(_, spans)| spans);
+        let start = starts.map(|span| span.start).min();
+        Self {
+            resolution,
+            span: start.and_then(|start| Span::new(start, now.timestamp_millis())),
+            charts: all,
+            left,
+        }
     }
 }
 
-/// Heals lost spans, the oldest first, with no more than so many calls. `None` where there is nothing to heal.
-async fn heal(
+/// A run that fetches some charts.
+async fn fetch(
     settings: &Settings,
     purse: &Purse,
-    calls: u64,
+    chosen: Chosen,
+    left_to_others: u64,
     observer: &Observer<'_>,
-) -> Result<Option<SeriesReport>> {
-    let clock = http::clock(settings).await?;
-    let now = clock.now();
-    let since = oldest(Resolution::Hour, &settings.plan, now).unwrap_or_default();
-    let lost = {
-        let url = &settings.timeseries_url;
-        let mut store = TimeseriesStore::open(url, &settings.vs_currency).await?;
-        let lost = lost_and_not_covered(&mut store, since, now).await?;
-        store.close().await?;
-        lost
-    };
-    let planned = plan(&lost, calls, now);
-    if planned.charts.is_empty() {
-        return Ok(None);
-    }
+) -> Result<SeriesReport> {
     let (terms, run_settings) = (Terms::of(settings)?, RunSettings::of(settings));
+    let clock = http::clock(settings).await?;
     let turns = purse.turns(Caller::Schedule);
     let client = Client::new(settings, clock, observer.stop.clone(), turns)?;
     let mut snapshot = SnapshotStore::open(&settings.snapshot_url, &settings.vs_currency).await?;
-    let starts = lost.iter().flat_map(|(_, spans)| spans).map(|it| it.start);
     let series = Series {
         url: &settings.timeseries_url,
         kind: "heal",
-        resolution: Resolution::Hour,
-        span: starts
-            .min()
-            .and_then(|start| Span::new(start, now.timestamp_millis())),
+        resolution: chosen.resolution,
+        span: chosen.span,
         unknown: Vec::new(),
         advice: None,
     };
     let run = SeriesRun::open(series, terms, &run_settings, clock, &mut snapshot).await?;
     snapshot.close().await?;
-    let credits = purse.credits(0);
-    let report = run
-        .go(credits, client, &settings.plan, planned, observer)
-        .await?;
-    let mut store = TimeseriesStore::open(&settings.timeseries_url, &settings.vs_currency).await?;
-    lost_and_not_covered(&mut store, since, clock.now()).await?;
-    store.close().await?;
-    Ok(Some(report))
+    let planned = Planned {
+        charts: chosen.charts,
+        postponed: chosen.left,
+        waiting: Vec::new(),
+    };
+    let credits = purse.credits(left_to_others);
+    run.go(credits, client, &settings.plan, planned, observer)
+        .await
 }
 
-/// What is lost and lacks at an hour, too, by coin, the oldest first. What does not lack is noted as healed.
+/// What lacks at a resolution and can be had, by coin, the oldest first.
+async fn lacking(
+    store: &mut TimeseriesStore,
+    settings: &Settings,
+    resolution: Resolution,
+    now: DateTime<Utc>,
+) -> Result<Lacking> {
+    let mut spans: HashMap<CoinId, Vec<Span>> = HashMap::new();
+    if resolution == Resolution::Hour {
+        spans.extend(lost_and_not_covered(store, settings, now).await?);
+    }
+    let oldest = oldest(resolution, &settings.plan, now).unwrap_or_default();
+    let within = Span {
+        start: oldest,
+        end: resolution.settled(now),
+    };
+    let mut coins: Vec<CoinId> = store
+        .owed()
+        .await?
+        .into_iter()
+        .filter(|owed| owed.resolution == resolution)
+        .map(|owed| owed.coin)
+        .collect();
+    coins.dedup();
+    for coin in coins {
+        let gaps = store.gaps(&coin, within).await?.into_iter();
+        let wanted = gaps
+            .filter(|gap| gap.resolution == resolution && CAN_BE_HAD.contains(&gap.kind.as_str()));
+        let found = wanted.filter_map(|gap| gap.span()?.intersection(within));
+        let found: Vec<Span> = found
+            .filter(|gap| is_due(resolution, *gap, within))
+            .collect();
+        if !found.is_empty() {
+            spans.entry(coin).or_default().extend(found);
+        }
+    }
+    let mut lacking: Lacking = spans
+        .into_iter()
+        .map(|(coin, spans)| (coin, spans.into_iter().collect::<Spans>().iter().collect()))
+        .collect();
+    lacking.sort_by_key(|(coin, spans): &(CoinId, Vec<Span>)| {
+        (spans.first().map(|span| span.start), coin.clone())
+    });
+    Ok(lacking)
+}
+
+/// The kinds of gaps that another chart may fill.
+const CAN_BE_HAD: [&str; 3] = ["not_asked", "failed", "doubted"];
+
+/// What is lost at five minutes and lacks at an hour, too, by coin, the oldest first. What does not lack is noted as healed.
 async fn lost_and_not_covered(
     store: &mut TimeseriesStore,
-    since: i64,
+    settings: &Settings,
     now: DateTime<Utc>,
-) -> Result<Vec<(CoinId, Vec<Span>)>> {
+) -> Result<Lacking> {
+    let since = oldest(Resolution::Hour, &settings.plan, now).unwrap_or_default();
     let lost = store.lost_since(since).await?;
+    if lost.is_empty() {
+        return Ok(Vec::new());
+    }
     let coins: Vec<&CoinId> = lost.keys().collect();
     let all = Span {
         start: since,
         end: now.timestamp_millis(),
     };
-    let coverage = if coins.is_empty() {
-        HashMap::new()
-    } else {
-        let resolution = Resolution::Hour;
-        store.coverage_of(resolution, &coins, all, i64::MAX).await?
-    };
+    let coverage = store
+        .coverage_of(Resolution::Hour, &coins, all, i64::MAX)
+        .await?;
     let nothing = Spans::default();
     let (mut healed, mut open) = (Vec::new(), Vec::new());
     for (coin, spans) in &lost {
@@ -127,17 +265,4 @@ async fn lost_and_not_covered(
     }
     open.sort_by_key(|(coin, spans)| (spans.first().map(|span| span.start), coin.clone()));
     Ok(open)
-}
-
-fn plan(lost: &[(CoinId, Vec<Span>)], calls: u64, now: DateTime<Utc>) -> Planned {
-    let calls = usize::try_from(calls).unwrap_or(usize::MAX);
-    let all: Vec<Chart> = lost
-        .iter()
-        .flat_map(|(coin, spans)| charts(coin, Resolution::Hour, spans, now))
-        .collect();
-    Planned {
-        postponed: all.len().saturating_sub(calls) as u64,
-        charts: all.into_iter().take(calls).collect(),
-        waiting: Vec::new(),
-    }
 }

@@ -124,6 +124,7 @@ impl<'a> Intake<'a> {
             received: self.sweep.received().max(self.named.len() as u64),
             expected: self.sweep.expected().max(self.wanted.coins.len() as u64),
             unit: "coins",
+            per_minute: None,
         }
     }
 

@@ -5,10 +5,10 @@ use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 
-use crate::market::CoinId;
+use crate::market::{CoinId, Slot};
 use crate::planner::{Coin, Stage};
 use crate::series::{Resolution, Span, Spans, days};
-use crate::store::{Absent, Findings, Followed, Presence};
+use crate::store::{Absent, Changes, Followed, Presence};
 
 /// Everything that is known of the coins when a run plans.
 pub(super) struct Owed<'a> {
@@ -32,6 +32,12 @@ pub(super) fn all_coins(wanted: &[CoinId], followed: &[Followed]) -> Vec<CoinId>
     let followed = followed.iter().map(|followed| &followed.coin);
     let all = wanted.iter().chain(followed);
     all.filter(|coin| seen.insert(*coin)).cloned().collect()
+}
+
+/// The coins that are followed now.
+pub(super) fn still_followed(followed: &[Followed]) -> impl Iterator<Item = &CoinId> {
+    let open = followed.iter().filter(|followed| followed.until.is_none());
+    open.map(|followed| &followed.coin)
 }
 
 impl Owed<'_> {
@@ -92,72 +98,57 @@ impl Owed<'_> {
         lacking.map(|span| span.start).min()
     }
 
-    /// What fell off CoinGecko since it was last looked: owed before its last day begins, and not covered.
-    pub(super) fn lost(&self, judged: Option<i64>) -> Vec<(CoinId, Span)> {
-        let gone = self.now.timestamp_millis() - days(1);
-        let judged = judged.unwrap_or(i64::MIN);
-        let nothing = Spans::default();
-        let lost = self.followed.iter().flat_map(|followed| {
-            let covered = self.coverage.get(&followed.coin).unwrap_or(&nothing);
-            let owed = followed.owed(judged, gone);
-            let spans = owed.into_iter().flat_map(|owed| covered.gaps_in(owed));
-            spans.map(|span| (followed.coin.clone(), span))
-        });
-        lost.collect()
-    }
-
     /// The coins that are followed and no longer wanted.
     pub(super) fn leaving(&self) -> Vec<&CoinId> {
         let wanted: HashSet<&CoinId> = self.wanted.iter().collect();
-        let open = self.followed.iter().filter(|it| it.until.is_none());
-        open.map(|followed| &followed.coin)
-            .filter(|coin| !wanted.contains(coin))
-            .collect()
+        let open = still_followed(self.followed);
+        open.filter(|coin| !wanted.contains(coin)).collect()
     }
 
-    /// What is written down: who enters and who leaves, each since or until the half-hours that had it, and what is lost.
-    pub(super) fn findings(
+    /// Who enters and who leaves, each since or until the half-hours that had it.
+    pub(super) fn changes(
         &self,
         enters: Vec<CoinId>,
         crowded_out: Vec<CoinId>,
         presence: &Presence,
-        lost: Vec<(CoinId, Span)>,
-    ) -> Findings {
+    ) -> Changes {
+        let start = |slot: Slot| slot.start().timestamp_millis();
         let ended = |coin: &CoinId| {
             let of_coin = self.followed.iter().filter(|it| it.coin == *coin);
             of_coin.filter_map(|it| it.until).max()
         };
         let since = |coin: &CoinId| {
-            let first = presence
-                .first(coin)
-                .map(|slot| slot.start().timestamp_millis());
-            let since = first.unwrap_or(self.newest).min(self.newest);
+            let first = presence.first(coin).map_or(self.newest, start);
+            let since = first.min(self.newest);
             ended(coin).map_or(since, |ended| since.max(ended))
         };
-        let until = |coin: &CoinId| {
-            let last = presence
-                .last(coin)
-                .map(|slot| slot.start().timestamp_millis());
-            last.unwrap_or(self.newest)
-        };
-        let leaving = self
-            .leaving()
-            .into_iter()
-            .map(|coin| (coin.clone(), until(coin)));
+        let until = |coin: &CoinId| presence.last(coin).map_or(self.newest, start);
+        let entering = enters.into_iter().map(|coin| (since(&coin), coin));
+        let leaving = self.leaving().into_iter();
+        let leaving = leaving.map(|coin| (coin.clone(), until(coin)));
         let crowded_out = crowded_out.into_iter().map(|coin| (coin, self.newest));
-        Findings {
-            enters: enters
-                .into_iter()
-                .map(|coin| {
-                    let since = since(&coin);
-                    (coin, since)
-                })
-                .collect(),
+        Changes {
+            enters: entering.map(|(since, coin)| (coin, since)).collect(),
             leaves: leaving.chain(crowded_out).collect(),
-            lost,
-            judged: self.now.timestamp_millis() - days(1),
         }
     }
+}
+
+/// What fell off CoinGecko between two instants: owed, and not covered.
+pub(super) fn lost_between(
+    followed: &[Followed],
+    coverage: &HashMap<CoinId, Spans>,
+    since: Option<i64>,
+    until: i64,
+) -> Vec<(CoinId, Span)> {
+    let nothing = Spans::default();
+    let lost = followed.iter().flat_map(|followed| {
+        let covered = coverage.get(&followed.coin).unwrap_or(&nothing);
+        let owed = followed.owed(since.unwrap_or(i64::MIN), until);
+        let spans = owed.into_iter().flat_map(|owed| covered.gaps_in(owed));
+        spans.map(|span| (followed.coin.clone(), span))
+    });
+    lost.collect()
 }
 
 /// True where a chart received at an instant should have had what lacks.

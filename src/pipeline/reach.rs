@@ -21,6 +21,8 @@ pub struct Backfill {
     pub coins: Vec<CoinId>,
     /// Ask also for what is covered: points that are found are added, and values that differ become revisions.
     pub refetch: bool,
+    /// The most calls to spend, also such as the schedule needs; else those that it leaves.
+    pub spend: Option<u64>,
 }
 
 /// How far a backfill goes.
@@ -162,6 +164,7 @@ mod tests {
             reach,
             coins: Vec::new(),
             refetch: false,
+            spend: None,
         }
     }
 

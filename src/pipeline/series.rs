@@ -3,6 +3,7 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::future::Future;
+use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -168,6 +169,7 @@ pub(super) async fn fetch_all(
             received: done,
             expected: outcome.expected,
             unit: "charts",
+            per_minute: fetcher.plan.calls_per_minute.map(NonZeroU32::get),
         });
         while outcome.error.is_none()
             && calls.len() < CONCURRENT

@@ -10,17 +10,19 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::Observer;
 use super::arrival::blocking;
 use super::begin::{run_header, run_start};
-use super::credits::Credits;
+use super::credits::{Credits, Purse};
+use super::keeping::{lost_between, say_lost};
 use super::known::{Due, Known};
 use super::reader::Reader;
 use super::report::{RunState, Timings, Unknown};
 use super::series::{Fetcher, Outcome, fetch_all, recover};
 use super::series_report::SeriesReport;
+use super::spendable::Spendable;
 use super::terms::{RunSettings, Terms};
 use super::writer::Writer;
 use crate::clock::Clock;
 use crate::coingecko::charts::Chart;
-use crate::config::DatabaseUrl;
+use crate::config::{DatabaseUrl, Settings};
 use crate::error::{Error, Result};
 use crate::http::Client;
 use crate::landing::{self, RunFolder};
@@ -28,7 +30,7 @@ use crate::market::{CoinId, Slot};
 use crate::provider::Plan;
 use crate::series::{Resolution, Span, Spans, days};
 use crate::store::{
-    Absent, Findings, Followed, RunEnd, RunStart, Scope, SnapshotStore, Stored, TimeseriesStore,
+    Absent, Changes, Followed, RunEnd, RunStart, Scope, SnapshotStore, Stored, TimeseriesStore,
 };
 
 /// A run that holds its series.
@@ -46,6 +48,8 @@ pub(super) struct SeriesRun {
     advice: Option<String>,
     /// Up to when it is known what of the followed coins is covered and what is lost.
     judged: Option<i64>,
+    /// The coins of which that is to be known up to now.
+    followed: Option<Vec<Followed>>,
 }
 
 /// Which series a run works on.
@@ -114,6 +118,7 @@ impl SeriesRun {
             unknown,
             advice,
             judged: None,
+            followed: None,
         };
         match run.recover(span).await {
             Ok(()) => Ok(run),
@@ -178,9 +183,15 @@ impl SeriesRun {
         self.store.followed_count(resolution).await
     }
 
-    /// Up to when it was known what of the followed coins is covered and what is lost.
-    pub(super) fn judged(&self) -> Option<i64> {
-        self.judged
+    /// What the schedule leaves of the month.
+    pub(super) async fn spendable(
+        &mut self,
+        settings: &Settings,
+        purse: &Purse,
+        snapshot: &mut SnapshotStore,
+    ) -> Result<Spendable> {
+        let now = self.start.started_at;
+        Spendable::of(settings, purse, snapshot, &mut self.store, now).await
     }
 
     /// What the database covers, as far as the run looks.
@@ -188,12 +199,32 @@ impl SeriesRun {
         &self.known.coverage
     }
 
-    /// Writes down what the run has found out about the followed coins.
-    pub(super) async fn note_findings(&mut self, findings: &Findings) -> Result<()> {
-        let (run, now) = (&self.start.id, self.clock.now());
+    /// Writes who is followed from now on, and looks at the end of the run what of all these is lost.
+    pub(super) async fn follow(
+        &mut self,
+        followed: Vec<Followed>,
+        changes: &Changes,
+    ) -> Result<()> {
+        self.store.change_followed(self.resolution, changes).await?;
+        self.followed = Some(followed);
+        Ok(())
+    }
+
+    /// Says and writes down what has fallen off by now and is not covered. Each loss is said once.
+    async fn judge(&mut self, outcome: &mut Outcome) -> Result<()> {
+        let Some(followed) = self.followed.take() else {
+            return Ok(());
+        };
+        let now = self.clock.now();
+        // a chart fetched in this run begins up to so much later than its call
+        let gone = now.timestamp_millis() - days(1) + 2_000;
+        let lost = lost_between(&followed, &self.known.coverage, self.judged, gone);
+        let run = &self.start.id;
         self.store
-            .note_findings(run, self.resolution, findings, now)
-            .await
+            .judge(run, self.resolution, &lost, gone, now)
+            .await?;
+        outcome.missing.extend(say_lost(&lost));
+        Ok(())
     }
 
     /// What there is to fetch of a span of some coins. With `again`, what is covered is fetched too.
@@ -204,7 +235,7 @@ impl SeriesRun {
 
     /// Fetches the charts, stores what comes, and writes how it ended.
     pub(super) async fn go(
-        self,
+        mut self,
         mut credits: Credits,
         client: Client,
         plan: &Plan,
@@ -218,6 +249,9 @@ impl SeriesRun {
         } = planned;
         let mut outcome = Outcome::expecting(charts.len(), waiting);
         if charts.is_empty() {
+            if let Err(error) = self.judge(&mut outcome).await {
+                return self.fail(error).await;
+            }
             let report = self.report(postponed, outcome, None);
             return self.end(report).await;
         }
@@ -238,6 +272,7 @@ impl SeriesRun {
             unknown,
             advice,
             judged,
+            followed,
         } = self;
         let mut writer = Writer::new(Arc::clone(&fetcher.folder), clock, &start.id, store);
         let fetched = fetch_all(
@@ -259,7 +294,7 @@ impl SeriesRun {
             // the first call gave the failed commit's error; the second gives the store
             Err(error) => (writer.idle().await?, Some(error)),
         };
-        let run = Self {
+        let mut run = Self {
             terms,
             clock,
             start,
@@ -272,6 +307,7 @@ impl SeriesRun {
             unknown,
             advice,
             judged,
+            followed,
         };
         let done = Done {
             calls: fetcher.client.spent().calls,
@@ -290,6 +326,10 @@ impl SeriesRun {
                 Some(said.map_or_else(nothing, |said| said.and_more(more)))
             }
             _ => None,
+        };
+        let failed = match failed {
+            None => run.judge(&mut outcome).await.err(),
+            failed => failed,
         };
         let report = run.report(postponed, outcome, Some(done));
         match failed {

@@ -31,7 +31,7 @@ pub async fn init(settings: &Settings) -> Result<()> {
 }
 
 /// Calls charged or reserved in the month of an instant; none are counted under a plan without limits.
-async fn spent(settings: &Settings, now: DateTime<Utc>) -> Result<u64> {
+pub(super) async fn spent(settings: &Settings, now: DateTime<Utc>) -> Result<u64> {
     let plan = &settings.plan;
     if plan.credits_per_month.is_none() && plan.calls_per_minute.is_none() {
         return Ok(0);

@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 use super::Observer;
 use super::credits::{Caller, Purse};
 use super::heal::heal_lost;
-use super::keeping::{Owed, all_coins, say_lost};
+use super::keeping::{Owed, all_coins, still_followed};
 use super::known::Due;
 use super::reach::recent;
 use super::series_report::SeriesReport;
@@ -97,11 +97,10 @@ impl HalfHour<'_> {
         let newest = newest.unwrap_or_else(|| Slot::containing(now));
         let visits = self.run.visits().await?;
         let followed = self.run.followed(reach.start).await?;
-        let mut wanted = self.wanted(&universe);
+        let mut wanted = universe.for_charts(self.settings);
         if !universe.missing.is_empty() {
             // of a snapshot that lacks ranks it is not known who has left
-            let open = followed.iter().filter(|it| it.until.is_none());
-            wanted.extend(open.map(|followed| followed.coin.clone()));
+            wanted.extend(still_followed(&followed).cloned());
         }
         let all = all_coins(&wanted, &followed);
         let Due {
@@ -118,7 +117,6 @@ impl HalfHour<'_> {
             due: &gaps,
             visits: &visits,
         };
-        let lost = owed.lost(self.run.judged());
         let mut decision = Rotation {
             means,
             coins: owed.coins(),
@@ -136,8 +134,7 @@ impl HalfHour<'_> {
             self.snapshot.presence(&changed, since).await?
         };
         missing.extend(universe.missing);
-        missing.extend(say_lost(&lost));
-        let findings = owed.findings(enters, crowded_out, &presence, lost);
+        let changes = owed.changes(enters, crowded_out, &presence);
         let visited = decision.visits.iter();
         let planned = Planned {
             charts: visited
@@ -146,7 +143,7 @@ impl HalfHour<'_> {
             postponed: decision.postponed,
             waiting: missing,
         };
-        self.run.note_findings(&findings).await?;
+        self.run.follow(followed, &changes).await?;
         Ok((planned, decision))
     }
 
@@ -166,7 +163,9 @@ impl HalfHour<'_> {
         let Due {
             mut gaps,
             mut waiting,
-        } = self.run.due(&self.wanted(&universe), span, false);
+        } = self
+            .run
+            .due(&universe.for_charts(self.settings), span, false);
         waiting.extend(universe.missing);
         // `None` sorts first: a coin that was never asked for
         gaps.sort_by_key(|(coin, _)| visits.get(coin).copied());
@@ -196,18 +195,5 @@ impl HalfHour<'_> {
             is_taken,
             now,
         ))
-    }
-
-    /// The coins whose charts are wanted, the dearest first: those by name, then the largest.
-    fn wanted(&self, universe: &Universe) -> Vec<CoinId> {
-        let named = &self.settings.coins;
-        let is_named = |coin: &&CoinId| named.contains(coin);
-        let most = self
-            .settings
-            .chart_top
-            .map_or(usize::MAX, |top| top as usize);
-        let by_name = universe.coins.iter().filter(is_named);
-        let largest = universe.coins.iter().filter(|coin| !named.contains(coin));
-        by_name.chain(largest.take(most)).cloned().collect()
     }
 }

@@ -2,6 +2,7 @@
 //! Which of their charts are due is decided by the runs.
 
 use super::terms::Wanted;
+use crate::config::Settings;
 use crate::error::{Error, Result};
 use crate::market::{CoinId, Slot};
 use crate::store::{Absent, SnapshotStore};
@@ -119,6 +120,15 @@ impl Universe {
                  refused; take another snapshot in the next half-hour, {named}"
             ),
         }))
+    }
+
+    /// The coins whose charts are wanted, the dearest first: those by name, then the largest.
+    pub(super) fn for_charts(&self, settings: &Settings) -> Vec<CoinId> {
+        let named = |coin: &&CoinId| settings.coins.contains(coin);
+        let most = settings.chart_top.map_or(usize::MAX, |top| top as usize);
+        let largest = self.coins.iter().filter(|coin| !named(coin)).take(most);
+        let by_name = self.coins.iter().filter(named);
+        by_name.chain(largest).cloned().collect()
     }
 
     fn add(&mut self, coin: CoinId) {

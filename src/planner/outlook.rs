@@ -52,6 +52,8 @@ pub struct Outlook {
     pub demand: Demand,
     /// What that takes.
     pub loads: Loads,
+    /// The same with `/coins/list`, one call a day.
+    pub listing: Loads,
     /// Half-hours of the running month.
     pub runs_per_month: u64,
     /// The plan's calls a month; null is no limit.
@@ -75,6 +77,7 @@ impl Demand {
         Outlook {
             demand: self,
             loads: self.loads(slots),
+            listing: self.loads(slots).with_list(slots),
             runs_per_month: slots,
             credits_per_month: plan.credits_per_month,
             room: means.room(),
@@ -165,6 +168,19 @@ impl Demand {
     }
 }
 
+impl Loads {
+    /// With one call a day for the list of all coins.
+    fn with_list(self, slots: u64) -> Self {
+        let mut parts = self.parts;
+        parts.push(Load::of("/coins/list".to_owned(), slots / 48, slots));
+        let total = parts.iter().map(|part| part.calls_per_month).sum();
+        Self {
+            parts,
+            total: Load::of("with /coins/list".to_owned(), total, slots),
+        }
+    }
+}
+
 impl Load {
     #[expect(
         clippy::cast_precision_loss,
@@ -192,7 +208,7 @@ fn hundreds(calls: u64) -> u64 {
 }
 
 /// A number with commas.
-fn grouped(number: u64) -> String {
+pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (place, digit) in digits.chars().enumerate() {

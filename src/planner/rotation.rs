@@ -73,8 +73,8 @@ pub struct Decision {
 }
 
 impl Coin {
-    /// The last half-hour in which it has to be visited.
-    fn deadline(&self) -> i64 {
+    /// The last half-hour in which it has to be visited, counted from 1970 on.
+    pub fn deadline(&self) -> i64 {
         let settles = Resolution::FiveMinutes.settled(DateTime::<Utc>::UNIX_EPOCH);
         let visited = DateTime::from_timestamp_millis(self.from - settles);
         Slot::containing(visited.unwrap_or_default()).number() + REVISIT.cast_signed()

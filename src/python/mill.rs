@@ -13,7 +13,7 @@ use super::errors::to_exception;
 use crate::config::{Layers, Portable, Settings, resolve_with};
 use crate::error::Error;
 use crate::market::{CoinId, Instant, Slot};
-use crate::pipeline::{Backfill, Pick, Prices, Quotes, Reach};
+use crate::pipeline::{Backfill, Gaps, Pick, Prices, Quotes, Reach};
 use crate::quality::Rules;
 use crate::remote::call::Call;
 
@@ -104,7 +104,7 @@ impl Mill {
         self.done(py, Call::RunTimeseries { resolution })
     }
 
-    #[pyo3(signature = (*, days = None, start = None, end = None, resolution = "1h", coins = None, refetch = false))]
+    #[pyo3(signature = (*, days = None, start = None, end = None, resolution = "1h", coins = None, refetch = false, spend = None))]
     #[expect(clippy::too_many_arguments, reason = "keywords in Python")]
     fn backfill<'py>(
         &self,
@@ -115,6 +115,7 @@ impl Mill {
         resolution: &str,
         coins: Option<CoinsArgument>,
         refetch: bool,
+        spend: Option<u64>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let reach = match (days, start) {
             (Some(days), None) if end.is_none() => Reach::Days(days),
@@ -130,8 +131,36 @@ impl Mill {
             reach,
             coins: coins.map_or_else(Vec::new, |coins| coins.0),
             refetch,
+            spend,
         };
         self.done(py, Call::Backfill(wanted))
+    }
+
+    #[pyo3(signature = (coins = None, start = None, end = None, *, resolution = None))]
+    fn gaps<'py>(
+        &self,
+        py: Python<'py>,
+        coins: Option<CoinsArgument>,
+        start: Option<InstantArgument>,
+        end: Option<InstantArgument>,
+        resolution: Option<&str>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let wanted = Gaps {
+            coins: coins.map_or_else(Vec::new, |coins| coins.0),
+            resolution: resolution.map(|text| parsed(py, text)).transpose()?,
+            start: start.map(|start| start.0),
+            end: end.map(|end| end.0),
+        };
+        self.done(py, Call::Gaps(wanted))
+    }
+
+    #[pyo3(signature = (*, spend = None))]
+    fn heal<'py>(&self, py: Python<'py>, spend: Option<u64>) -> PyResult<Bound<'py, PyAny>> {
+        self.done(py, Call::Heal { spend })
+    }
+
+    fn plan<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.done(py, Call::Plan)
     }
 
     #[pyo3(signature = (at = None, *, as_of = None))]

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::Settings;
 use crate::error::{Error, Result};
 use crate::market::Slot;
-use crate::pipeline::{self, Backfill, Observer, Pick, Prices, Quotes, Read};
+use crate::pipeline::{self, Backfill, Gaps, Observer, Pick, Prices, Quotes, Read};
 use crate::series::Resolution;
 use crate::stop::Stopper;
 
@@ -19,6 +19,9 @@ pub(crate) enum Call {
     RunSnapshot { slot: Option<Slot> },
     RunTimeseries { resolution: Resolution },
     Backfill(Backfill),
+    Gaps(Gaps),
+    Heal { spend: Option<u64> },
+    Plan,
     Quotes(Quotes),
     Prices(Prices),
     Quarantine(Pick),
@@ -46,10 +49,15 @@ impl Call {
     pub(crate) fn is_on_sqlite(&self, settings: &Settings) -> bool {
         let owners = [&settings.snapshot_owner_url, &settings.timeseries_owner_url];
         matches!(self, Self::Demo { .. })
-            || [&settings.snapshot_url, &settings.timeseries_url]
-                .into_iter()
-                .chain(owners.into_iter().flatten())
-                .any(|url| url.file().is_some())
+            || [
+                &settings.snapshot_url,
+                &settings.timeseries_url,
+                &settings.budget_url,
+                &settings.budget_owner_url,
+            ]
+            .into_iter()
+            .chain(owners.into_iter().flatten())
+            .any(|url| url.file().is_some())
     }
 
     /// Does what is asked for. Runs listen to the stopper; anything else can be dropped at any time.
@@ -64,6 +72,9 @@ impl Call {
                 json(&pipeline::run_timeseries(settings, resolution, &run()).await?)
             }
             Self::Backfill(wanted) => json(&pipeline::backfill(settings, &wanted, &run()).await?),
+            Self::Gaps(wanted) => json(&pipeline::gaps(settings, &wanted).await?),
+            Self::Heal { spend } => json(&pipeline::heal(settings, spend, &run()).await?),
+            Self::Plan => json(&pipeline::plan(settings).await?),
             Self::Quotes(wanted) => Ok(Returned::Frame(pipeline::quotes(settings, &wanted).await?)),
             Self::Prices(wanted) => Ok(Returned::Frame(pipeline::prices(settings, &wanted).await?)),
             Self::Quarantine(pick) => json(&pipeline::quarantine(settings, &pick).await?),

@@ -32,17 +32,13 @@ impl Followed {
     }
 }
 
-/// What a run has found out about the coins that are followed.
+/// Who is followed from an instant on, and who no longer. Instants are milliseconds since 1970.
 #[derive(Debug, Default)]
-pub struct Findings {
-    /// Coins that are followed from an instant on.
+pub struct Changes {
+    /// Coins that are followed, and since when.
     pub enters: Vec<(CoinId, i64)>,
-    /// Coins that are followed until an instant and no longer.
+    /// Coins that are followed no longer, and until when they were.
     pub leaves: Vec<(CoinId, i64)>,
-    /// What is lost.
-    pub lost: Vec<(CoinId, Span)>,
-    /// Up to when that is known.
-    pub judged: i64,
 }
 
 const FOLLOWED: &str = "select coin, starts_at, ends_at from followed where resolution = $1 and ends_at is null \
@@ -96,39 +92,46 @@ const ENTER: Sql = Sql {
              on conflict (coin, resolution, starts_at) do update set ends_at = null",
 };
 
-/// Writes findings down. To be called inside a transaction.
-pub(super) async fn note(
+/// Writes who enters and who leaves. To be called inside a transaction.
+pub(super) async fn change(
     connection: &mut Connection,
-    run: &str,
     resolution: Resolution,
-    findings: &Findings,
-    now: DateTime<Utc>,
+    changes: &Changes,
 ) -> Result<()> {
-    for (coin, until) in &findings.leaves {
+    for (coin, until) in &changes.leaves {
         let sql = "update followed set ends_at = case when starts_at > $3 then starts_at else $3 end \
                    where coin = $1 and resolution = $2 and ends_at is null";
         let values = vec![coin.as_str().into(), minutes(resolution), instant(*until)];
         connection.execute(sql, values).await?;
     }
-    if !findings.enters.is_empty() {
-        let entering = serde_json::json!(findings.enters).to_string();
+    if !changes.enters.is_empty() {
+        let entering = serde_json::json!(changes.enters).to_string();
         let values = vec![entering.into(), minutes(resolution)];
         connection.execute(ENTER, values).await?;
     }
-    let lost: Vec<Vec<Value>> = findings
-        .lost
-        .iter()
-        .map(|(coin, span)| {
-            vec![
-                coin.as_str().into(),
-                minutes(resolution),
-                instant(span.start),
-                instant(span.end),
-                run.into(),
-                now.into(),
-            ]
-        })
-        .collect();
+    Ok(())
+}
+
+/// Writes what is lost, and up to when that is known. To be called inside a transaction.
+pub(super) async fn judge(
+    connection: &mut Connection,
+    run: &str,
+    resolution: Resolution,
+    lost: &[(CoinId, Span)],
+    until: i64,
+    now: DateTime<Utc>,
+) -> Result<()> {
+    let row = |(coin, span): &(CoinId, Span)| {
+        vec![
+            coin.as_str().into(),
+            minutes(resolution),
+            instant(span.start),
+            instant(span.end),
+            run.into(),
+            now.into(),
+        ]
+    };
+    let lost: Vec<Vec<Value>> = lost.iter().map(row).collect();
     let columns = [
         "coin",
         "resolution",
@@ -140,7 +143,7 @@ pub(super) async fn note(
     connection.insert("lost", &columns, &lost).await?;
     let sql = "insert into judged (resolution, ends_at) values ($1, $2) \
                on conflict (resolution) do update set ends_at = excluded.ends_at where excluded.ends_at > judged.ends_at";
-    let values = vec![minutes(resolution), instant(findings.judged)];
+    let values = vec![minutes(resolution), instant(until)];
     connection.execute(sql, values).await.map(drop)
 }
 

@@ -6,9 +6,11 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
+use super::connection::Connection;
 use super::coverage::{self, EmptySpan};
-use super::followed::{self, Findings, Followed};
+use super::followed::{self, Changes, Followed};
 use super::frames::{self, PricesQuery};
+use super::gaps::{self, Gap, Owed};
 use super::ledger::needed;
 use super::names::Named;
 use super::points::{self, SeriesCommit, Stored};
@@ -166,22 +168,37 @@ impl TimeseriesStore {
         followed::judged(&mut self.connection, resolution).await
     }
 
-    /// Writes down what a run has found out about the followed coins, whole.
+    /// Writes who is followed from now on, and who no longer.
     ///
     /// # Errors
     /// [`crate::error::Error::Store`]; then nothing of it was written.
-    pub async fn note_findings(
+    pub async fn change_followed(
+        &mut self,
+        resolution: Resolution,
+        changes: &Changes,
+    ) -> Result<()> {
+        let write = async |connection: &mut Connection| {
+            followed::change(connection, resolution, changes).await
+        };
+        self.connection.transaction(write).await
+    }
+
+    /// Writes what of the followed coins is lost, and up to when (milliseconds since 1970) that is known.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Store`]; then nothing of it was written.
+    pub async fn judge(
         &mut self,
         run: &str,
         resolution: Resolution,
-        findings: &Findings,
+        lost: &[(CoinId, Span)],
+        until: i64,
         now: DateTime<Utc>,
     ) -> Result<()> {
-        self.connection
-            .transaction(async |connection| {
-                followed::note(connection, run, resolution, findings, now).await
-            })
-            .await
+        let write = async |connection: &mut Connection| {
+            followed::judge(connection, run, resolution, lost, until, now).await
+        };
+        self.connection.transaction(write).await
     }
 
     /// What was lost and is not healed, as far as it ends after an instant (milliseconds since 1970), by coin and in order.
@@ -198,6 +215,22 @@ impl TimeseriesStore {
     /// [`crate::error::Error::Store`].
     pub async fn note_healed(&mut self, spans: &[(CoinId, Span)], at: DateTime<Utc>) -> Result<()> {
         followed::heal(&mut self.connection, spans, at).await
+    }
+
+    /// The gaps of a coin that reach into a span, by resolution and time.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Store`].
+    pub async fn gaps(&mut self, coin: &CoinId, span: Span) -> Result<Vec<Gap>> {
+        gaps::of_coin(&mut self.connection, coin, span).await
+    }
+
+    /// What is owed of every coin, by coin, resolution and time.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Store`].
+    pub async fn owed(&mut self) -> Result<Vec<Owed>> {
+        gaps::owed(&mut self.connection).await
     }
 
     /// When each coin was last asked for at a resolution.

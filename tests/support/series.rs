@@ -298,6 +298,7 @@ pub fn wanted(resolution: Resolution, reach: Reach, coins: &[&str]) -> Backfill 
         reach,
         coins,
         refetch: false,
+        spend: None,
     }
 }
 

@@ -148,6 +148,7 @@ async fn what_is_covered_is_asked_for_again_where_that_is_wanted(kind: Kind) {
         .fault("set:path=market_chart,field=market_caps,value=[]");
     let wanted = Backfill {
         refetch: true,
+        spend: None,
         ..wanted(Resolution::Hour, Reach::Days(10), &["bitcoin"])
     };
     let settings = mill.settings(&[]);

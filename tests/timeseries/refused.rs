@@ -69,6 +69,7 @@ async fn a_refused_point_is_missing_and_asked_for_once_more(kind: Kind) {
     mill.bench.sim.clear_faults();
     let wanted = coinmill::pipeline::Backfill {
         refetch: true,
+        spend: None,
         ..crate::series::wanted(Resolution::Hour, Reach::Days(4), &["bitcoin"])
     };
     let observer = coinmill::pipeline::Observer::none();

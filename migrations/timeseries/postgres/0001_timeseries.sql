@@ -287,3 +287,120 @@ join coin c on c.key = p.coin
 join resolution r on r.minutes = p.resolution
 left join coin_name n on n.coin = c.key
   and n."commit" = (select max(m."commit") from coin_name m where m.coin = c.key);
+
+-- What is owed: of followed coins from their first half-hour to their last, or to what was settled when the last run looked; of the
+-- others all between the ends of what is covered.
+create view owed as
+select f.coin as coin_id, f.resolution, f.starts_at, least(f.ends_at, j.ends_at + interval '23 hours 50 minutes') as ends_at
+from followed f
+join judged j on j.resolution = f.resolution
+where f.starts_at < least(f.ends_at, j.ends_at + interval '23 hours 50 minutes')
+union all
+select c.id, v.resolution, min(v.starts_at), max(v.ends_at)
+from coin c
+join coverage v on v.coin = c.key
+where not exists (select 1 from followed f where f.coin = c.id and f.resolution = v.resolution)
+group by c.id, v.resolution;
+
+-- What of it is not covered: from where coverage ends to where it begins again.
+create view uncovered as
+select g.coin_id, g.resolution, g.starts_at, g.ends_at
+from (
+  select
+    e.coin_id,
+    e.resolution,
+    greatest(
+      e.owed_from,
+      max(e.ends_at) over (
+        partition by e.coin_id, e.resolution, e.owed_from order by e.starts_at, e.ends_at
+        rows between unbounded preceding and 1 preceding
+      )
+    ) as starts_at,
+    e.starts_at as ends_at
+  from (
+    select o.coin_id, o.resolution, o.starts_at as owed_from, v.starts_at, v.ends_at
+    from owed o
+    join coin c on c.id = o.coin_id
+    join coverage v on v.coin = c.key and v.resolution = o.resolution and v.ends_at > o.starts_at and v.starts_at < o.ends_at
+    union all
+    select o.coin_id, o.resolution, o.starts_at, o.ends_at, o.ends_at
+    from owed o
+  ) e
+) g
+where g.starts_at < g.ends_at;
+
+-- Where points are missing, and why: see the data dictionary.
+create view v_gaps as
+select
+  u.coin_id,
+  r.name as resolution,
+  case
+    when exists (
+      select 1 from lost l
+      where l.coin = u.coin_id and l.resolution = u.resolution and l.starts_at < u.ends_at and l.ends_at > u.starts_at
+        and l.healed_at is null
+    ) then 'lost'
+    else 'healed'
+  end as kind,
+  u.starts_at,
+  least(u.ends_at, j.ends_at) as ends_at,
+  u.starts_at + interval '1 day' as lost_at,
+  (extract(epoch from u.starts_at) * 1000)::bigint as starts_ms,
+  (extract(epoch from least(u.ends_at, j.ends_at)) * 1000)::bigint as ends_ms
+from uncovered u
+join resolution r on r.minutes = u.resolution
+join judged j on j.resolution = u.resolution
+where u.starts_at < j.ends_at
+union all
+select
+  u.coin_id,
+  r.name,
+  case
+    when exists (
+      select 1 from coin c join empty_span e on e.coin = c.key
+      where c.id = u.coin_id and e.resolution = u.resolution and e.starts_at < u.ends_at and e.ends_at > u.starts_at
+        and e.is_refused = 1
+    ) then 'refused'
+    when exists (
+      select 1 from coin c join empty_span e on e.coin = c.key
+      where c.id = u.coin_id and e.resolution = u.resolution and e.starts_at < u.ends_at and e.ends_at > u.starts_at
+    ) then 'doubted'
+    when exists (
+      select 1 from visit i
+      where i.coin = u.coin_id and i.resolution = u.resolution and i.visited_at > u.starts_at
+        and i.outcome not in ('received', 'refused')
+    ) then 'failed'
+    else 'not_asked'
+  end,
+  greatest(u.starts_at, j.ends_at),
+  u.ends_at,
+  null,
+  (extract(epoch from greatest(u.starts_at, j.ends_at)) * 1000)::bigint,
+  (extract(epoch from u.ends_at) * 1000)::bigint
+from uncovered u
+join resolution r on r.minutes = u.resolution
+left join judged j on j.resolution = u.resolution
+where j.ends_at is null or u.ends_at > j.ends_at
+union all
+select
+  c.id,
+  r.name,
+  'source_empty',
+  p.ts + r.minutes * interval '1 minute',
+  p.next_ts,
+  null,
+  (extract(epoch from p.ts) * 1000)::bigint + r.minutes * 60000,
+  (extract(epoch from p.next_ts) * 1000)::bigint
+from coin c
+cross join resolution r
+cross join lateral (
+  select q.ts, lead(q.ts) over (order by q.ts) as next_ts
+  from price_point q
+  where q.coin = c.key and q.resolution = r.minutes
+  offset 0
+) p
+where p.next_ts - p.ts > r.minutes * interval '150 seconds'
+  and not exists (
+    select 1 from uncovered u
+    where u.coin_id = c.id and u.resolution = r.minutes and u.starts_at < p.next_ts and u.ends_at > p.ts
+  );

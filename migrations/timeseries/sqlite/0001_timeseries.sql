@@ -286,3 +286,128 @@ cross join price_now p
 left join coin_name n on n.coin = c.key
   and n."commit" = (select max(m."commit") from coin_name m where m.coin = c.key)
 where p.coin = c.key and p.resolution = r.minutes;
+
+-- What is owed: of followed coins from their first half-hour to their last, or to what was settled when the last run looked; of the
+-- others all between the ends of what is covered.
+create view owed as
+select f.coin as coin_id, f.resolution, f.starts_at, min(coalesce(f.ends_at, j.ends_at + 85800000), j.ends_at + 85800000) as ends_at
+from followed f
+join judged j on j.resolution = f.resolution
+where f.starts_at < min(coalesce(f.ends_at, j.ends_at + 85800000), j.ends_at + 85800000)
+union all
+select c.id, v.resolution, min(v.starts_at), max(v.ends_at)
+from coin c
+cross join coverage v on v.coin = c.key
+where not exists (select 1 from followed f where f.coin = c.id and f.resolution = v.resolution)
+group by c.id, v.resolution;
+
+-- What of it is not covered: from where coverage ends to where it begins again.
+create view uncovered as
+select g.coin_id, g.resolution, g.starts_at, g.ends_at
+from (
+  select
+    e.coin_id,
+    e.resolution,
+    max(
+      e.owed_from,
+      coalesce(
+        max(e.ends_at) over (
+          partition by e.coin_id, e.resolution, e.owed_from order by e.starts_at, e.ends_at
+          rows between unbounded preceding and 1 preceding
+        ),
+        e.owed_from
+      )
+    ) as starts_at,
+    e.starts_at as ends_at
+  from (
+    select o.coin_id, o.resolution, o.starts_at as owed_from, v.starts_at, v.ends_at
+    from owed o
+    cross join coin c on c.id = o.coin_id
+    cross join coverage v on v.coin = c.key and v.resolution = o.resolution and v.ends_at > o.starts_at
+      and v.starts_at < o.ends_at
+    union all
+    select o.coin_id, o.resolution, o.starts_at, o.ends_at, o.ends_at
+    from owed o
+  ) e
+) g
+where g.starts_at < g.ends_at;
+
+-- Where points are missing, and why: see the data dictionary. Instants are texts; `starts_ms` and `ends_ms` are the numbers.
+create view v_gaps as
+select
+  g.coin_id,
+  g.resolution,
+  g.kind,
+  strftime('%Y-%m-%dT%H:%M:%fZ', g.starts_ms / 1000.0, 'unixepoch') as starts_at,
+  strftime('%Y-%m-%dT%H:%M:%fZ', g.ends_ms / 1000.0, 'unixepoch') as ends_at,
+  strftime('%Y-%m-%dT%H:%M:%fZ', g.lost_ms / 1000.0, 'unixepoch') as lost_at,
+  g.starts_ms,
+  g.ends_ms
+from (
+  select
+    u.coin_id,
+    r.name as resolution,
+    case
+      when exists (
+        select 1 from lost l
+        where l.coin = u.coin_id and l.resolution = u.resolution and l.starts_at < u.ends_at and l.ends_at > u.starts_at
+          and l.healed_at is null
+      ) then 'lost'
+      else 'healed'
+    end as kind,
+    u.starts_at as starts_ms,
+    min(u.ends_at, j.ends_at) as ends_ms,
+    u.starts_at + 86400000 as lost_ms
+  from uncovered u
+  join resolution r on r.minutes = u.resolution
+  join judged j on j.resolution = u.resolution
+  where u.starts_at < j.ends_at
+  union all
+  select
+    u.coin_id,
+    r.name,
+    case
+      when exists (
+        select 1 from coin c join empty_span e on e.coin = c.key
+        where c.id = u.coin_id and e.resolution = u.resolution and e.starts_at < u.ends_at and e.ends_at > u.starts_at
+          and e.is_refused = 1
+      ) then 'refused'
+      when exists (
+        select 1 from coin c join empty_span e on e.coin = c.key
+        where c.id = u.coin_id and e.resolution = u.resolution and e.starts_at < u.ends_at and e.ends_at > u.starts_at
+      ) then 'doubted'
+      when exists (
+        select 1 from visit i
+        where i.coin = u.coin_id and i.resolution = u.resolution and i.visited_at > u.starts_at
+          and i.outcome not in ('received', 'refused')
+      ) then 'failed'
+      else 'not_asked'
+    end,
+    max(u.starts_at, coalesce(j.ends_at, u.starts_at)),
+    u.ends_at,
+    null
+  from uncovered u
+  join resolution r on r.minutes = u.resolution
+  left join judged j on j.resolution = u.resolution
+  where j.ends_at is null or u.ends_at > j.ends_at
+  union all
+  select p.coin_id, p.resolution, 'source_empty', p.ts + p.minutes * 60000, p.next_ts, null
+  from (
+    select
+      c.id as coin_id,
+      r.name as resolution,
+      r.minutes,
+      q.ts,
+      (
+        select min(n.ts) from price_point n where n.coin = q.coin and n.resolution = q.resolution and n.ts > q.ts
+      ) as next_ts
+    from coin c
+    cross join resolution r
+    cross join price_point q on q.coin = c.key and q.resolution = r.minutes
+  ) p
+  where p.next_ts - p.ts > p.minutes * 150000
+    and not exists (
+      select 1 from uncovered u
+      where u.coin_id = p.coin_id and u.resolution = p.minutes and u.starts_at < p.next_ts and u.ends_at > p.ts
+    )
+) g;

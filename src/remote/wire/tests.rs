@@ -78,6 +78,7 @@ fn an_order_arrives_as_it_was() {
         reach: Reach::Between("2026-01-01T00:00:00.001Z".parse().unwrap(), None),
         coins: vec![CoinId::from_source("boringdao-[old]".to_owned())],
         refetch: true,
+        spend: None,
     };
     let order = Order::Begin(Request {
         settings: BTreeMap::from([("api_key".to_owned(), "CG-ä\n\"".to_owned())]),
