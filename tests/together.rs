@@ -17,6 +17,8 @@ mod support;
 #[path = "support/series.rs"]
 mod series;
 
+#[path = "together/budget.rs"]
+mod budget;
 #[path = "together/currency.rs"]
 mod currency;
 #[path = "together/readers.rs"]

@@ -15,8 +15,9 @@ use crate::config::DatabaseUrl;
 use crate::error::{Error, Result};
 use crate::failpoint;
 
-/// After how long a place of the pace is free again: a minute, and what the calls of two processes may differ on their way.
-const MINUTE: Duration = Duration::from_millis(60_250);
+/// After how long a place of the pace is free again: a minute, and what two calls may differ on their way to CoinGecko, which counts them
+/// as they come.
+const MINUTE: Duration = Duration::from_secs(62);
 
 /// The most places that the pace is kept in: where a plan has more calls a minute, a place is for several.
 const PLACES: u32 = 120;
