@@ -2,7 +2,7 @@
 
 Settings come from the environment of the workers (`COINMILL_SNAPSHOT_URL`, `COINMILL_API_KEY`, …); the tables come from
 `coinmill init`. A run belongs to the slot of its `run_after`: CoinGecko serves only the present, so a run that is too
-late fails at once and says so. Any task may be cleared and run again: what is stored already is not stored twice.
+late fails at once and says so. The charts are fetched all the same, of the coins that are known. Any task may be cleared and run again: what is stored already is not stored twice.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
+from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.providers.standard.operators.python import PythonOperator
-from airflow.sdk import DAG
+from airflow.sdk import DAG, TriggerRule
 
 from coinmill_airflow import native_call, schedule, slot_of, summary
 
@@ -59,5 +60,9 @@ with DAG(
         task_id="run_market_timeseries",
         python_callable=run_market_timeseries,
         execution_timeout=timedelta(minutes=20),
+        # a day's charts fall off whether or not there was a snapshot
+        trigger_rule=TriggerRule.ALL_DONE,
     )
-    snapshot >> timeseries
+    # a run is as good as its last tasks: without this one it would be green where the snapshot failed
+    taken = EmptyOperator(task_id="market_snapshot_taken")
+    snapshot >> [timeseries, taken]

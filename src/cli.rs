@@ -274,13 +274,13 @@ fn series(outcome: Result<SeriesReport>) -> Result<Ended> {
 struct Both {
     snapshot: Box<RawValue>,
     timeseries: Box<RawValue>,
-    /// Where the second failed: the same keys as of any failure.
+    /// That of the first that failed: the same keys as of any failure.
     #[serde(flatten)]
     failure: Option<failure::Failure>,
 }
 
-/// A snapshot, then the time series, as one object for scripts: the result of the first is told, whatever becomes of the
-/// second.
+/// A snapshot, then the time series, as one object for scripts. Whatever becomes of the first, the second is tried: a day's charts
+/// fall off whether or not there was a snapshot.
 async fn all(
     settings: &Settings,
     slot: Option<Slot>,
@@ -289,27 +289,60 @@ async fn all(
     interrupt: &Interrupt,
 ) -> Result<u8> {
     let stopper = &interrupt.stopper;
-    let first = snapshot(settings, slot, stopper).await?;
-    if !json {
-        let first = first.tell(json)?;
-        let second = timeseries(settings, resolution, stopper).await?;
-        return Ok(first.max(second.tell(json)?));
+    let first = snapshot(settings, slot, stopper).await;
+    if let Err(Error::Stopped { .. }) = first {
+        return first?.tell(json);
     }
-    let (second, exit_code, failure) = match timeseries(settings, resolution, stopper).await {
-        Ok(second) => (second.report, second.exit_code.max(first.exit_code), None),
-        Err(error) => {
-            let exit_code = failure::told(&error, interrupt.code_of(&error), false);
-            let failure = failure::Failure::of(&error, exit_code);
-            (json_of(&failure)?, exit_code, Some(failure))
-        }
+    let first = Half::of(first, json, interrupt)?;
+    let second = timeseries(settings, resolution, stopper).await;
+    let second = Half::of(second, json, interrupt)?;
+    let exit_code = match (&first.failure, &second.failure) {
+        (Some(_), _) => first.exit_code,
+        (None, Some(_)) => second.exit_code,
+        (None, None) => first.exit_code.max(second.exit_code),
     };
-    let both = Both {
-        snapshot: first.report,
-        timeseries: second,
-        failure,
-    };
-    print(json, &both, String::new)?;
+    if json {
+        let both = Both {
+            snapshot: first.report,
+            timeseries: second.report,
+            failure: first.failure.or(second.failure),
+        };
+        print(json, &both, String::new)?;
+    }
     Ok(exit_code)
+}
+
+/// What became of one of two runs.
+struct Half {
+    report: Box<RawValue>,
+    failure: Option<failure::Failure>,
+    exit_code: u8,
+}
+
+impl Half {
+    /// Told to people at once, and kept for scripts.
+    fn of(outcome: Result<Ended>, json: bool, interrupt: &Interrupt) -> Result<Self> {
+        match outcome {
+            Ok(ended) => Ok(Self {
+                report: ended.report.clone(),
+                failure: None,
+                exit_code: if json {
+                    ended.exit_code
+                } else {
+                    ended.tell(json)?
+                },
+            }),
+            Err(error) => {
+                let exit_code = failure::told(&error, interrupt.code_of(&error), false);
+                let failure = failure::Failure::of(&error, exit_code);
+                Ok(Self {
+                    report: json_of(&failure)?,
+                    failure: Some(failure),
+                    exit_code,
+                })
+            }
+        }
+    }
 }
 
 fn json_of(value: &impl Serialize) -> Result<Box<RawValue>> {

@@ -171,6 +171,17 @@ async fn every_outcome_has_its_code_and_is_one_object(kind: Kind) {
         value(&half)["error_kind"],
         value(&half)["timeseries"]["error_kind"]
     );
+    // and the other way round: a snapshot that fails keeps no chart from being fetched
+    bench.sim.advance(TimeDelta::minutes(30)).unwrap();
+    bench.sim.clear_faults();
+    bench.fault("503:times=0,path=markets");
+    let half = run(&bench, &["run", "all", "--top", "5"], &[]).await;
+    assert_eq!((code(&half), &value(&half)["exit_code"]), (1, &1.into()));
+    assert_eq!(value(&half)["timeseries"]["received"], 5);
+    assert_eq!(
+        value(&half)["error_kind"],
+        value(&half)["snapshot"]["error_kind"]
+    );
     bench.sim.advance(TimeDelta::minutes(30)).unwrap();
     bench.fault("503:times=0");
     let both = run(&bench, &["run", "all", "--top", "5"], &[]).await;
@@ -295,6 +306,9 @@ async fn every_subcommand_prints_one_object_whether_it_succeeds_or_fails(kind: K
         (&["export", "--to", "lake"], 0),
         (&["runs"], 0),
         (&["status"], 0),
+        (&["plan"], 0),
+        (&["gaps"], 0),
+        (&["heal"], 0),
         (&["quarantine", "list"], 0),
         (&["quarantine", "show", "s1"], 0),
         (&["quarantine", "requeue", "s1"], 3),

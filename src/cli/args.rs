@@ -223,7 +223,7 @@ impl BackfillArguments {
 pub(super) struct GapsArguments {
     /// Only these coins, by id
     #[arg(value_name = "COIN", value_parser = coin)]
-    coins: Vec<CoinId>,
+    only: Vec<CoinId>,
     /// From this day or instant (UTC) on
     #[arg(long, value_parser = instant)]
     from: Option<DateTime<Utc>>,
@@ -241,7 +241,7 @@ impl GapsArguments {
     /// The settings, and what is wanted under them.
     pub(super) fn load(self) -> Result<(Settings, Gaps)> {
         let wanted = Gaps {
-            coins: self.coins,
+            coins: self.only,
             resolution: self.resolution.map(|text| text.parse()).transpose()?,
             start: self.from,
             end: self.until,

@@ -12,7 +12,6 @@ use crate::store::{Absent, Changes, Followed, Presence};
 
 /// Everything that is known of the coins when a run plans.
 pub(super) struct Owed<'a> {
-    pub(super) now: DateTime<Utc>,
     /// What can still be fetched.
     pub(super) reach: Span,
     /// The coins that are wanted now, the dearest first.

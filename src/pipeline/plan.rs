@@ -169,7 +169,6 @@ async fn followed_coins(
     let all = all_coins(&wanted, &followed);
     let Due { gaps, .. } = known.due(&all, resolution, Some(reach), false, now);
     let owed = Owed {
-        now,
         reach,
         wanted: &wanted,
         newest: newest.start().timestamp_millis(),

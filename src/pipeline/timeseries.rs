@@ -108,7 +108,6 @@ impl HalfHour<'_> {
             waiting: mut missing,
         } = self.run.due(&all, Some(reach), false);
         let owed = Owed {
-            now,
             reach,
             wanted: &wanted,
             newest: newest.start().timestamp_millis(),

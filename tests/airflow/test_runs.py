@@ -49,7 +49,8 @@ def results(run: Any) -> dict[str, tuple[str, Any]]:
         left = XComModel.get_many(run_id=run.run_id, key="return_value")
         rows: list[Any] = list(session.scalars(left))
         reports = {row.task_id: XComModel.deserialize_value(row) for row in rows}
-    return {task.task_id: (str(task.state), reports.get(task.task_id)) for task in run.get_task_instances()}
+    tasks = [task for task in run.get_task_instances() if task.task_id != "market_snapshot_taken"]
+    return {task.task_id: (str(task.state), reports.get(task.task_id)) for task in tasks}
 
 
 def test_a_run_stores_both_and_a_second_run_of_the_slot_adds_nothing(
@@ -75,10 +76,22 @@ def test_a_run_that_is_late_fails_at_once_and_says_why(
     dag: Any, sim: coinmill.Sim, deployment: Deployment, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = dag.test(run_after=sim.now - timedelta(minutes=30), logical_date=None)
-    assert results(run) == {"run_market_snapshot": ("failed", None), "run_market_timeseries": ("upstream_failed", None)}
-    assert run.get_task_instance("run_market_snapshot").try_number == 1
+    # without any snapshot there are no coins to fetch charts of
+    assert results(run) == {"run_market_snapshot": ("failed", None), "run_market_timeseries": ("failed", None)}
+    assert (str(run.state), run.get_task_instance("run_market_snapshot").try_number) == ("failed", 1)
     assert "is past" in capsys.readouterr().out
     assert sim.calls == 0
+
+
+def test_a_snapshot_that_fails_keeps_no_chart_from_being_fetched_and_the_run_is_not_green(
+    dag: Any, sim: coinmill.Sim, deployment: Deployment
+) -> None:
+    coinmill.Mill().run_snapshot()
+    run = dag.test(run_after=sim.now - timedelta(minutes=30), logical_date=None)
+    (snapshot, _), (timeseries, report) = results(run).values()
+    assert (snapshot, timeseries, report["state"], report["received"]) == ("failed", "success", "complete", 20)
+    taken = run.get_task_instance("market_snapshot_taken")
+    assert (str(run.state), str(taken.state)) == ("failed", "upstream_failed")
 
 
 def test_a_fault_that_passes_is_retried_and_only_the_rest_is_asked_for(
