@@ -66,6 +66,10 @@ bench: setup  ## side by side with what people write first; minutes, most of the
 	cargo build --release --bin coinmill
 	$(BIN)/python bench/sqlite_backfill.py --coinmill target/release/coinmill
 
+bench-month: setup  ## months of half-hours on the demo plan, held against the market; hours
+	cargo build --release --bin coinmill
+	$(BIN)/python bench/month.py --coinmill target/release/coinmill $(MONTH_OPTIONS)
+
 SCALE := target/scale
 bench-scale: setup  ## reads and half-hours after five years, beside a database that is new; half an hour and 15 GB of disk for a while
 	$(BIN)/maturin build --release --quiet --strip --out $(SCALE)
