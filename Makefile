@@ -9,7 +9,7 @@ CARGO_TEST := $(if $(NEXTEST),cargo nextest run --features failpoints --no-fail-
 FUZZ := cargo +nightly fuzz
 FUZZ_SECONDS ?= 900
 
-.PHONY: all setup demo lint test fuzz audit bench bench-scale chaos stack stack-env stack-down stack-purge stack-backup stack-restore wheel stack-test stack-chaos clean
+.PHONY: all setup demo lint test fuzz audit bench bench-month bench-scale chaos stack stack-env stack-down stack-purge stack-backup stack-restore wheel stack-test stack-chaos clean
 all: lint test
 
 setup: $(BIN)/coinmill  ## the environment, and the package in it
