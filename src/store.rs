@@ -3,6 +3,7 @@
 
 mod account;
 mod cells;
+mod claims;
 mod coins;
 mod commit;
 mod connection;
@@ -31,6 +32,7 @@ mod value;
 mod visits;
 
 pub use account::{Absent, Account, REFUSED, RefusedCoin};
+pub use claims::IfHeld;
 pub use commit::{QuoteRow, SnapshotCommit};
 pub use coverage::EmptySpan;
 pub use database::{Database, Tables};

@@ -17,6 +17,8 @@ mod support;
 #[path = "support/series.rs"]
 mod series;
 
+#[path = "together/coins.rs"]
+mod coins;
 #[path = "together/currency.rs"]
 mod currency;
 #[path = "together/readers.rs"]

@@ -1,7 +1,7 @@
-//! One run at work on the series of a resolution: its lock, its ledger row, what it recovers, and its end.
+//! One run at work on the series of some coins at a resolution: its claims, its ledger row, what it recovers, and its end.
 //! Which charts it fetches is decided by `timeseries`; how, by `series`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -27,9 +27,11 @@ use crate::landing::{self, RunFolder};
 use crate::market::CoinId;
 use crate::provider::Plan;
 use crate::series::{Resolution, Span, days};
-use crate::store::{Absent, RunEnd, RunStart, Scope, SnapshotStore, Stored, TimeseriesStore};
+use crate::store::{
+    Absent, IfHeld, RunEnd, RunStart, Scope, SnapshotStore, Stored, TimeseriesStore,
+};
 
-/// A run that holds its series.
+/// A run that has its coins.
 pub(super) struct SeriesRun {
     terms: Terms,
     clock: Clock,
@@ -40,6 +42,9 @@ pub(super) struct SeriesRun {
     known: Known,
     reader: Arc<Reader>,
     recovered: Recovered,
+    /// The coins that it has, and how many of those that it wanted others have.
+    coins: Vec<CoinId>,
+    held: u64,
     unknown: Vec<Unknown>,
 }
 
@@ -52,6 +57,9 @@ pub(super) struct Series<'a> {
     pub(super) resolution: Resolution,
     /// What it may fetch, before which nothing has to be known.
     pub(super) span: Option<Span>,
+    /// The coins that it wants, and what it does where another run has some of them.
+    pub(super) coins: Vec<CoinId>,
+    pub(super) if_held: IfHeld,
     /// Coins by name of which there is nothing to fetch.
     pub(super) unknown: Vec<Unknown>,
 }
@@ -68,7 +76,7 @@ struct Recovered {
 }
 
 impl SeriesRun {
-    /// Takes the lock, writes the ledger's row, and recovers what dead runs have landed.
+    /// Claims the coins, writes the ledger's row, and recovers what dead runs have landed.
     pub(super) async fn open(
         series: Series<'_>,
         terms: Terms,
@@ -81,15 +89,18 @@ impl SeriesRun {
             kind,
             resolution,
             span,
+            mut coins,
+            if_held,
             unknown,
         } = series;
         let began = Instant::now();
         let mut store = TimeseriesStore::open(url, &terms.vs_currency).await?;
         store.call_coins(snapshot.names().await?);
-        store.hold(resolution).await?;
         let scope = Scope::Series(resolution);
         let start = run_start(&terms, run_settings, kind, scope, clock.now());
-        store.begin_run(&start, clock).await?;
+        let held = store.begin_claiming(&start, clock, &coins, if_held).await?;
+        let held: HashSet<CoinId> = held.into_iter().collect();
+        coins.retain(|coin| !held.contains(coin));
         let mut run = Self {
             reader: Arc::new(Reader::new(&terms.vs_currency, terms.contract)),
             terms,
@@ -100,6 +111,8 @@ impl SeriesRun {
             store,
             known: Known::default(),
             recovered: Recovered::default(),
+            coins,
+            held: held.len() as u64,
             unknown,
         };
         match run.recover(span).await {
@@ -123,7 +136,7 @@ impl SeriesRun {
         self.known = known;
         let believed = commit.charts.iter().filter(|chart| chart.span.is_some());
         let bodies = believed.count() as u64;
-        if !commit.recovered.is_empty() {
+        if !commit.recovered.is_empty() || !commit.charts.is_empty() {
             let landed = commit.charts.iter().map(|chart| chart.landed.clone());
             let (root, landed): (_, Vec<_>) = (root.clone(), landed.collect());
             let sync = blocking(move || landing::sync_bodies(&root, &landed));
@@ -141,7 +154,8 @@ impl SeriesRun {
                     .await?,
             };
         }
-        Ok(())
+        // those that it recovered, and does not work on
+        self.store.give_back().await
     }
 
     pub(super) fn started_at(&self) -> DateTime<Utc> {
@@ -153,10 +167,11 @@ impl SeriesRun {
         self.store.visits(self.resolution).await
     }
 
-    /// What there is to fetch of a span of some coins. With `again`, what is covered is fetched too.
-    pub(super) fn due(&self, coins: &[CoinId], span: Option<Span>, again: bool) -> Due {
+    /// What there is to fetch of a span of its coins. With `again`, what is covered is fetched too.
+    pub(super) fn due(&self, span: Option<Span>, again: bool) -> Due {
         let now = self.started_at();
-        self.known.due(coins, self.resolution, span, again, now)
+        let (coins, known) = (&self.coins, &self.known);
+        known.due(coins, self.resolution, span, again, now)
     }
 
     /// Fetches the charts, stores what comes, and writes how it ended.
@@ -192,6 +207,8 @@ impl SeriesRun {
             mut known,
             reader,
             recovered,
+            coins,
+            held,
             unknown,
         } = self;
         let mut writer = Writer::new(Arc::clone(&fetcher.folder), clock, &start.id, store);
@@ -223,6 +240,8 @@ impl SeriesRun {
             known,
             reader,
             recovered,
+            coins,
+            held,
             unknown,
         };
         let done = Done {
@@ -282,7 +301,7 @@ impl SeriesRun {
             stored: stored.points + self.recovered.stored.points,
             revisions: stored.revisions + self.recovered.stored.revisions,
             rejected: outcome.rejected + self.recovered.rejected,
-            postponed,
+            postponed: postponed + self.held,
             missing: outcome.missing,
             unknown: self.unknown.clone(),
             drift: self.reader.drift(),

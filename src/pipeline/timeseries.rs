@@ -15,13 +15,13 @@ use crate::error::Result;
 use crate::http::{self, Client};
 use crate::market::Slot;
 use crate::series::Resolution;
-use crate::store::SnapshotStore;
+use crate::store::{IfHeld, SnapshotStore};
 
 /// Fetches what is new of the charts of the newest snapshot's coins, and of those asked for by name: this run's share of
-/// the month's calls, the coins first that were asked for longest ago.
+/// the month's calls, the coins first that were asked for longest ago. Coins that a backfill is at work on are left to it.
 ///
 /// # Errors
-/// [`Error::Config`] where there is no snapshot yet; [`Error::Held`] while another run is at work on the series;
+/// [`Error::Config`] where there is no snapshot yet; [`Error::Held`] while another such run is at work on the series;
 /// otherwise as [`super::run_snapshot`].
 pub async fn run_timeseries(
     settings: &Settings,
@@ -42,6 +42,8 @@ pub async fn run_timeseries(
         kind: "timeseries",
         resolution,
         span: recent(clock.now(), resolution, &settings.plan),
+        coins,
+        if_held: IfHeld::LeaveOut,
         unknown: unknown_coins(&mut snapshot, &unknown, &[]).await?,
     };
     let mut run = SeriesRun::open(series, terms, &run_settings, clock, &mut snapshot).await?;
@@ -54,7 +56,7 @@ pub async fn run_timeseries(
     let Due {
         mut gaps,
         mut waiting,
-    } = run.due(&coins, span, false);
+    } = run.due(span, false);
     waiting.extend(missing);
     // `None` sorts first: a coin that was never asked for
     gaps.sort_by_key(|(coin, _)| visits.get(coin).copied());
@@ -79,7 +81,7 @@ pub async fn run_timeseries(
 ///
 /// # Errors
 /// [`Error::Argument`] for a span that is empty, still to come, or beyond what the plan or the resolution reaches;
-/// [`Error::Held`] while another run is at work on the series; otherwise as [`super::run_snapshot`].
+/// [`Error::Held`] while another run is at work on one of the coins; otherwise as [`super::run_snapshot`].
 pub async fn backfill(
     settings: &Settings,
     wanted: &Backfill,
@@ -122,10 +124,12 @@ pub async fn backfill(
         kind: "backfill",
         resolution: wanted.resolution,
         span,
+        coins,
+        if_held: IfHeld::Refuse,
         unknown: unknown_coins(&mut snapshot, &unknown, &[]).await?,
     };
     let run = SeriesRun::open(series, terms, &run_settings, clock, &mut snapshot).await?;
-    let Due { gaps, mut waiting } = run.due(&coins, span, wanted.refetch);
+    let Due { gaps, mut waiting } = run.due(span, wanted.refetch);
     waiting.extend(missing);
     let planned = Planned {
         charts: gaps
