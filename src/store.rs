@@ -17,6 +17,7 @@ mod landings;
 mod ledger;
 mod load;
 mod lock;
+mod lock_file;
 mod migrate;
 mod names;
 mod pin;

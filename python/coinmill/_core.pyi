@@ -168,8 +168,8 @@ class Mill:
         """Fetch what is new in the price history of the newest snapshot's coins, and of coins asked for by id.
 
         Each run spends its share of the month's calls, on the coins first that were fetched longest ago; coins that
-        are left to a later run are counted in ``postponed``. Only settled points are stored: the last point of a chart
-        still changes.
+        are left to a later run, or that a backfill is at work on, are counted in ``postponed``. Only settled points are
+        stored: the last point of a chart still changes.
 
         Raises
         ------
@@ -190,6 +190,8 @@ class Mill:
         refetch: bool = False,
     ) -> SeriesReport:
         """Fetch the history of a span, as far as it is not stored yet; stopped and called again, it resumes.
+
+        Backfills of different coins can run side by side, in as many processes as you like.
 
         Parameters
         ----------

@@ -1,7 +1,7 @@
 //! Refused records validated again by the rules in force: a new run over the old bytes that adds rows and alters none.
 //! What another version of the rules accepts is stored as learned now; the run that refused it stays as it was.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -93,8 +93,8 @@ impl RequeueReport {
 /// Validates refused records again, by the rules in force: one run for each slot and each resolution.
 ///
 /// # Errors
-/// [`Error::Argument`] for a number that is not there; [`Error::Held`] while another run is at work on the slot or on one of the coins;
-/// [`Error::Data`] when a landed body is gone or damaged; otherwise as the databases give them.
+/// [`Error::Argument`] for a number that is not there; [`Error::Held`] while another run is at work on the slot, or on one of the
+/// coins; [`Error::Data`] when a landed body is gone or damaged; otherwise as the databases give them.
 pub async fn requeue(settings: &Settings, pick: &Pick) -> Result<Vec<RequeueReport>> {
     let (terms, run_settings) = (Terms::of(settings)?, RunSettings::of(settings));
     let clock = http::clock(settings).await?;
@@ -128,8 +128,8 @@ pub async fn requeue(settings: &Settings, pick: &Pick) -> Result<Vec<RequeueRepo
     }
     for (resolution, refused) in series {
         let store = TimeseriesStore::open_existing(&settings.timeseries_url, vs_currency).await?;
-        let named = refused.iter().filter_map(|record| record.coin.clone());
-        let coins: Vec<CoinId> = named.map(CoinId::from_source).collect();
+        let coins: BTreeSet<String> = refused.iter().filter_map(|it| it.coin.clone()).collect();
+        let coins: Vec<CoinId> = coins.into_iter().map(CoinId::from_source).collect();
         let begin = async |store: &mut TimeseriesStore, start: &RunStart| {
             let begun = store.begin_claiming(start, clock, &coins, IfHeld::Refuse);
             begun.await.map(drop)

@@ -6,6 +6,7 @@ use std::collections::HashSet;
 use super::connection::Connection;
 use super::ledger::{self, RunStart, Scope, needed};
 use super::lock::{self, Key, RunLock};
+use super::lock_file;
 use super::value::Row;
 use crate::config::DatabaseUrl;
 use crate::error::{Error, Result};
@@ -186,7 +187,7 @@ async fn write(
     let held = wish.held_by(&others)?;
     if let Some(file) = url.file() {
         let others = others.iter().map(|other| other.run.as_str());
-        lock::remove_dead_files(file, &others.collect());
+        lock_file::remove_dead(file, &others.collect());
         *lock = Some(own_lock(connection, url, wish).await?);
     }
     ledger::begin(connection, wish.start).await?;

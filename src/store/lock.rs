@@ -2,8 +2,6 @@
 //! PostgreSQL: a session advisory lock, which a session loses that is silent. SQLite: an operating system's lock on a file
 //! beside the database. Which coins a run of series has is said in `claims`.
 
-use std::collections::HashSet;
-use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,6 +9,7 @@ use tokio::time::{Instant, sleep};
 
 use super::connection::{Connection, lock_timeout};
 use super::ledger::{Scope, needed};
+use super::lock_file::{self, LockFile};
 use super::value::Value;
 use crate::config::DatabaseUrl;
 use crate::error::{Error, Result};
@@ -36,22 +35,13 @@ pub(crate) enum Key {
 #[derive(Debug)]
 pub(crate) struct RunLock {
     key: Key,
-    file: Option<(File, PathBuf)>,
+    file: Option<LockFile>,
 }
 
 impl RunLock {
     /// True for the lock of a run of series.
     pub(crate) fn is_of_series(&self) -> bool {
-        matches!(self.key, Key::Run(_))
-    }
-}
-
-impl Drop for RunLock {
-    /// The file of a run goes with it; that of the slots stays for the next.
-    fn drop(&mut self) {
-        if let (Key::Run(_), Some((_, path))) = (&self.key, &self.file) {
-            let _the_next_run_removes_it = std::fs::remove_file(path);
-        }
+        self.key.is_of_series()
     }
 }
 
@@ -76,7 +66,12 @@ impl Key {
         }
     }
 
-    /// The lock's file beside a SQLite database. All slots share one: there is one writer anyway.
+    /// True for the lock of a run of series.
+    fn is_of_series(&self) -> bool {
+        matches!(self, Self::Run(_))
+    }
+
+    /// The lock's file beside a SQLite database. All slots share one, which stays: there is one writer anyway.
     fn beside(&self, database: &Path) -> PathBuf {
         let mut name = database.as_os_str().to_owned();
         match self {
@@ -130,7 +125,11 @@ pub(crate) async fn take(
     key: &Key,
 ) -> Result<Option<RunLock>> {
     if let Some(file) = url.file() {
-        return lock_file(key, file);
+        let file = LockFile::take(key.beside(file), key.is_of_series())?;
+        return Ok(file.map(|file| RunLock {
+            key: key.clone(),
+            file: Some(file),
+        }));
     }
     let silence = silence();
     connection.end_when_silent(silence).await?;
@@ -163,7 +162,7 @@ pub(crate) async fn is_held(
     key: &Key,
 ) -> Result<bool> {
     if let Some(file) = url.file() {
-        return is_locked(key, file);
+        return lock_file::is_taken(&key.beside(file));
     }
     let silence = silence();
     let began = Instant::now();
@@ -201,7 +200,7 @@ pub(crate) async fn is_taken(
     key: &Key,
 ) -> Result<bool> {
     match url.file() {
-        Some(file) => is_locked(key, file),
+        Some(file) => lock_file::is_taken(&key.beside(file)),
         None => Ok(Holder::of(connection, key).await?.is_some()),
     }
 }
@@ -366,69 +365,4 @@ async fn try_lock(connection: &mut Connection, key: &Key) -> Result<bool> {
     let rows = connection.fetch(sql, vec![key.number().into()]).await?;
     let got = rows.first().map(|row| row.int(0)).transpose()?.flatten();
     Ok(got == Some(1))
-}
-
-/// Takes the lock of a file beside a SQLite database, which is made if it is not there.
-fn lock_file(key: &Key, database: &Path) -> Result<Option<RunLock>> {
-    let path = key.beside(database);
-    let file = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&path)
-        .map_err(|error| unusable(&path, error))?;
-    match file.try_lock() {
-        Ok(()) => Ok(Some(RunLock {
-            key: key.clone(),
-            file: Some((file, path)),
-        })),
-        Err(TryLockError::WouldBlock) => Ok(None),
-        Err(TryLockError::Error(error)) => Err(unusable(&path, error)),
-    }
-}
-
-/// True where somebody has the lock of a file. Who looks shares it, so that another who looks takes nobody for alive.
-fn is_locked(key: &Key, database: &Path) -> Result<bool> {
-    let path = key.beside(database);
-    let file = match File::open(&path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
-        Err(error) => return Err(unusable(&path, error)),
-    };
-    match file.try_lock_shared() {
-        Ok(()) => Ok(false),
-        Err(TryLockError::WouldBlock) => Ok(true),
-        Err(TryLockError::Error(error)) => Err(unusable(&path, error)),
-    }
-}
-
-fn unusable(path: &Path, error: std::io::Error) -> Error {
-    let remedy = "make its folder writable";
-    Error::store(
-        format!("the lock file {} cannot be used: {remedy}", path.display()),
-        error,
-    )
-}
-
-/// Removes the files that dead runs have left beside a SQLite database: all but those of these runs. To be called within a
-/// transaction, as those files are made: then nobody is about to begin.
-pub(crate) fn remove_dead_files(database: &Path, living: &HashSet<&str>) {
-    let (Some(folder), Some(name)) = (database.parent(), database.file_name()) else {
-        return;
-    };
-    let name = format!("{}.", name.display());
-    // a relative path of one part has an empty parent
-    let folder = Some(folder).filter(|folder| !folder.as_os_str().is_empty());
-    let entries = std::fs::read_dir(folder.unwrap_or(Path::new(".")));
-    for entry in entries.into_iter().flatten().flatten() {
-        let file = entry.file_name();
-        let id = file
-            .to_str()
-            .and_then(|file| file.strip_prefix(&name)?.strip_suffix(".lock"));
-        // of nothing but our own
-        let id = id.filter(|id| uuid::Uuid::parse_str(id).is_ok());
-        if id.is_some_and(|id| !living.contains(id)) {
-            let _its_folder_is_writable = std::fs::remove_file(entry.path());
-        }
-    }
 }
