@@ -2,6 +2,10 @@
 //! lock is held. Coins are compared by name, under the writer's lock; what is done with them is the pipeline's decision.
 
 use std::collections::HashSet;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::time::sleep;
 
 use super::connection::Connection;
 use super::ledger::{self, RunStart, Scope, needed};
@@ -12,6 +16,9 @@ use crate::config::DatabaseUrl;
 use crate::error::{Error, Result};
 use crate::market::CoinId;
 
+/// How often it is looked whether another run has recovered what it had claimed for that.
+const LOOK: Duration = Duration::from_millis(100);
+
 /// What a run does where another has some of its coins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IfHeld {
@@ -21,15 +28,27 @@ pub enum IfHeld {
     LeaveOut,
 }
 
-/// The coins that a run has.
+/// The coins that a run has, as they stand in its row.
+#[derive(Debug, Default, Clone, Serialize, Deserialize)]
+struct Coins {
+    /// Those that it works on, until it ends.
+    own: HashSet<CoinId>,
+    /// Those of which it stores what dead runs have landed. It gives them back before its first call.
+    recovered: HashSet<CoinId>,
+}
+
+impl Coins {
+    fn has(&self, coin: &CoinId) -> bool {
+        self.own.contains(coin) || self.recovered.contains(coin)
+    }
+}
+
+/// What a run has claimed.
 #[derive(Debug, Default)]
 pub(super) struct Claims {
     run: String,
     resolution: Option<i64>,
-    /// Those that it began with.
-    own: HashSet<CoinId>,
-    /// All of them.
-    all: HashSet<CoinId>,
+    coins: Coins,
 }
 
 /// A run that is to begin, and the coins that it wants.
@@ -46,14 +65,20 @@ struct Claimant {
     run: String,
     kind: String,
     resolution: Option<i64>,
-    coins: HashSet<CoinId>,
+    coins: Coins,
 }
 
 impl Wish<'_> {
     /// True where the two cannot both have what they want.
     fn meets(&self, other: &Claimant) -> bool {
-        let has_some = self.coins.iter().any(|coin| other.coins.contains(coin));
+        let has_some = self.coins.iter().any(|coin| other.coins.has(coin));
         self.start.scope.minutes() == other.resolution && (has_some || self.is_second_to(other))
+    }
+
+    /// True where the other is in the way only for as long as it recovers.
+    fn waits_for(&self, other: &Claimant) -> bool {
+        let recovered = &other.coins.recovered;
+        self.meets(other) && self.coins.iter().any(|coin| recovered.contains(coin))
     }
 
     /// True for the second run of a kind of which there is one at a time.
@@ -61,7 +86,7 @@ impl Wish<'_> {
         self.if_held == IfHeld::LeaveOut && self.start.kind == other.kind
     }
 
-    /// The coins that these others have.
+    /// The coins that these others work on.
     ///
     /// # Errors
     /// [`Error::Held`] where the run does not begin for that.
@@ -70,7 +95,7 @@ impl Wish<'_> {
         if others.iter().any(|other| self.is_second_to(other)) {
             return Err(self.held(""));
         }
-        let is_held = |coin: &&CoinId| others.iter().any(|other| other.coins.contains(*coin));
+        let is_held = |coin: &&CoinId| others.iter().any(|other| other.coins.own.contains(*coin));
         let held: Vec<CoinId> = self.coins.iter().filter(is_held).cloned().collect();
         match self.if_held {
             IfHeld::Refuse if !held.is_empty() => Err(self.held(&named(&held))),
@@ -121,13 +146,18 @@ pub(super) async fn begin(
     };
     loop {
         let living = survey(connection, url, wish).await?;
-        // who cannot begin waits for nobody's commit
+        // who cannot begin waits for nobody
         wish.held_by(&living)?;
+        if living.iter().any(|other| wish.waits_for(other)) {
+            sleep(LOOK).await;
+            continue;
+        }
         let begun = connection
             .transaction(async |connection| write(connection, url, wish, &living, &mut lock).await)
             .await?;
-        if let (Some((claims, held)), Some(lock)) = (begun, lock.take()) {
-            return Ok((lock, claims, held));
+        if let Some(begun) = begun {
+            let lock = lock.ok_or_else(|| wish.held(""))?;
+            return Ok((lock, begun.0, begun.1));
         }
     }
 }
@@ -166,7 +196,7 @@ async fn survey(
     Ok(living)
 }
 
-/// Writes the run's row and its claims, where nobody has begun since who is in the way.
+/// Writes the run's row and its claims, where nobody has come since who is in the way.
 async fn write(
     connection: &mut Connection,
     url: &DatabaseUrl,
@@ -180,7 +210,7 @@ async fn write(
     let is_known = |other: &Claimant| living.iter().any(|known| known.run == other.run);
     if others
         .iter()
-        .any(|other| wish.meets(other) && !is_known(other))
+        .any(|other| wish.waits_for(other) || (wish.meets(other) && !is_known(other)))
     {
         return Ok(None);
     }
@@ -191,22 +221,24 @@ async fn write(
         *lock = Some(own_lock(connection, url, wish).await?);
     }
     ledger::begin(connection, wish.start).await?;
-    let coins: HashSet<CoinId> = wish.coins.iter().cloned().collect();
-    let coins: HashSet<CoinId> = coins
-        .into_iter()
-        .filter(|coin| !held.contains(coin))
-        .collect();
+    let mut own: HashSet<CoinId> = wish.coins.iter().cloned().collect();
+    for coin in &held {
+        own.remove(coin);
+    }
+    let coins = Coins {
+        own,
+        ..Coins::default()
+    };
     put(connection, run, &coins).await?;
     let claims = Claims {
         run: run.to_owned(),
         resolution: wish.start.scope.minutes(),
-        own: coins.clone(),
-        all: coins,
+        coins,
     };
     Ok(Some((claims, held)))
 }
 
-/// Claims more coins for a run, and returns those that others have. Those have them until they end, as far as anybody knows here.
+/// Claims coins of which a run is to recover something, and returns those that others have.
 ///
 /// # Errors
 /// [`Error::Store`].
@@ -216,7 +248,7 @@ pub(super) async fn claim(
     coins: impl IntoIterator<Item = CoinId>,
 ) -> Result<HashSet<CoinId>> {
     let coins = coins.into_iter();
-    let new: HashSet<CoinId> = coins.filter(|coin| !claims.all.contains(coin)).collect();
+    let new: HashSet<CoinId> = coins.filter(|coin| !claims.coins.has(coin)).collect();
     if new.is_empty() {
         return Ok(new);
     }
@@ -224,27 +256,28 @@ pub(super) async fn claim(
         lock::writer(connection).await?;
         let mut others = running(connection, &claims.run).await?;
         others.retain(|other| other.resolution == claims.resolution);
-        let is_held = |coin: &CoinId| others.iter().any(|other| other.coins.contains(coin));
+        let is_held = |coin: &CoinId| others.iter().any(|other| other.coins.has(coin));
         let (held, had): (HashSet<CoinId>, HashSet<CoinId>) = new.into_iter().partition(is_held);
-        let all: HashSet<CoinId> = claims.all.union(&had).cloned().collect();
-        put(connection, &claims.run, &all).await?;
-        Ok((all, held))
+        let mut coins = claims.coins.clone();
+        coins.recovered.extend(had);
+        put(connection, &claims.run, &coins).await?;
+        Ok((coins, held))
     };
-    let (all, held) = connection.transaction(write).await?;
-    claims.all = all;
+    let (coins, held) = connection.transaction(write).await?;
+    claims.coins = coins;
     Ok(held)
 }
 
-/// Gives back what a run has claimed since it began.
+/// Gives back what a run has claimed to recover it.
 ///
 /// # Errors
 /// [`Error::Store`].
 pub(super) async fn give_back(connection: &mut Connection, claims: &mut Claims) -> Result<()> {
-    if claims.all.len() > claims.own.len() {
-        put(connection, &claims.run, &claims.own).await?;
-        claims.all.clone_from(&claims.own);
+    if claims.coins.recovered.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    claims.coins.recovered.clear();
+    put(connection, &claims.run, &claims.coins).await
 }
 
 /// Forgets what a run has claimed, once it has ended: nobody asks any more.
@@ -256,7 +289,7 @@ pub(super) async fn drop_all(connection: &mut Connection, run: &str) -> Result<(
     connection.execute(sql, vec![run.into()]).await.map(drop)
 }
 
-async fn put(connection: &mut Connection, run: &str, coins: &HashSet<CoinId>) -> Result<()> {
+async fn put(connection: &mut Connection, run: &str, coins: &Coins) -> Result<()> {
     let sql = "update run set claims = $2 where id = $1";
     let coins = serde_json::json!(coins).to_string();
     let values = vec![run.into(), coins.into()];
@@ -271,13 +304,14 @@ async fn running(connection: &mut Connection, except: &str) -> Result<Vec<Claima
 }
 
 fn claimant(row: &Row) -> Result<Claimant> {
-    let coins = row.text(3)?.unwrap_or_else(|| "[]".to_owned());
-    let coins: Vec<String> = serde_json::from_str(&coins)
-        .map_err(|error| Error::data("run.claims: the database is damaged").because(error))?;
+    let coins = row.text(3)?.map(|coins| serde_json::from_str(&coins));
+    let coins = coins.transpose().map_err(|error| {
+        Error::data("run.claims is not what a run writes: the database is damaged").because(error)
+    })?;
     Ok(Claimant {
         run: needed(row.text(0)?, "run.id")?,
         kind: needed(row.text(1)?, "run.kind")?,
         resolution: row.int(2)?,
-        coins: coins.into_iter().map(CoinId::from_source).collect(),
+        coins: coins.unwrap_or_default(),
     })
 }

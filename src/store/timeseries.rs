@@ -56,7 +56,7 @@ impl TimeseriesStore {
         Ok(held)
     }
 
-    /// Claims more coins for the run that has begun, and returns those that others have.
+    /// Claims coins of which the run that has begun is to recover something, and returns those that others have.
     ///
     /// # Errors
     /// [`crate::error::Error::Store`].
@@ -67,7 +67,7 @@ impl TimeseriesStore {
         claims::claim(&mut self.connection, &mut self.tables.claims, coins).await
     }
 
-    /// Gives back what the run has claimed since it began.
+    /// Gives back what the run has claimed to recover it.
     ///
     /// # Errors
     /// [`crate::error::Error::Store`].

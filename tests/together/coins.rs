@@ -18,6 +18,7 @@ use crate::support::{Database, Kind, on_both_databases};
 on_both_databases!(
     twelve_backfills_of_disjoint_coins_run_beside_each_other,
     twelve_backfills_of_the_same_coins_are_one,
+    twelve_killed_backfills_resume_beside_each_other,
     a_backfill_of_coins_that_another_run_has_is_held,
     a_scheduled_run_goes_on_with_the_coins_that_no_other_has,
     the_coins_of_a_killed_backfill_are_free_at_once,
@@ -219,6 +220,45 @@ async fn the_coins_of_a_killed_backfill_are_free_at_once(kind: Kind) {
     let third = ended(backfill(&mill, &coins, &[])).await;
     assert_eq!(json(&third)["calls"], 0, "{}", text(&third));
     assert_eq!(mill.requested().len(), 4);
+}
+
+/// After a power cut all begin at once, and each finds what others' coins had landed. The coins are dealt anew.
+async fn twelve_killed_backfills_resume_beside_each_other(kind: Kind) {
+    let mill = Mill::new(kind, PROCESSES * EACH).await;
+    let coins = mill.bench.ranking(PROCESSES * EACH).await;
+    // so that none begins when another has died
+    let firsts: Vec<String> = coins.iter().step_by(EACH).cloned().collect();
+    refuse_once(&mill, &firsts, 5);
+    let killed = |coins| {
+        let mut command = backfill(&mill, coins, &[]);
+        command.env("FAILPOINTS", format!("{}=return", failpoint::BEFORE_COMMIT));
+        ended(command)
+    };
+    let outputs = join_all(coins.chunks(EACH).map(killed)).await;
+    assert!(outputs.iter().all(|output| output.status.code().is_none()));
+    mill.timeseries.until_deserted().await;
+    assert_eq!(mill.states().await, vec!["running"; PROCESSES]);
+    let dealt = |first| {
+        coins
+            .iter()
+            .skip(first)
+            .step_by(PROCESSES)
+            .cloned()
+            .collect()
+    };
+    let dealt: Vec<Vec<String>> = (0..PROCESSES).map(dealt).collect();
+    let outputs = join_all(dealt.iter().map(|coins| ended(backfill(&mill, coins, &[])))).await;
+    completed(&mill, &outputs).await;
+    let recovered = outputs
+        .iter()
+        .map(|output| json(output)["recovered"].as_u64().unwrap());
+    assert_eq!(recovered.sum::<u64>(), (PROCESSES * EACH) as u64);
+    assert_eq!(mill.requested().len(), (EACH + 1) * PROCESSES);
+    assert_eq!(mill.count("coverage").await, (PROCESSES * EACH) as i64);
+    let unrecovered = "select count(*) from run where state = 'abandoned' and recovered_by is null";
+    let last = ended(backfill(&mill, &coins, &[])).await;
+    assert_eq!(json(&last)["calls"], 0, "{}", text(&last));
+    assert_eq!(mill.number(unrecovered).await, 0);
 }
 
 /// What a run of some coins finds of others is stored too, unless a run that lives has them.
