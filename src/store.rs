@@ -4,6 +4,7 @@
 mod account;
 mod budget;
 mod cells;
+mod claims;
 mod coins;
 mod commit;
 mod connection;
@@ -19,6 +20,7 @@ mod landings;
 mod ledger;
 mod load;
 mod lock;
+mod lock_file;
 mod migrate;
 mod names;
 mod pin;
@@ -35,6 +37,7 @@ mod visits;
 
 pub use account::{Absent, Account, REFUSED, RefusedCoin};
 pub use budget::{Budget, Turn};
+pub use claims::IfHeld;
 pub use commit::{QuoteRow, SnapshotCommit};
 pub use coverage::EmptySpan;
 pub use database::{Database, Tables};

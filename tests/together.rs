@@ -1,4 +1,4 @@
-//! Runs beside each other, and readers beside them: one run at a time on a slot or a series, whole commits for whoever reads,
+//! Runs beside each other, and readers beside them: one run at a time on a slot or a coin, whole commits for whoever reads,
 //! and nobody waits for ever. Runs that die are in `kills`.
 
 #![allow(
@@ -19,6 +19,8 @@ mod series;
 
 #[path = "together/budget.rs"]
 mod budget;
+#[path = "together/coins.rs"]
+mod coins;
 #[path = "together/currency.rs"]
 mod currency;
 #[path = "together/readers.rs"]

@@ -173,8 +173,8 @@ class Mill:
         At ``5m`` each coin's last day is fetched again after 23 hours, before CoinGecko drops it, and earlier where the
         plan has calls to spare; what was lost all the same is in ``missing`` once, and is healed by the hour (``heal``).
         At the other resolutions a run spends its share of the month's calls, on the coins first that were fetched
-        longest ago. Coins that are left to a later run are counted in ``postponed``. Only settled points are stored:
-        the last point of a chart still changes.
+        longest ago. Coins that are left to a later run, or that a backfill is at work on, are counted in ``postponed``.
+        Only settled points are stored: the last point of a chart still changes.
 
         Raises
         ------
@@ -196,6 +196,8 @@ class Mill:
         spend: int | None = None,
     ) -> SeriesReport:
         """Fetch the history of a span, as far as it is not stored yet; stopped and called again, it resumes.
+
+        Backfills of different coins can run side by side, in as many processes as you like.
 
         Parameters
         ----------

@@ -26,7 +26,7 @@ use crate::market::{CoinId, Slot};
 use crate::planner::grouped;
 use crate::provider::Plan;
 use crate::series::Span;
-use crate::store::{Absent, SnapshotStore, TimeseriesStore};
+use crate::store::{Absent, IfHeld, SnapshotStore, TimeseriesStore};
 
 /// What a backfill would take.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -204,6 +204,8 @@ pub async fn backfill(
         kind: "backfill",
         resolution: wanted.resolution,
         span,
+        coins,
+        if_held: IfHeld::Refuse,
         unknown: unknown_coins(&mut snapshot, &unknown, &[]).await?,
         advice: None,
     };
@@ -213,7 +215,7 @@ pub async fn backfill(
         Ok(spendable) => spendable,
         Err(error) => return run.fail(error).await,
     };
-    let Due { gaps, mut waiting } = run.due(&coins, span, wanted.refetch);
+    let Due { gaps, mut waiting } = run.due(span, wanted.refetch);
     waiting.extend(missing);
     let mut planned: Vec<Chart> = gaps
         .iter()

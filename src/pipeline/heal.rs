@@ -21,7 +21,7 @@ use crate::http::{self, Client};
 use crate::market::CoinId;
 use crate::planner::Decision;
 use crate::series::{Resolution, Span, Spans};
-use crate::store::{SnapshotStore, TimeseriesStore};
+use crate::store::{IfHeld, SnapshotStore, TimeseriesStore};
 
 /// What came of healing.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -148,6 +148,15 @@ impl Chosen {
     }
 }
 
+impl Chosen {
+    /// Whose charts they are.
+    fn coins(&self) -> Vec<CoinId> {
+        let mut coins: Vec<CoinId> = self.charts.iter().map(|chart| chart.coin.clone()).collect();
+        coins.dedup();
+        coins
+    }
+}
+
 /// A run that fetches some charts.
 async fn fetch(
     settings: &Settings,
@@ -166,13 +175,16 @@ async fn fetch(
         kind: "heal",
         resolution: chosen.resolution,
         span: chosen.span,
+        coins: chosen.coins(),
+        if_held: IfHeld::LeaveOut,
         unknown: Vec::new(),
         advice: None,
     };
     let run = SeriesRun::open(series, terms, &run_settings, clock, &mut snapshot).await?;
     snapshot.close().await?;
+    let charts = chosen.charts.into_iter();
     let planned = Planned {
-        charts: chosen.charts,
+        charts: charts.filter(|chart| run.has(&chart.coin)).collect(),
         postponed: chosen.left,
         waiting: Vec::new(),
     };

@@ -1,7 +1,7 @@
 //! Refused records validated again by the rules in force: a new run over the old bytes that adds rows and alters none.
 //! What another version of the rules accepts is stored as learned now; the run that refused it stays as it was.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -21,12 +21,12 @@ use crate::contract::Contract;
 use crate::error::{Error, Result};
 use crate::http;
 use crate::landing::{self, Landed};
-use crate::market::{Quote, Slot};
+use crate::market::{CoinId, Quote, Slot};
 use crate::quality::{Context, Quality};
 use crate::series::Resolution;
 use crate::store::{
-    Database, Outcome, ReceivedChart, Refused, Requeued, RunEnd, RunStart, Scope, SeriesCommit,
-    SnapshotCommit, SnapshotStore, Tables, TimeseriesStore,
+    Database, IfHeld, Outcome, ReceivedChart, Refused, Requeued, RunEnd, RunStart, Scope,
+    SeriesCommit, SnapshotCommit, SnapshotStore, Tables, TimeseriesStore,
 };
 
 /// A record that is refused again.
@@ -93,8 +93,8 @@ impl RequeueReport {
 /// Validates refused records again, by the rules in force: one run for each slot and each resolution.
 ///
 /// # Errors
-/// [`Error::Argument`] for a number that is not there; [`Error::Held`] while another run is at work on the slot or series;
-/// [`Error::Data`] when a landed body is gone or damaged; otherwise as the databases give them.
+/// [`Error::Argument`] for a number that is not there; [`Error::Held`] while another run is at work on the slot, or on one of the
+/// coins; [`Error::Data`] when a landed body is gone or damaged; otherwise as the databases give them.
 pub async fn requeue(settings: &Settings, pick: &Pick) -> Result<Vec<RequeueReport>> {
     let (terms, run_settings) = (Terms::of(settings)?, RunSettings::of(settings));
     let clock = http::clock(settings).await?;
@@ -117,17 +117,27 @@ pub async fn requeue(settings: &Settings, pick: &Pick) -> Result<Vec<RequeueRepo
     let mut reports = Vec::new();
     for (slot, refused) in slots {
         let store = SnapshotStore::open_existing(&settings.snapshot_url, vs_currency).await?;
+        let begin = async |store: &mut SnapshotStore, start: &RunStart| {
+            store.hold(slot).await?;
+            store.begin_run(start, clock).await
+        };
         let work = async |store: &mut SnapshotStore, start: &RunStart| {
             run.quotes(store, start, slot, refused).await
         };
-        reports.push(run.of(store, slot.into(), work).await?);
+        reports.push(run.of(store, slot.into(), begin, work).await?);
     }
     for (resolution, refused) in series {
         let store = TimeseriesStore::open_existing(&settings.timeseries_url, vs_currency).await?;
+        let coins: BTreeSet<String> = refused.iter().filter_map(|it| it.coin.clone()).collect();
+        let coins: Vec<CoinId> = coins.into_iter().map(CoinId::from_source).collect();
+        let begin = async |store: &mut TimeseriesStore, start: &RunStart| {
+            let begun = store.begin_claiming(start, clock, &coins, IfHeld::Refuse);
+            begun.await.map(drop)
+        };
         let work = async |store: &mut TimeseriesStore, start: &RunStart| {
             run.points(store, start, refused).await
         };
-        reports.push(run.of(store, resolution.into(), work).await?);
+        reports.push(run.of(store, resolution.into(), begin, work).await?);
     }
     Ok(reports)
 }
@@ -140,17 +150,17 @@ struct Requeue {
 }
 
 impl Requeue {
-    /// A run of its own over one slot, or over the series of one resolution.
+    /// A run of its own over one slot, or over series of one resolution, once it holds them.
     async fn of<T: Tables>(
         &self,
         mut store: Database<T>,
         scope: Scope,
+        begin: impl AsyncFnOnce(&mut Database<T>, &RunStart) -> Result<()>,
         work: impl AsyncFnOnce(&mut Database<T>, &RunStart) -> Result<RequeueReport>,
     ) -> Result<RequeueReport> {
-        store.hold(scope).await?;
         let now = self.clock.now();
         let start = run_start(&self.terms, &self.run_settings, "requeue", scope, now);
-        store.begin_run(&start, self.clock).await?;
+        begin(&mut store, &start).await?;
         match work(&mut store, &start).await {
             Ok(report) => store.close().await.map(|()| report),
             Err(error) => {

@@ -22,7 +22,7 @@ use crate::clock::Clock;
 use crate::coingecko::charts::Chart;
 use crate::error::{Error, Result};
 use crate::http::{Client, Response};
-use crate::landing::{self, RunFolder};
+use crate::landing::{self, Landed, RunFolder};
 use crate::market::CoinId;
 use crate::provider::Plan;
 use crate::series::Resolution;
@@ -282,8 +282,9 @@ async fn fetch(fetcher: Arc<Fetcher>, chart: Chart) -> (Chart, Result<ReceivedCh
     (chart, received)
 }
 
-/// Recovers what dead runs of a resolution have landed and nobody has stored: nothing is paid for twice. With it comes what is
-/// known of what ends after an instant (milliseconds since 1970), or after the beginning of the oldest of those charts.
+/// Recovers what dead runs of a resolution have landed and nobody has stored: nothing is paid for twice. What is of coins that
+/// another run has is left to whoever has them next. With it comes what is known of what ends after an instant (milliseconds since
+/// 1970), or after the beginning of the oldest of those charts.
 ///
 /// # Errors
 /// [`Error::Store`]; [`Error::Data`] where one of them breaks a frozen contract.
@@ -297,23 +298,24 @@ pub(super) async fn recover(
     let mut commit = SeriesCommit::default();
     for (run, started_at) in store.unrecovered_runs(resolution).await? {
         let day = started_at.date_naive();
-        let used: HashSet<String> = store
-            .used_bodies(&format!("{day}/{run}/"))
-            .await?
-            .into_iter()
-            .collect();
         let landed = landing::runs_of(root, day)?
             .into_iter()
             .filter(|(header, _)| header.run == run);
-        for body in landed
-            .flat_map(|(_, bodies)| bodies)
-            .filter(|body| body.status == 200 && !used.contains(&body.path))
-        {
-            let Some(chart) = Chart::of_url(body.url(), &reader.vs_currency)
-                .filter(|chart| chart.resolution() == resolution)
-            else {
-                continue;
-            };
+        let landed = landed.flat_map(|(_, bodies)| bodies);
+        let mut charts: Vec<(Chart, Landed)> = landed
+            .filter(|body| body.status == 200)
+            .filter_map(|body| Some((Chart::of_url(body.url(), &reader.vs_currency)?, body)))
+            .filter(|(chart, _)| chart.resolution() == resolution)
+            .collect();
+        let folder = format!("{day}/{run}/");
+        retain_unused(&mut charts, &folder, store).await?;
+        let coins = charts.iter().map(|(chart, _)| chart.coin.clone());
+        let held = store.claim(coins).await?;
+        // who had them may have stored them meanwhile
+        retain_unused(&mut charts, &folder, store).await?;
+        let is_whole = !charts.iter().any(|(chart, _)| held.contains(&chart.coin));
+        charts.retain(|(chart, _)| !held.contains(&chart.coin));
+        for (chart, body) in charts {
             store.show_life().await?;
             match reader.read_landed(root, &chart, &body) {
                 Ok(received) => commit.charts.push(received),
@@ -321,7 +323,9 @@ pub(super) async fn recover(
                 Err(error) => tracing::debug!("{} is not recovered: {}", body.path, error.chain()),
             }
         }
-        commit.recovered.push(run);
+        if is_whole {
+            commit.recovered.push(run);
+        }
     }
     let spans = commit.charts.iter().filter_map(|chart| chart.span);
     let oldest = spans.map(|span| span.start).min();
@@ -334,4 +338,17 @@ pub(super) async fn recover(
     let charts = std::mem::take(&mut commit.charts).into_iter();
     commit.charts = charts.map(|chart| known.mark(chart)).collect();
     Ok((commit, known))
+}
+
+/// Keeps those of a run's bodies that no commit has used.
+async fn retain_unused(
+    charts: &mut Vec<(Chart, Landed)>,
+    folder: &str,
+    store: &mut TimeseriesStore,
+) -> Result<()> {
+    if !charts.is_empty() {
+        let used: HashSet<String> = store.used_bodies(folder).await?.into_iter().collect();
+        charts.retain(|(_, body)| !used.contains(&body.path));
+    }
+    Ok(())
 }

@@ -1,7 +1,7 @@
-//! One run at work on the series of a resolution: its lock, its ledger row, what it recovers, and its end.
+//! One run at work on the series of some coins at a resolution: its claims, its ledger row, what it recovers, and its end.
 //! Which charts it fetches is decided by `timeseries`; how, by `series`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -11,7 +11,7 @@ use super::Observer;
 use super::arrival::blocking;
 use super::begin::{run_header, run_start};
 use super::credits::{Credits, Purse};
-use super::keeping::{lost_between, say_lost};
+use super::keeping::{all_coins, lost_between, say_lost};
 use super::known::{Due, Known};
 use super::reader::Reader;
 use super::report::{RunState, Timings, Unknown};
@@ -30,10 +30,11 @@ use crate::market::{CoinId, Slot};
 use crate::provider::Plan;
 use crate::series::{Resolution, Span, Spans, days};
 use crate::store::{
-    Absent, Changes, Followed, RunEnd, RunStart, Scope, SnapshotStore, Stored, TimeseriesStore,
+    Absent, Changes, Followed, IfHeld, RunEnd, RunStart, Scope, SnapshotStore, Stored,
+    TimeseriesStore,
 };
 
-/// A run that holds its series.
+/// A run that has its coins.
 pub(super) struct SeriesRun {
     terms: Terms,
     clock: Clock,
@@ -44,6 +45,9 @@ pub(super) struct SeriesRun {
     known: Known,
     reader: Arc<Reader>,
     recovered: Recovered,
+    /// The coins that it has, and how many of those that it wanted others have.
+    coins: Vec<CoinId>,
+    held: u64,
     unknown: Vec<Unknown>,
     advice: Option<String>,
     /// Up to when it is known what of the followed coins is covered and what is lost.
@@ -61,6 +65,9 @@ pub(super) struct Series<'a> {
     pub(super) resolution: Resolution,
     /// What it may fetch, before which nothing has to be known.
     pub(super) span: Option<Span>,
+    /// The coins that it wants, and what it does where another run has some of them.
+    pub(super) coins: Vec<CoinId>,
+    pub(super) if_held: IfHeld,
     /// Coins by name of which there is nothing to fetch.
     pub(super) unknown: Vec<Unknown>,
     /// What of the settings the plan cannot give.
@@ -82,7 +89,7 @@ struct Recovered {
 }
 
 impl SeriesRun {
-    /// Takes the lock, writes the ledger's row, and recovers what dead runs have landed.
+    /// Claims the coins, writes the ledger's row, and recovers what dead runs have landed.
     pub(super) async fn open(
         series: Series<'_>,
         terms: Terms,
@@ -95,16 +102,24 @@ impl SeriesRun {
             kind,
             resolution,
             span,
+            mut coins,
+            if_held,
             unknown,
             advice,
         } = series;
         let began = Instant::now();
         let mut store = TimeseriesStore::open(url, &terms.vs_currency).await?;
         store.call_coins(snapshot.names().await?);
-        store.hold(resolution).await?;
         let scope = Scope::Series(resolution);
         let start = run_start(&terms, run_settings, kind, scope, clock.now());
-        store.begin_run(&start, clock).await?;
+        if let Some(span) = span.filter(|_| kind == "timeseries") {
+            // who has left the wanted coins is owed a last visit
+            let followed = store.followed(resolution, span.start).await?;
+            coins = all_coins(&coins, &followed);
+        }
+        let held = store.begin_claiming(&start, clock, &coins, if_held).await?;
+        let held: HashSet<CoinId> = held.into_iter().collect();
+        coins.retain(|coin| !held.contains(coin));
         let mut run = Self {
             reader: Arc::new(Reader::new(&terms.vs_currency, terms.contract)),
             terms,
@@ -115,6 +130,8 @@ impl SeriesRun {
             store,
             known: Known::default(),
             recovered: Recovered::default(),
+            coins,
+            held: held.len() as u64,
             unknown,
             advice,
             judged: None,
@@ -143,7 +160,7 @@ impl SeriesRun {
         self.known = known;
         let believed = commit.charts.iter().filter(|chart| chart.span.is_some());
         let bodies = believed.count() as u64;
-        if !commit.recovered.is_empty() {
+        if !commit.recovered.is_empty() || !commit.charts.is_empty() {
             let landed = commit.charts.iter().map(|chart| chart.landed.clone());
             let (root, landed): (_, Vec<_>) = (root.clone(), landed.collect());
             let sync = blocking(move || landing::sync_bodies(&root, &landed));
@@ -161,7 +178,8 @@ impl SeriesRun {
                     .await?,
             };
         }
-        Ok(())
+        // those that it recovered, and does not work on
+        self.store.give_back().await
     }
 
     pub(super) fn started_at(&self) -> DateTime<Utc> {
@@ -192,6 +210,11 @@ impl SeriesRun {
     ) -> Result<Spendable> {
         let now = self.start.started_at;
         Spendable::of(settings, purse, snapshot, &mut self.store, now).await
+    }
+
+    /// True for a coin that the run has.
+    pub(super) fn has(&self, coin: &CoinId) -> bool {
+        self.coins.contains(coin)
     }
 
     /// What the database covers, as far as the run looks.
@@ -227,10 +250,11 @@ impl SeriesRun {
         Ok(())
     }
 
-    /// What there is to fetch of a span of some coins. With `again`, what is covered is fetched too.
-    pub(super) fn due(&self, coins: &[CoinId], span: Option<Span>, again: bool) -> Due {
+    /// What there is to fetch of a span of its coins. With `again`, what is covered is fetched too.
+    pub(super) fn due(&self, span: Option<Span>, again: bool) -> Due {
         let now = self.started_at();
-        self.known.due(coins, self.resolution, span, again, now)
+        let (coins, known) = (&self.coins, &self.known);
+        known.due(coins, self.resolution, span, again, now)
     }
 
     /// Fetches the charts, stores what comes, and writes how it ended.
@@ -269,6 +293,8 @@ impl SeriesRun {
             mut known,
             reader,
             recovered,
+            coins,
+            held,
             unknown,
             advice,
             judged,
@@ -304,6 +330,8 @@ impl SeriesRun {
             known,
             reader,
             recovered,
+            coins,
+            held,
             unknown,
             advice,
             judged,
@@ -381,7 +409,7 @@ impl SeriesRun {
             stored: stored.points + self.recovered.stored.points,
             revisions: stored.revisions + self.recovered.stored.revisions,
             rejected: outcome.rejected + self.recovered.rejected,
-            postponed: postponed + outcome.postponed,
+            postponed: postponed + outcome.postponed + self.held,
             missing: outcome.missing,
             advice: self.advice.clone(),
             heal: None,

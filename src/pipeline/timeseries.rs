@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 use super::Observer;
 use super::credits::{Caller, Purse};
 use super::heal::heal_lost;
-use super::keeping::{Owed, all_coins, still_followed};
+use super::keeping::{Owed, still_followed};
 use super::known::Due;
 use super::reach::recent;
 use super::series_report::SeriesReport;
@@ -21,14 +21,15 @@ use crate::http::{self, Client};
 use crate::market::{CoinId, Slot};
 use crate::planner::{Decision, Means, Rotation};
 use crate::series::Resolution;
-use crate::store::SnapshotStore;
+use crate::store::{IfHeld, SnapshotStore};
 
 /// Fetches what is due of the charts of the newest snapshot's coins, and of those asked for by name: five-minutely each coin's last
 /// day before it falls off, at the other resolutions this run's share of the month's calls, the coins first that were asked for
-/// longest ago. Then it heals what was lost, with calls that nothing else needs.
+/// longest ago. Coins that a backfill is at work on are left to it. Then it heals what was lost, with calls that nothing else
+/// needs.
 ///
 /// # Errors
-/// [`Error::Config`] where there is no snapshot yet; [`Error::Held`] while another run is at work on the series;
+/// [`Error::Config`] where there is no snapshot yet; [`Error::Held`] while another such run is at work on the series;
 /// otherwise as [`super::run_snapshot`].
 pub async fn run_timeseries(
     settings: &Settings,
@@ -48,6 +49,8 @@ pub async fn run_timeseries(
         kind: "timeseries",
         resolution,
         span: recent(clock.now(), resolution, &settings.plan),
+        coins: universe.for_charts(settings),
+        if_held: IfHeld::LeaveOut,
         unknown: unknown_coins(&mut snapshot, &universe.unknown, &[]).await?,
         advice: outlook(settings, clock.now()).advice,
     };
@@ -102,11 +105,10 @@ impl HalfHour<'_> {
             // of a snapshot that lacks ranks it is not known who has left
             wanted.extend(still_followed(&followed).cloned());
         }
-        let all = all_coins(&wanted, &followed);
         let Due {
             gaps,
             waiting: mut missing,
-        } = self.run.due(&all, Some(reach), false);
+        } = self.run.due(Some(reach), false);
         let owed = Owed {
             reach,
             wanted: &wanted,
@@ -162,9 +164,7 @@ impl HalfHour<'_> {
         let Due {
             mut gaps,
             mut waiting,
-        } = self
-            .run
-            .due(&universe.for_charts(self.settings), span, false);
+        } = self.run.due(span, false);
         waiting.extend(universe.missing);
         // `None` sorts first: a coin that was never asked for
         gaps.sort_by_key(|(coin, _)| visits.get(coin).copied());

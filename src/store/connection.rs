@@ -5,10 +5,11 @@ use std::future::Future;
 use std::time::Duration;
 
 use futures_util::TryStreamExt as _;
+use sqlx::error::DatabaseError;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _};
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::time::{Instant, MissedTickBehavior, sleep};
 
 use super::cells::Cells;
 use super::copy;
@@ -116,7 +117,7 @@ impl Connection {
                     .busy_timeout(BUSY_TIMEOUT)
                     // our SQL says nothing to whoever reads the log
                     .disable_statement_logging();
-                let opened = SqliteConnection::connect_with(&options).await;
+                let opened = open_file(&options).await;
                 let inner = opened.map_err(|error| fault(Dialect::Sqlite, &place, error))?;
                 Ok(Self::over(Inner::Sqlite(Box::new(inner)), place))
             }
@@ -508,6 +509,24 @@ impl Connection {
             Inner::Sqlite(inner) => inner.close().await,
         };
         closed.map_err(|error| fault(dialect, &self.place, error))
+    }
+}
+
+/// Opens a file. Where several processes make it at once SQLite says that it is locked without having waited: the change to a
+/// write-ahead log is a read that wants to write.
+async fn open_file(options: &SqliteConnectOptions) -> sqlx::Result<SqliteConnection> {
+    let began = Instant::now();
+    let is_locked = |error: &sqlx::Error| {
+        let said = error.as_database_error().and_then(DatabaseError::code);
+        said.is_some_and(|code| code == "5")
+    };
+    loop {
+        match SqliteConnection::connect_with(options).await {
+            Err(error) if is_locked(&error) && began.elapsed() < BUSY_TIMEOUT => {
+                sleep(Duration::from_millis(20)).await;
+            }
+            opened => return opened,
+        }
     }
 }
 

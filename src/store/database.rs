@@ -6,10 +6,11 @@ use std::future::Future;
 
 use chrono::{DateTime, Utc};
 
+use super::claims;
 use super::connection::Connection;
 use super::currency;
-use super::ledger::{self, RunEnd, RunRow, RunStart, Scope};
-use super::lock::{self, RunLock};
+use super::ledger::{self, RunEnd, RunRow, RunStart};
+use super::lock::{self, Key, RunLock};
 use super::migrate::Schema;
 use super::pin;
 use super::quarantine::{self, Refused};
@@ -18,6 +19,7 @@ use crate::config::DatabaseUrl;
 use crate::contract::Drift;
 use crate::error::{Error, Result};
 use crate::failpoint;
+use crate::market::Slot;
 
 /// The tables that tell one database from the other.
 pub trait Tables: Default + Debug {
@@ -29,9 +31,9 @@ pub trait Tables: Default + Debug {
 #[derive(Debug)]
 pub struct Database<T> {
     pub(super) connection: Connection,
-    url: DatabaseUrl,
+    pub(super) url: DatabaseUrl,
     vs_currency: String,
-    lock: Option<RunLock>,
+    pub(super) lock: Option<RunLock>,
     pub(super) tables: T,
 }
 
@@ -84,27 +86,26 @@ impl<T: Tables> Database<T> {
         })
     }
 
-    /// Takes the lock of a slot, or of the series of a resolution, for as long as this store lives.
+    /// Makes this a connection that a run writes by.
     ///
     /// # Errors
-    /// [`Error::Held`] where another run has it; [`Error::Store`] for a role that may only read, which must not keep it from a
-    /// run.
-    pub async fn hold(&mut self, scope: impl Into<Scope>) -> Result<()> {
-        let scope = scope.into();
+    /// [`Error::Store`] for a role that may only read, which must not keep a lock from a run.
+    pub(super) async fn for_a_run(&mut self) -> Result<()> {
         self.connection.limit_statements(lock::statement_limit());
-        Schema::of(T::SCHEMA)
-            .check_may_write(&mut self.connection)
-            .await?;
-        let held = || {
-            let what = match scope {
-                Scope::Slot(slot) => format!("slot {slot}"),
-                Scope::Series(resolution) => format!("the {resolution} series"),
-            };
-            Error::Held {
-                message: format!("another run is at work on {what}: let it finish"),
-            }
+        let schema = Schema::of(T::SCHEMA);
+        schema.check_may_write(&mut self.connection).await
+    }
+
+    /// Takes the lock of a slot, for as long as this store lives.
+    ///
+    /// # Errors
+    /// [`Error::Held`] where another run has it; [`Error::Store`] for a role that may only read.
+    pub async fn hold(&mut self, slot: Slot) -> Result<()> {
+        self.for_a_run().await?;
+        let lock = lock::take(&mut self.connection, &self.url, &Key::Slot(slot)).await?;
+        let held = || Error::Held {
+            message: format!("another run is at work on slot {slot}: let it finish"),
         };
-        let lock = lock::take(&mut self.connection, &self.url, scope).await?;
         self.lock = Some(lock.ok_or_else(held)?);
         Ok(())
     }
@@ -131,22 +132,27 @@ impl<T: Tables> Database<T> {
     /// # Errors
     /// [`Error::Store`].
     pub async fn begin_run(&mut self, run: &RunStart, clock: Clock) -> Result<()> {
-        if pin::waits(&mut self.connection).await? {
-            pin::stamp(&mut self.connection, clock).await?;
-        }
+        self.stamp_what_waits(clock).await?;
         ledger::begin(&mut self.connection, run).await?;
+        let own = Key::of(&run.id, run.scope);
         for (id, scope) in ledger::running(&mut self.connection, &run.id).await? {
-            let Some(scope) = scope else { continue };
-            if scope.shares_lock(run.scope, &self.url) {
-                ledger::abandon(&mut self.connection, &id, run.started_at).await?;
-            } else if let Some(lock) =
-                lock::try_lock(&mut self.connection, &self.url, scope).await?
+            let Some(key) = scope.map(|scope| Key::of(&id, scope)) else {
+                continue;
+            };
+            if key.shares_lock(&own, &self.url)
+                || !lock::is_taken(&mut self.connection, &self.url, &key).await?
             {
                 ledger::abandon(&mut self.connection, &id, run.started_at).await?;
-                lock::unlock(&mut self.connection, lock).await?;
             }
         }
         failpoint::pass(failpoint::RUN_BEGUN);
+        Ok(())
+    }
+
+    pub(super) async fn stamp_what_waits(&mut self, clock: Clock) -> Result<()> {
+        if pin::waits(&mut self.connection).await? {
+            pin::stamp(&mut self.connection, clock).await?;
+        }
         Ok(())
     }
 
@@ -215,12 +221,15 @@ impl<T: Tables> Database<T> {
     /// # Errors
     /// [`Error::Store`].
     pub async fn end_run(&mut self, id: &str, end: &RunEnd) -> Result<()> {
-        if end.drift.is_empty() {
-            ledger::end(&mut self.connection, id, end).await?;
-        } else {
-            let write = async |connection: &mut Connection| ledger::end(connection, id, end).await;
-            self.connection.transaction(write).await?;
-        }
+        let has_claims = self.lock.as_ref().is_some_and(RunLock::is_of_series);
+        let write = async |connection: &mut Connection| {
+            ledger::end(connection, id, end).await?;
+            if has_claims {
+                claims::drop_all(connection, id).await?;
+            }
+            Ok(())
+        };
+        self.connection.transaction(write).await?;
         failpoint::pass(failpoint::RUN_ENDED);
         Ok(())
     }

@@ -40,7 +40,7 @@ impl Scope {
         }
     }
 
-    fn minutes(self) -> Option<i64> {
+    pub(super) fn minutes(self) -> Option<i64> {
         match self {
             Self::Slot(_) => None,
             Self::Series(resolution) => Some(resolution.minutes().into()),

@@ -1,18 +1,19 @@
-//! The lock that a run holds for its slot or series. Whoever gets it may call earlier runs dead.
+//! The lock that a run holds as long as it lives: that of its slot, or, for a run of series, one of its own.
 //! PostgreSQL: a session advisory lock, which a session loses that is silent. SQLite: an operating system's lock on a file
-//! beside the database.
+//! beside the database. Which coins a run of series has is said in `claims`.
 
-use std::fs::{File, TryLockError};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
 use super::connection::{Connection, lock_timeout};
 use super::ledger::{Scope, needed};
+use super::lock_file::{self, LockFile};
 use super::value::Value;
 use crate::config::DatabaseUrl;
 use crate::error::{Error, Result};
+use crate::market::Slot;
 
 /// How long nothing may be heard of a session that holds a lock. Then its process is frozen or its host has vanished, and the
 /// lock is free.
@@ -21,37 +22,79 @@ const SILENCE: Duration = Duration::from_secs(45);
 /// How often it is looked whether a lock is free by now.
 const LOOK: Duration = Duration::from_millis(500);
 
+/// What a lock is of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Key {
+    /// A half-hour: the runs of one come one after the other.
+    Slot(Slot),
+    /// A run of series, by its id. Nobody else ever takes it: it tells whether the run lives.
+    Run(String),
+}
+
 /// A held lock. On PostgreSQL the connection holds it; on SQLite this file does, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct RunLock {
-    scope: Scope,
-    file: Option<File>,
+    key: Key,
+    file: Option<LockFile>,
 }
 
-impl Scope {
-    /// The lock's number on PostgreSQL. Half-hours since 1970 are beyond every number of minutes; 0 is the writer's.
-    fn number(self) -> i64 {
-        match self {
-            Self::Slot(slot) => slot.number(),
-            Self::Series(resolution) => resolution.minutes().into(),
+impl RunLock {
+    /// True for the lock of a run of series.
+    pub(crate) fn is_of_series(&self) -> bool {
+        self.key.is_of_series()
+    }
+}
+
+/// The numbers of runs on PostgreSQL begin here. Those of slots are half-hours since 1970, about a million.
+const RUNS: u32 = 1 << 30;
+
+impl Key {
+    /// The lock that a run of the ledger holds as long as it lives.
+    pub(crate) fn of(run: &str, scope: Scope) -> Self {
+        match scope {
+            Scope::Slot(slot) => Self::Slot(slot),
+            Scope::Series(_) => Self::Run(run.to_owned()),
         }
     }
 
-    /// The lock's file beside a SQLite database. All slots share one: there is one writer anyway.
-    fn suffix(self) -> String {
+    /// The lock's number on PostgreSQL; 0 is the writer's. A run's is a hash of its id: where a dead run and a live one ever had the
+    /// same, the dead one would be noticed later.
+    fn number(&self) -> i64 {
         match self {
-            Self::Slot(_) => ".lock".to_owned(),
-            Self::Series(resolution) => format!(".{resolution}.lock"),
+            Self::Slot(slot) => slot.number(),
+            Self::Run(id) => (RUNS | (fnv1a(id) & (RUNS - 1))).into(),
         }
+    }
+
+    /// True for the lock of a run of series.
+    fn is_of_series(&self) -> bool {
+        matches!(self, Self::Run(_))
+    }
+
+    /// The lock's file beside a SQLite database. All slots share one, which stays: there is one writer anyway.
+    fn beside(&self, database: &Path) -> PathBuf {
+        let mut name = database.as_os_str().to_owned();
+        match self {
+            Self::Slot(_) => name.push(".lock"),
+            Self::Run(id) => name.push(format!(".{id}.lock")),
+        }
+        name.into()
     }
 
     /// True where whoever holds the one lock holds the other too.
-    pub(crate) fn shares_lock(self, other: Self, url: &DatabaseUrl) -> bool {
+    pub(crate) fn shares_lock(&self, other: &Self, url: &DatabaseUrl) -> bool {
         match url.file() {
-            Some(_) => self.suffix() == other.suffix(),
+            Some(file) => self.beside(file) == other.beside(file),
             None => self == other,
         }
     }
+}
+
+/// 32-bit FNV-1a: <http://www.isthe.com/chongo/tech/comp/fnv/>.
+fn fnv1a(text: &str) -> u32 {
+    text.bytes().fold(0x811c_9dc5, |hash: u32, byte| {
+        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+    })
 }
 
 /// How long a statement of a run may take, where a server says nothing for as long as it would let a client be silent.
@@ -79,40 +122,86 @@ fn silence() -> Duration {
 pub(crate) async fn take(
     connection: &mut Connection,
     url: &DatabaseUrl,
-    scope: Scope,
+    key: &Key,
 ) -> Result<Option<RunLock>> {
-    if url.file().is_some() {
-        return try_lock(connection, url, scope).await;
+    if let Some(file) = url.file() {
+        let file = LockFile::take(key.beside(file), key.is_of_series())?;
+        return Ok(file.map(|file| RunLock {
+            key: key.clone(),
+            file: Some(file),
+        }));
     }
     let silence = silence();
     connection.end_when_silent(silence).await?;
     let began = Instant::now();
-    let mut before: Option<Holder> = None;
     loop {
-        if let Some(lock) = try_lock(connection, url, scope).await? {
+        if try_lock(connection, key).await? {
+            let lock = RunLock {
+                key: key.clone(),
+                file: None,
+            };
             prove(connection, &lock).await?;
             end_stalled_copies(connection, silence).await?;
             return Ok(Some(lock));
         }
-        let holder = Holder::of(connection, scope).await?;
-        if let Some(holder) = &holder {
-            // by then it has been ended; if not, it belongs to a role that this one may not end
-            if holder.lives(before.as_ref(), silence) || began.elapsed() > silence * 2 {
-                return Ok(None);
-            }
-            if before.is_none() {
-                tracing::warn!(
-                    "another run holds the lock and has been silent for {} s: waiting until {} is free",
-                    holder.silent.as_secs(),
-                    connection.place()
-                );
-            }
-            if holder.copies && holder.silent > silence {
-                end_stalled_copies(connection, silence).await?;
-            }
+        // whoever takes it as soon as it is free has had it for long enough by then
+        if is_held(connection, url, key).await? || began.elapsed() > silence * 4 {
+            return Ok(None);
         }
-        before = holder.or(before);
         sleep(LOOK.min(silence / 8)).await;
+    }
+}
+
+/// True where another run has the lock and lives, as [`take`] would say it; it is not taken.
+///
+/// # Errors
+/// [`Error::Store`].
+pub(crate) async fn is_held(
+    connection: &mut Connection,
+    url: &DatabaseUrl,
+    key: &Key,
+) -> Result<bool> {
+    if let Some(file) = url.file() {
+        return lock_file::is_taken(&key.beside(file));
+    }
+    let silence = silence();
+    let began = Instant::now();
+    let mut before: Option<Holder> = None;
+    loop {
+        let Some(holder) = Holder::of(connection, key).await? else {
+            return Ok(false);
+        };
+        // by then it has been ended; if not, it belongs to a role that this one may not end
+        if holder.lives(before.as_ref(), silence) || began.elapsed() > silence * 2 {
+            return Ok(true);
+        }
+        if before.is_none() {
+            tracing::warn!(
+                "another run holds the lock and has been silent for {} s: waiting until {} is free",
+                holder.silent.as_secs(),
+                connection.place()
+            );
+        }
+        if holder.copies && holder.silent > silence {
+            end_stalled_copies(connection, silence).await?;
+        }
+        before = Some(holder);
+        sleep(LOOK.min(silence / 8)).await;
+    }
+}
+
+/// True where another run has the lock at this moment, whether or not it is silent.
+///
+/// # Errors
+/// [`Error::Store`].
+pub(crate) async fn is_taken(
+    connection: &mut Connection,
+    url: &DatabaseUrl,
+    key: &Key,
+) -> Result<bool> {
+    match url.file() {
+        Some(file) => lock_file::is_taken(&key.beside(file)),
+        None => Ok(Holder::of(connection, key).await?.is_some()),
     }
 }
 
@@ -136,13 +225,11 @@ const HOLDER: &str = "select cast(a.pid as bigint), cast((a.state = 'active')::i
     coalesce((select p.bytes_processed from pg_stat_progress_copy p where p.pid = a.pid), 0) \
     from pg_locks l join pg_stat_activity a on a.pid = l.pid \
     where l.locktype = 'advisory' and l.granted and l.classid = 1668245869 and l.objid = $1::bigint::oid and l.objsubid = 2 \
-    and l.database = (select d.oid from pg_database d where d.datname = current_database())";
+    and l.database = (select d.oid from pg_database d where d.datname = current_database()) and l.pid <> pg_backend_pid()";
 
 impl Holder {
-    async fn of(connection: &mut Connection, scope: Scope) -> Result<Option<Self>> {
-        let rows = connection
-            .fetch(HOLDER, vec![scope.number().into()])
-            .await?;
+    async fn of(connection: &mut Connection, key: &Key) -> Result<Option<Self>> {
+        let rows = connection.fetch(HOLDER, vec![key.number().into()]).await?;
         let Some(row) = rows.first() else {
             return Ok(None);
         };
@@ -211,7 +298,7 @@ async fn copies(connection: &mut Connection, age: u64) -> Result<Vec<(i64, i64)>
 /// Waits for the database's writer lock, and holds it until the transaction ends: whoever has it later sees what this one
 /// commits. Taking it again changes nothing. One writer at a time commits to a PostgreSQL database. The first number of our
 /// advisory locks, "coim" in ASCII, keeps them apart from those of other programs; the second is 0 for the writer and a slot or a
-/// resolution for a run.
+/// run's own number for a run.
 ///
 /// # Errors
 /// [`Error::Store`], also where another writer has it for too long, which the session's `lock_timeout` says.
@@ -261,7 +348,7 @@ pub(crate) async fn prove(connection: &mut Connection, lock: &RunLock) -> Result
     }
     let sql = "select 1::bigint from pg_locks l where l.locktype = 'advisory' and l.granted and l.classid = 1668245869 \
                and l.objid = $1::bigint::oid and l.objsubid = 2 and l.pid = pg_backend_pid()";
-    let values: Vec<Value> = vec![lock.scope.number().into()];
+    let values: Vec<Value> = vec![lock.key.number().into()];
     if connection.fetch(sql, values).await?.is_empty() {
         return Err(Error::config(format!(
             "{} is behind a pooler that gives each transaction another session, so no run can hold a lock there: name the \
@@ -272,55 +359,10 @@ pub(crate) async fn prove(connection: &mut Connection, lock: &RunLock) -> Result
     Ok(())
 }
 
-/// Takes a lock, or `None` where another run has it.
-pub(crate) async fn try_lock(
-    connection: &mut Connection,
-    url: &DatabaseUrl,
-    scope: Scope,
-) -> Result<Option<RunLock>> {
-    match url.file() {
-        None => {
-            let sql = "select pg_try_advisory_lock(1668245869, $1::integer)::integer::bigint";
-            let rows = connection.fetch(sql, vec![scope.number().into()]).await?;
-            let got = rows.first().map(|row| row.int(0)).transpose()?.flatten();
-            Ok((got == Some(1)).then_some(RunLock { scope, file: None }))
-        }
-        Some(path) => {
-            let mut name = path.as_os_str().to_owned();
-            name.push(scope.suffix());
-            let name = PathBuf::from(name);
-            let failed = |error: std::io::Error| {
-                let remedy = "make its folder writable";
-                Error::store(
-                    format!("the lock file {} cannot be used: {remedy}", name.display()),
-                    error,
-                )
-            };
-            let file = File::options()
-                .create(true)
-                .truncate(false)
-                .write(true)
-                .open(&name)
-                .map_err(failed)?;
-            match file.try_lock() {
-                Ok(()) => Ok(Some(RunLock {
-                    scope,
-                    file: Some(file),
-                })),
-                Err(TryLockError::WouldBlock) => Ok(None),
-                Err(TryLockError::Error(error)) => Err(failed(error)),
-            }
-        }
-    }
-}
-
-/// Gives back a lock that was taken to look whether its run is alive.
-pub(crate) async fn unlock(connection: &mut Connection, lock: RunLock) -> Result<()> {
-    if lock.file.is_none() {
-        let sql = "select pg_advisory_unlock(1668245869, $1::integer)::integer::bigint";
-        connection
-            .fetch(sql, vec![lock.scope.number().into()])
-            .await?;
-    }
-    Ok(())
+/// Takes a lock for this session, unless another has it.
+async fn try_lock(connection: &mut Connection, key: &Key) -> Result<bool> {
+    let sql = "select pg_try_advisory_lock(1668245869, $1::integer)::integer::bigint";
+    let rows = connection.fetch(sql, vec![key.number().into()]).await?;
+    let got = rows.first().map(|row| row.int(0)).transpose()?.flatten();
+    Ok(got == Some(1))
 }

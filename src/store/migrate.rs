@@ -4,7 +4,8 @@
 use std::borrow::Cow;
 
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
-use sqlx::{AssertSqlSafe, SqlSafeStr};
+use sqlx::sqlite::SqliteConnection;
+use sqlx::{AssertSqlSafe, Connection as _, SqlSafeStr};
 
 use super::connection::{Connection, Driver, Sql};
 use super::currency;
@@ -230,7 +231,7 @@ impl Schema {
         let migrator = self.migrator(dialect);
         let migrated = match connection.driver() {
             Driver::Postgres(postgres) => migrator.run_direct(None, postgres, false).await,
-            Driver::Sqlite(sqlite) => migrator.run_direct(None, sqlite, false).await,
+            Driver::Sqlite(sqlite) => migrate_alone(&migrator, sqlite).await,
         };
         migrated.map_err(|error| match error {
             MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => fault(dialect, &place, error),
@@ -270,6 +271,16 @@ impl Schema {
             ))),
         }
     }
+}
+
+/// Migrates a SQLite file while no other process does: whoever comes second finds it done.
+async fn migrate_alone(
+    migrator: &Migrator,
+    sqlite: &mut SqliteConnection,
+) -> std::result::Result<(), MigrateError> {
+    let mut whole = sqlite.begin_with("begin immediate").await?;
+    migrator.run_direct(None, &mut *whole, false).await?;
+    Ok(whole.commit().await?)
 }
 
 /// The role's name, where a query for it and for whether it may (1) says that it may not.

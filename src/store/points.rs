@@ -124,7 +124,7 @@ pub(crate) async fn commit_charts(
         visits::note(connection, visits_of(commit, clock.now())).await?;
         quarantine::note(connection, run, &commit.requeued).await?;
         for earlier in &commit.recovered {
-            let sql = "update run set recovered_by = $2 where id = $1";
+            let sql = "update run set recovered_by = $2 where id = $1 and recovered_by is null";
             connection
                 .execute(sql, vec![earlier.as_str().into(), run.into()])
                 .await?;

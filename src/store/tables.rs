@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::claims::Claims;
 use super::database::{Database, Tables};
 use super::migrate::{SNAPSHOT, TIMESERIES};
 use super::names::Names;
@@ -22,6 +23,8 @@ pub type SnapshotStore = Database<SnapshotTables>;
 pub struct TimeseriesTables {
     /// What coins are called by now.
     pub(super) names: Arc<Names>,
+    /// What the run has claimed.
+    pub(super) claims: Claims,
 }
 
 impl Tables for TimeseriesTables {

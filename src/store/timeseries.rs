@@ -1,17 +1,18 @@
 //! The time series database as the pipeline sees it.
 //! The statements that write points are in `points`.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
+use super::claims::{self, IfHeld, Wish};
 use super::connection::Connection;
 use super::coverage::{self, EmptySpan};
 use super::followed::{self, Changes, Followed};
 use super::frames::{self, PricesQuery};
 use super::gaps::{self, Gap, Owed};
-use super::ledger::needed;
+use super::ledger::{RunStart, needed};
 use super::names::Named;
 use super::points::{self, SeriesCommit, Stored};
 use super::tables::TimeseriesStore;
@@ -20,6 +21,7 @@ use super::trace::{self, Committed};
 use super::visits;
 use crate::clock::Clock;
 use crate::error::Result;
+use crate::failpoint;
 use crate::frame::Frame;
 use crate::market::CoinId;
 use crate::series::{PricePoint, Resolution, Span, Spans};
@@ -30,6 +32,50 @@ impl TimeseriesStore {
         let names = names.into_iter();
         let names = names.map(|(coin, symbol, name)| (coin, (symbol, name)));
         self.tables.names = Arc::new(names.collect());
+    }
+
+    /// Takes a run's own lock for as long as this store lives, and writes that it has begun with those of these coins that no other
+    /// run of its resolution has, and that earlier runs have died: those whose lock nobody holds. Returns the coins that others have.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Held`] where the run cannot begin without them; [`crate::error::Error::Store`].
+    pub async fn begin_claiming(
+        &mut self,
+        start: &RunStart,
+        clock: Clock,
+        coins: &[CoinId],
+        if_held: IfHeld,
+    ) -> Result<Vec<CoinId>> {
+        self.for_a_run().await?;
+        let wish = Wish {
+            start,
+            coins,
+            if_held,
+        };
+        let (lock, claims, held) = claims::begin(&mut self.connection, &self.url, wish).await?;
+        (self.lock, self.tables.claims) = (Some(lock), claims);
+        self.stamp_what_waits(clock).await?;
+        failpoint::pass(failpoint::RUN_BEGUN);
+        Ok(held)
+    }
+
+    /// Claims coins of which the run that has begun is to recover something, and returns those that others have.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Store`].
+    pub async fn claim(
+        &mut self,
+        coins: impl IntoIterator<Item = CoinId>,
+    ) -> Result<HashSet<CoinId>> {
+        claims::claim(&mut self.connection, &mut self.tables.claims, coins).await
+    }
+
+    /// Gives back what the run has claimed to recover it.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Store`].
+    pub async fn give_back(&mut self) -> Result<()> {
+        claims::give_back(&mut self.connection, &mut self.tables.claims).await
     }
 
     /// Stores some charts of a run whole.

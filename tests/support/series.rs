@@ -16,12 +16,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use coinmill::clock::Clock;
 use coinmill::config::Settings;
 use coinmill::error::{Error, Result};
+use coinmill::market::CoinId;
 use coinmill::pipeline::{self, Backfill, Reach, SeriesReport};
 use coinmill::series::Resolution;
 use coinmill::sim::{ClockSetting, Market, Sim, SimOptions};
-use coinmill::store::TimeseriesStore;
+use coinmill::store::{IfHeld, RunEnd, RunStart, TimeseriesStore};
 use tokio::sync::Notify;
 
 use crate::support::{Bench, Cell, Database, Kind, noon};
@@ -257,6 +259,62 @@ pub async fn rows(database: &Database, sql: &str) -> Vec<Vec<Cell>> {
         database.rows("set search_path = timeseries").await;
     }
     database.rows(sql).await
+}
+
+/// A run in this process that has some coins and does nothing with them.
+pub struct Claimant {
+    store: TimeseriesStore,
+    run: String,
+}
+
+impl Claimant {
+    pub async fn of(
+        mill: &Mill,
+        kind: &'static str,
+        resolution: Resolution,
+        coins: &[&str],
+    ) -> Self {
+        let url = mill.timeseries.database_url();
+        let mut store = TimeseriesStore::open(&url, "usd").await.unwrap();
+        let start = RunStart {
+            id: uuid::Uuid::now_v7().to_string(),
+            kind,
+            scope: resolution.into(),
+            started_at: noon(),
+            rule_set: "-".to_owned(),
+            api_url: "-".to_owned(),
+            settings: "{}".to_owned(),
+        };
+        let coins: Vec<CoinId> = coins.iter().map(|coin| coin.parse().unwrap()).collect();
+        let clock = Clock::Frozen(noon());
+        let held = store.begin_claiming(&start, clock, &coins, IfHeld::LeaveOut);
+        assert_eq!(held.await.unwrap(), []);
+        Self {
+            store,
+            run: start.id,
+        }
+    }
+
+    /// Ends it in good order.
+    pub async fn end(mut self) {
+        let end = RunEnd {
+            state: "complete",
+            finished_at: noon(),
+            expected: None,
+            received: None,
+            accepted: None,
+            rejected: None,
+            stored: None,
+            calls: None,
+            score: None,
+            content_hash: None,
+            error: None,
+            report: None,
+            drift: Vec::new(),
+        };
+        self.store.end_run(&self.run, &end).await.unwrap();
+        self.store.close().await.unwrap();
+    }
 }
 
 /// As [`Mill::torn`].

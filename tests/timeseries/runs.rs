@@ -4,9 +4,8 @@ use chrono::TimeDelta;
 use coinmill::error::Error;
 use coinmill::pipeline::{Reach, RunState};
 use coinmill::series::Resolution;
-use coinmill::store::TimeseriesStore;
 
-use crate::series::{Mill, partial};
+use crate::series::{Claimant, Mill, partial};
 use crate::support::{Cell, Database, Kind, noon, on_both_databases, said};
 
 on_both_databases!(
@@ -114,37 +113,40 @@ async fn a_held_series_is_an_error_that_says_so(kind: Kind) {
     let mill = Mill::new(kind, 3).await;
     mill.snapshot("3").await;
     let calls = mill.bench.sim.calls();
-    let mut other = store(&mill.timeseries).await;
-    other.hold(FIVE).await.unwrap();
+    let other = Claimant::of(&mill, "timeseries", FIVE, &["bitcoin"]).await;
     let error = mill.run(FIVE, &[]).await.unwrap_err();
     assert!(matches!(error, Error::Held { .. }) && error.is_retryable());
     let chain = said(&error);
     assert!(
-        chain.contains("the 5m series") && chain.contains("let it finish"),
+        chain.contains("at work on the 5m series: let it finish"),
         "{chain}"
     );
     let error = mill
         .backfill(FIVE, Reach::Days(1), &["bitcoin"], &[])
         .await
         .unwrap_err();
-    assert!(matches!(error, Error::Held { .. }), "{error:?}");
-    assert_eq!(
-        (mill.bench.sim.calls(), mill.states().await.len()),
-        (calls, 0)
+    assert!(matches!(error, Error::Held { .. }) && error.is_retryable());
+    let chain = said(&error);
+    assert!(
+        chain.contains("the 5m series of bitcoin: let it finish, or name other coins"),
+        "{chain}"
     );
-    other.close().await.unwrap();
+    assert_eq!(
+        (mill.bench.sim.calls(), mill.states().await),
+        (calls, vec!["running".to_owned()])
+    );
+    other.end().await;
     assert_eq!(mill.run(FIVE, &[]).await.unwrap().state, RunState::Complete);
 }
 
 async fn a_run_at_work_on_another_resolution_is_left_alone(kind: Kind) {
     let mill = Mill::new(kind, 3).await;
     mill.snapshot("3").await;
-    let mut other = store(&mill.timeseries).await;
-    other.hold(Resolution::Hour).await.unwrap();
-    running(&mill, "alive", "60").await;
+    let other = Claimant::of(&mill, "timeseries", Resolution::Hour, &["bitcoin"]).await;
     assert_eq!(mill.run(FIVE, &[]).await.unwrap().state, RunState::Complete);
-    assert_eq!(state(&mill, "alive").await, "running");
-    other.close().await.unwrap();
+    assert_eq!(mill.states().await, ["running", "complete"]);
+    other.end().await;
+    assert_eq!(mill.states().await, ["complete", "complete"]);
 }
 
 async fn a_run_beside_a_backfill_of_another_resolution_stores_what_each_alone_would(kind: Kind) {
@@ -276,12 +278,6 @@ async fn an_unknown_coin_is_named_and_the_others_are_stored() {
     let report = mill.run(FIVE, &[lenient[0], lenient[1]]).await;
     // alone it is all that there was to ask, so nothing came
     assert!(said(&report.unwrap_err()).contains("coin not found"));
-}
-
-async fn store(database: &Database) -> TimeseriesStore {
-    TimeseriesStore::open(&database.database_url(), "usd")
-        .await
-        .unwrap()
 }
 
 async fn running(mill: &Mill, id: &str, minutes: &str) {

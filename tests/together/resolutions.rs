@@ -1,4 +1,4 @@
-//! A time series run beside a backfill: of the same resolution one is held, of different ones both finish.
+//! Two resolutions beside each other, and a second scheduled run of the same. Coins beside each other are in `coins`.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -17,11 +17,11 @@ use crate::support::command::{coinmill, json, text};
 use crate::support::{Kind, on_both_databases};
 
 on_both_databases!(
-    a_series_that_is_being_worked_on_is_held,
+    a_second_scheduled_run_is_held,
     two_resolutions_grow_beside_each_other,
 );
 
-async fn a_series_that_is_being_worked_on_is_held(kind: Kind) {
+async fn a_second_scheduled_run_is_held(kind: Kind) {
     let mill = Mill::new(kind, 6).await;
     mill.snapshot("6").await;
     let run = |arguments: &[&str]| {
@@ -34,13 +34,13 @@ async fn a_series_that_is_being_worked_on_is_held(kind: Kind) {
     };
     mill.bench
         .fault("429:path=market_chart,after=3,retry_after=3");
-    let backfill = run(&["backfill", "--days", "3", "--top", "6", "--json"]);
+    let scheduled = || ended(run(&["run", "timeseries", "--resolution", "1h", "--json"]));
     let held = async {
         until_refused(&mill.bench).await;
-        ended(run(&["run", "timeseries", "--resolution", "1h", "--json"])).await
+        scheduled().await
     };
-    let (backfill, held) = tokio::join!(ended(backfill), held);
-    assert_eq!(json(&backfill)["state"], "complete", "{}", text(&backfill));
+    let (first, held) = tokio::join!(scheduled(), held);
+    assert_eq!(json(&first)["state"], "complete", "{}", text(&first));
     assert_eq!(held.status.code(), Some(4), "{}", text(&held));
     let words = "another run is at work on the 1h series: let it finish";
     assert!(text(&held).contains(words), "{}", text(&held));

@@ -180,7 +180,10 @@ async fn a_run_that_falls_silent_loses_its_lock() {
         (Work::Snapshot, &ALL[..]),
         (Work::Timeseries, &ALL[..]),
         // its points are many, and come as a COPY
-        (Work::Backfill, &[Silence::DroppedInRows][..]),
+        (
+            Work::Backfill,
+            &[Silence::FrozenIdle, Silence::DroppedInRows][..],
+        ),
     ] {
         let mut ground = Ground::lay(work, Some(&administrator())).await;
         let mut tally = Tally::new(

@@ -31,7 +31,9 @@ create table run (
   settings text,
   error text,
   report text,
-  recovered_by text constraint run_recovered_by references run (id)
+  recovered_by text constraint run_recovered_by references run (id),
+  -- while it runs: the coins that no other run of its resolution may take, as JSON
+  claims text
 );
 create index run_started on run (started_at);
 -- SQLite uses them for the same words alone
