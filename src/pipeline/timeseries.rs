@@ -5,6 +5,7 @@ use super::Observer;
 use super::followed::Followed;
 use super::known::Due;
 use super::reach::{Backfill, recent, share, span};
+use super::retention::{worth_a_backfill, worth_fetching};
 use super::series_report::SeriesReport;
 use super::series_run::{Planned, Series, SeriesRun};
 use super::snapshot::unknown_coins;
@@ -37,11 +38,15 @@ pub async fn run_timeseries(
         missing,
         unknown,
     } = Followed::newest(&mut snapshot, &run_settings.wanted, settings.has_only_these).await?;
+    let recently = |now| {
+        let span = recent(now, resolution, &settings.plan);
+        worth_fetching(span, resolution, settings.retention, now)
+    };
     let series = Series {
         url: &settings.timeseries_url,
         kind: "timeseries",
         resolution,
-        span: recent(clock.now(), resolution, &settings.plan),
+        span: recently(clock.now()),
         unknown: unknown_coins(&mut snapshot, &unknown, &[]).await?,
     };
     let mut run = SeriesRun::open(series, terms, &run_settings, clock, &mut snapshot).await?;
@@ -50,7 +55,7 @@ pub async fn run_timeseries(
         (Ok(visits), Ok(spent)) => (visits, spent),
         (Err(error), _) | (_, Err(error)) => return run.fail(error).await,
     };
-    let span = recent(now, resolution, &settings.plan);
+    let span = recently(now);
     let Due {
         mut gaps,
         mut waiting,
@@ -78,7 +83,8 @@ pub async fn run_timeseries(
 /// stopped at any time and goes on where it was.
 ///
 /// # Errors
-/// [`Error::Argument`] for a span that is empty, still to come, or beyond what the plan or the resolution reaches;
+/// [`Error::Argument`] for a span that is empty, still to come, beyond what the plan or the resolution reaches, or before what is
+/// kept;
 /// [`Error::Held`] while another run is at work on the series; otherwise as [`super::run_snapshot`].
 pub async fn backfill(
     settings: &Settings,
@@ -90,6 +96,7 @@ pub async fn backfill(
     let client = Client::new(settings, clock, observer.stop.clone())?;
     let now = clock.now();
     let span = span(wanted, &settings.plan, now)?;
+    let span = worth_a_backfill(wanted, span, settings.retention, now)?;
     let mut snapshot = SnapshotStore::open(&settings.snapshot_url, &settings.vs_currency).await?;
     let named = match wanted.coins.as_slice() {
         [] if settings.has_only_these => &settings.coins,

@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 
 use super::connection::Connection;
 use super::currency;
+use super::landings;
 use super::ledger::{self, RunEnd, RunRow, RunStart, Scope};
 use super::lock::{self, RunLock};
 use super::migrate::Schema;
@@ -23,6 +24,8 @@ use crate::failpoint;
 pub trait Tables: Default + Debug {
     /// The name of their schema.
     const SCHEMA: &'static str;
+    /// Says of a run by its id whether all that it had landed is stored, or of no more use: 1 or 0, and no row for another's run.
+    const SETTLED: &'static str;
 }
 
 /// One open database with its ledger.
@@ -84,7 +87,7 @@ impl<T: Tables> Database<T> {
         })
     }
 
-    /// Takes the lock of a slot, or of the series of a resolution, for as long as this store lives.
+    /// Takes the lock of a slot, of the series of a resolution, or of a prune, for as long as this store lives.
     ///
     /// # Errors
     /// [`Error::Held`] where another run has it; [`Error::Store`] for a role that may only read, which must not keep it from a
@@ -95,18 +98,30 @@ impl<T: Tables> Database<T> {
         Schema::of(T::SCHEMA)
             .check_may_write(&mut self.connection)
             .await?;
-        let held = || {
-            let what = match scope {
-                Scope::Slot(slot) => format!("slot {slot}"),
-                Scope::Series(resolution) => format!("the {resolution} series"),
-            };
-            Error::Held {
-                message: format!("another run is at work on {what}: let it finish"),
-            }
+        let held = || Error::Held {
+            message: match scope {
+                Scope::Slot(slot) => {
+                    format!("another run is at work on slot {slot}: let it finish")
+                }
+                Scope::Series(resolution) => {
+                    format!("another run is at work on the {resolution} series: let it finish")
+                }
+                Scope::Old => "another prune is at work: let it finish".to_owned(),
+            },
         };
         let lock = lock::take(&mut self.connection, &self.url, scope).await?;
         self.lock = Some(lock.ok_or_else(held)?);
         Ok(())
+    }
+
+    /// Makes sure that this role may delete here.
+    ///
+    /// # Errors
+    /// [`Error::Store`] naming the setting of the owner.
+    pub async fn check_may_delete(&mut self) -> Result<()> {
+        Schema::of(T::SCHEMA)
+            .check_may_delete(&mut self.connection)
+            .await
     }
 
     /// Waits for something else, and keeps the run's lock meanwhile: a session of which nothing is heard loses it.
@@ -257,6 +272,14 @@ impl<T: Tables> Database<T> {
     /// [`Error::Store`].
     pub async fn drift(&mut self) -> Result<Vec<Drift>> {
         ledger::drift(&mut self.connection).await
+    }
+
+    /// The landed bodies of a run's folder that some commit has used, by path.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn used_bodies(&mut self, folder: &str) -> Result<Vec<String>> {
+        landings::paths_in(&mut self.connection, folder).await
     }
 
     /// The refused records with these numbers, or all of them, the newest first.

@@ -29,11 +29,13 @@ pub(crate) struct RunLock {
 }
 
 impl Scope {
-    /// The lock's number on PostgreSQL. Half-hours since 1970 are beyond every number of minutes; 0 is the writer's.
+    /// The lock's number on PostgreSQL. Half-hours since 1970 are beyond every number of minutes, and no resolution is one minute;
+    /// 0 is the writer's.
     fn number(self) -> i64 {
         match self {
             Self::Slot(slot) => slot.number(),
             Self::Series(resolution) => resolution.minutes().into(),
+            Self::Old => 1,
         }
     }
 
@@ -42,6 +44,7 @@ impl Scope {
         match self {
             Self::Slot(_) => ".lock".to_owned(),
             Self::Series(resolution) => format!(".{resolution}.lock"),
+            Self::Old => ".prune.lock".to_owned(),
         }
     }
 

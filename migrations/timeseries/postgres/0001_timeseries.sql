@@ -119,14 +119,14 @@ create table price_revision (
 create index price_revision_by_landing on price_revision (landing);
 
 -- What there is of a resolution after each commit that added to it, as the sums of the one before and what it adds: nobody has to
--- count the facts. `coins` are those with a point.
+-- count the facts. `coins` are those with a point; the stamps are null once retention has deleted every point.
 create table tally (
   resolution smallint not null,
   "commit" bigint not null constraint tally_commit references "commit" (id),
   coins bigint not null,
   points bigint not null,
-  first_ts timestamptz not null,
-  newest_ts timestamptz not null,
+  first_ts timestamptz,
+  newest_ts timestamptz,
   constraint tally_key primary key (resolution, "commit")
 );
 create index tally_by_commit on tally ("commit");
@@ -208,6 +208,21 @@ create table schema_drift (
   first_seen timestamptz not null,
   last_seen timestamptz not null,
   constraint schema_drift_key primary key (run, endpoint, field, deviation)
+);
+
+-- What retention has deleted: points at a resolution before an instant, and where that is null, the landed bodies of this
+-- database's runs. The first row of a prune is committed before its first deletion, so that readers can say at once what is gone; then
+-- comes one for each batch, with how much it deleted. `days` is the setting, `first_ts` the first stamp that there was.
+create table pruned (
+  "commit" bigint constraint pruned_key primary key constraint pruned_commit references "commit" (id),
+  resolution smallint,
+  before timestamptz not null,
+  days bigint not null,
+  first_ts timestamptz,
+  points bigint not null,
+  revisions bigint not null,
+  bodies bigint not null,
+  bytes bigint not null
 );
 
 -- Every point with its newest value and the body that it came from.

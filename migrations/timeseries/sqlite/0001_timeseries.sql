@@ -116,14 +116,14 @@ create table price_revision (
 create index price_revision_by_landing on price_revision (landing);
 
 -- What there is of a resolution after each commit that added to it, as the sums of the one before and what it adds: nobody has to
--- count the facts. `coins` are those with a point.
+-- count the facts. `coins` are those with a point; the stamps are null once retention has deleted every point.
 create table tally (
   resolution integer not null,
   "commit" integer not null constraint tally_commit references "commit" (id),
   coins integer not null,
   points integer not null,
-  first_ts integer not null,
-  newest_ts integer not null,
+  first_ts integer,
+  newest_ts integer,
   constraint tally_key primary key (resolution, "commit")
 ) strict, without rowid;
 create index tally_by_commit on tally ("commit");
@@ -205,6 +205,21 @@ create table schema_drift (
   first_seen integer not null,
   last_seen integer not null,
   constraint schema_drift_key primary key (run, endpoint, field, deviation)
+) strict;
+
+-- What retention has deleted: points at a resolution before an instant, and where that is null, the landed bodies of this
+-- database's runs. The first row of a prune is committed before its first deletion, so that readers can say at once what is gone; then
+-- comes one for each batch, with how much it deleted. `days` is the setting, `first_ts` the first stamp that there was.
+create table pruned (
+  "commit" integer constraint pruned_key primary key constraint pruned_commit references "commit" (id),
+  resolution integer,
+  before integer not null,
+  days integer not null,
+  first_ts integer,
+  points integer not null,
+  revisions integer not null,
+  bodies integer not null,
+  bytes integer not null
 ) strict;
 
 -- Every point with its newest value and the body that it came from.
