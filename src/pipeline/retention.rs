@@ -91,6 +91,12 @@ pub(super) fn in_one(
     1
 }
 
+/// The instant from which on points are kept, in milliseconds since 1970.
+pub(super) fn kept_from(resolution: Resolution, retention: Retention, now: DateTime<Utc>) -> i64 {
+    let before = retention.before(Kept::Points(resolution), now);
+    before.map_or(i64::MIN, |before| before.timestamp_millis())
+}
+
 /// A span without what the next prune would delete.
 pub(super) fn worth_fetching(
     span: Option<Span>,
@@ -99,9 +105,8 @@ pub(super) fn worth_fetching(
     now: DateTime<Utc>,
 ) -> Option<Span> {
     let span = span?;
-    let before = retention.before(Kept::Points(resolution), now);
-    let before = before.map_or(i64::MIN, |before| before.timestamp_millis());
-    Span::new(span.start.max(before), span.end)
+    let start = span.start.max(kept_from(resolution, retention, now));
+    Span::new(start, span.end)
 }
 
 /// The same for a backfill.

@@ -52,6 +52,8 @@ pub(super) struct Series<'a> {
     pub(super) resolution: Resolution,
     /// What it may fetch, before which nothing has to be known.
     pub(super) span: Option<Span>,
+    /// The instant before which nothing is kept, and so not stored either.
+    pub(super) kept_from: i64,
     /// Coins by name of which there is nothing to fetch.
     pub(super) unknown: Vec<Unknown>,
 }
@@ -81,6 +83,7 @@ impl SeriesRun {
             kind,
             resolution,
             span,
+            kept_from,
             unknown,
         } = series;
         let began = Instant::now();
@@ -102,13 +105,13 @@ impl SeriesRun {
             recovered: Recovered::default(),
             unknown,
         };
-        match run.recover(span).await {
+        match run.recover(span, kept_from).await {
             Ok(()) => Ok(run),
             Err(error) => run.fail(error).await,
         }
     }
 
-    async fn recover(&mut self, span: Option<Span>) -> Result<()> {
+    async fn recover(&mut self, span: Option<Span>, kept_from: i64) -> Result<()> {
         let root = &self.terms.landing_dir;
         let now = self.start.started_at.timestamp_millis();
         let wanted_since = span.map_or(now, |span| span.start) - days(STRETCH_DAYS);
@@ -118,6 +121,7 @@ impl SeriesRun {
             self.resolution,
             &mut self.store,
             wanted_since,
+            kept_from,
         )
         .await?;
         self.known = known;

@@ -5,7 +5,7 @@ use super::Observer;
 use super::followed::Followed;
 use super::known::Due;
 use super::reach::{Backfill, recent, share, span};
-use super::retention::{worth_a_backfill, worth_fetching};
+use super::retention::{kept_from, worth_a_backfill, worth_fetching};
 use super::series_report::SeriesReport;
 use super::series_run::{Planned, Series, SeriesRun};
 use super::snapshot::unknown_coins;
@@ -47,6 +47,7 @@ pub async fn run_timeseries(
         kind: "timeseries",
         resolution,
         span: recently(clock.now()),
+        kept_from: kept_from(resolution, settings.retention, clock.now()),
         unknown: unknown_coins(&mut snapshot, &unknown, &[]).await?,
     };
     let mut run = SeriesRun::open(series, terms, &run_settings, clock, &mut snapshot).await?;
@@ -129,6 +130,7 @@ pub async fn backfill(
         kind: "backfill",
         resolution: wanted.resolution,
         span,
+        kept_from: kept_from(wanted.resolution, settings.retention, now),
         unknown: unknown_coins(&mut snapshot, &unknown, &[]).await?,
     };
     let run = SeriesRun::open(series, terms, &run_settings, clock, &mut snapshot).await?;

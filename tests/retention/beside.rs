@@ -1,5 +1,6 @@
 //! A prune beside others: readers see one moment, runs at work go on, a second prune waits its turn, and the sums stay right.
 
+use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use coinmill::pipeline;
 use coinmill::series::Resolution;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{Connection as _, Executor as _, PgConnection};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use crate::scene::{four_days, prune, yesterday};
 use crate::support::command::{code, coinmill, finish, text};
@@ -103,34 +105,40 @@ async fn a_prune_beside_runs_disturbs_none_of_them(kind: Kind) {
     assert_eq!(mill.number(&old).await, 0);
 }
 
+/// Stops a prune where its horizon is recorded. Says when it is there, and lets it go.
+fn stopped() -> (UnboundedReceiver<()>, Sender<()>) {
+    let (told, horizon) = unbounded_channel();
+    let (let_go, wait) = channel::<()>();
+    let wait = Mutex::new(wait);
+    let stop = move || {
+        let _first_alone = told.send(());
+        let wait = wait.lock().unwrap();
+        // the runtime goes on meanwhile
+        let _in_time = tokio::task::block_in_place(|| wait.recv_timeout(Duration::from_secs(20)));
+    };
+    fail::cfg_callback(failpoint::HORIZON_RECORDED, stop).unwrap();
+    (horizon, let_go)
+}
+
 async fn a_second_prune_beside_one_is_held(kind: Kind) {
     let _alone = fail::FailScenario::setup();
-    let mill = four_days(kind).await;
-    let (told, mut horizon) = tokio::sync::mpsc::unbounded_channel();
-    let (let_go, wait) = std::sync::mpsc::channel::<()>();
-    let wait = Mutex::new(wait);
-    fail::cfg_callback(failpoint::HORIZON_RECORDED, move || {
-        told.send(()).unwrap();
-        let _in_time = wait.lock().unwrap().recv_timeout(Duration::from_secs(20));
-    })
-    .unwrap();
-    let first = prune(&mill, &ONE_DAY);
-    let second = async {
-        horizon.recv().await.unwrap();
-        fail::remove(failpoint::HORIZON_RECORDED);
-        let error = prune(&mill, &ONE_DAY).await.unwrap_err();
-        assert!(matches!(error, Error::Held { .. }), "{error:?}");
-        assert!(error.to_string().contains("another prune"), "{error}");
-        // to say what would be deleted needs no lock
-        pipeline::prune(&mill.settings(&ONE_DAY), true)
-            .await
-            .unwrap();
-        // and a run is held by none
-        mill.run(Resolution::FiveMinutes, &[]).await.unwrap();
-        let_go.send(()).unwrap();
-    };
-    let (first, ()) = tokio::join!(tokio::task::unconstrained(first), second);
-    first.unwrap();
+    let mill = Arc::new(four_days(kind).await);
+    let (mut horizon, let_go) = stopped();
+    let first = tokio::spawn({
+        let mill = Arc::clone(&mill);
+        async move { prune(&mill, &ONE_DAY).await }
+    });
+    horizon.recv().await.unwrap();
+    let error = prune(&mill, &ONE_DAY).await.unwrap_err();
+    assert!(matches!(error, Error::Held { .. }), "{error:?}");
+    assert!(error.to_string().contains("another prune"), "{error}");
+    // to say what would be deleted needs no lock, and a run is held by none
+    pipeline::prune(&mill.settings(&ONE_DAY), true)
+        .await
+        .unwrap();
+    mill.run(Resolution::FiveMinutes, &[]).await.unwrap();
+    let_go.send(()).unwrap();
+    first.await.unwrap().unwrap();
     mill.counts().await;
 }
 
@@ -166,14 +174,7 @@ async fn sums_are_right_when_a_prune_comes_between_a_run_and_the_writer_s_lock()
         .unwrap();
 
     let url = mill.timeseries.url();
-    let (told, mut horizon) = tokio::sync::mpsc::unbounded_channel();
-    let (let_go, wait) = std::sync::mpsc::channel::<()>();
-    let wait = Mutex::new(wait);
-    fail::cfg_callback(failpoint::HORIZON_RECORDED, move || {
-        told.send(()).unwrap();
-        let _in_time = wait.lock().unwrap().recv_timeout(Duration::from_secs(20));
-    })
-    .unwrap();
+    let (mut horizon, let_go) = stopped();
     let pruning = tokio::spawn({
         let mill = Arc::clone(&mill);
         async move { prune(&mill, &ONE_DAY).await }

@@ -71,9 +71,10 @@ async fn is_whole(mill: &Mill, before: &View, after: &View) {
         .keys()
         .filter(|key| !view.contains_key(*key))
         .collect();
-    for (coin, _, ts) in &gone {
-        let spans = mill.covered(coin, 5).await;
-        let is_covered = spans.iter().any(|(start, end)| start <= ts && ts < end);
+    let covered = mill.coverage().await;
+    for (coin, minutes, ts) in gone.iter().copied() {
+        let spans = covered.get(&(coin.clone(), *minutes)).into_iter().flatten();
+        let is_covered = spans.clone().any(|(start, end)| start <= ts && ts < end);
         assert!(!is_covered, "{coin} {ts}");
     }
     if !gone.is_empty() {

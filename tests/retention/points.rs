@@ -83,11 +83,15 @@ async fn what_is_before_the_horizon_goes_and_nothing_else(kind: Kind) {
     let mill = four_days(kind).await;
     // where a chart was empty: before, over and after the horizon
     let (start, day) = (yesterday(), TimeDelta::days(1));
-    for (from, to) in [(-day * 2, -day), (-day, day), (TimeDelta::zero(), day)] {
+    for (landing, from, to) in [
+        (1, -day * 2, -day),
+        (2, -day, day),
+        (3, TimeDelta::zero(), day),
+    ] {
         let of = |at| mill.timeseries.instant(start + at);
         let sql = format!(
             "insert into empty_span (coin, resolution, starts_at, ends_at, is_refused, \"commit\", landing) \
-             values (1, 5, {}, {}, 0, 1, 1)",
+             values (1, 5, {}, {}, 0, 1, {landing})",
             of(from),
             of(to)
         );
@@ -266,12 +270,12 @@ async fn a_coin_that_left_goes_whole(kind: Kind) {
     let at = mill.timeseries.instant(at);
     for table in ["price_point", "price_revision"] {
         mill.rows(&format!(
-            "delete from {table} where coin = 2 and ts >= {at}"
+            "delete from {table} where coin = 2 and resolution = 5 and ts >= {at}"
         ))
         .await;
     }
     mill.rows(&format!(
-        "delete from coverage where coin = 2 and ends_at > {at}"
+        "delete from coverage where coin = 2 and resolution = 5 and ends_at > {at}"
     ))
     .await;
     mill.rows("delete from tally where resolution = 5").await;
