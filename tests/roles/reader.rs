@@ -166,12 +166,7 @@ async fn init_by_a_lesser_role_says_that_it_needs_the_owner() {
 }
 
 /// Retention of everything.
-const RETENTION: [&str; 4] = [
-    "--retention-days-5m",
-    "1",
-    "--retention-days-landing",
-    "1",
-];
+const RETENTION: [&str; 4] = ["--retention-days-5m", "1", "--retention-days-landing", "1"];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn only_the_owner_prunes() {
