@@ -39,7 +39,7 @@ pub use frames::{PricesQuery, price_columns};
 pub use ledger::{RunEnd, RunProgress, RunRow, RunStart, Scope};
 pub use names::Named;
 pub use points::{ReceivedChart, SeriesCommit, Stored};
-pub use prune::{Amount, Horizon, Pruned};
+pub use prune::{Amount, Bodies, Horizon, Pruned};
 pub use quarantine::{Outcome, Refused, RefusedRow, Requeued};
 pub use quotes::SlotState;
 pub use tables::{SnapshotStore, SnapshotTables, TimeseriesStore, TimeseriesTables};

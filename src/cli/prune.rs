@@ -42,7 +42,8 @@ fn text(report: &PruneReport) -> String {
     let kept = match kept.sum() {
         0 => String::new(),
         kept => format!(
-            "\n{kept} bodies that are as old are kept: a later run may recover them, or their runs are in neither ledger"
+            "\n{kept} bodies that are as old are kept: their runs are at work, a later run may recover them, or neither ledger knows \
+             their runs"
         ),
     };
     format!("{did}:\n{table}{kept}")

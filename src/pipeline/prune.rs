@@ -20,7 +20,8 @@ use crate::http;
 use crate::landing::{self, OldFolder};
 use crate::series::Resolution;
 use crate::store::{
-    Amount, Database, Horizon, RunEnd, RunStart, Scope, SnapshotStore, Tables, TimeseriesStore,
+    Amount, Bodies, Database, Horizon, RunEnd, RunStart, Scope, SnapshotStore, Tables,
+    TimeseriesStore,
 };
 
 /// How long a prune lets others write between two batches: longer than one that waits for a SQLite file sleeps.
@@ -59,7 +60,8 @@ pub struct PrunedPart {
     pub bodies: Option<u64>,
     /// The bytes of their files; null of points.
     pub bytes: Option<u64>,
-    /// Bodies that are as old and stay, since a later run may recover them or no ledger here knows their run; null of points.
+    /// Bodies that are as old and stay, since their run is at work, a later one may recover them, or no ledger here knows their run;
+    /// null of points.
     pub bodies_kept: Option<u64>,
 }
 
@@ -333,7 +335,7 @@ impl<T: Tables> Pruning<Database<T>> {
         Ok((deleted, seen))
     }
 
-    /// The folders of this ledger's runs but those of which a later run may recover a body.
+    /// The folders of this ledger's runs, but those of runs at work and those of which a later run may recover a body.
     async fn of_no_more_use(
         &mut self,
         root: &Path,
@@ -342,10 +344,10 @@ impl<T: Tables> Pruning<Database<T>> {
     ) -> Result<Vec<OldFolder>> {
         let mut old = Vec::new();
         for folder in folders {
-            let is_old = match self.store.is_settled(&folder.run).await? {
-                None => false,
-                Some(true) => true,
-                Some(false) => !self.may_be_recovered(root, day, &folder.run).await?,
+            let is_old = match self.store.bodies_of(&folder.run).await? {
+                None | Some(Bodies::InUse) => false,
+                Some(Bodies::Settled) => true,
+                Some(Bodies::Left) => !self.may_be_recovered(root, day, &folder.run).await?,
             };
             if is_old {
                 old.push(folder);

@@ -24,8 +24,8 @@ use crate::failpoint;
 pub trait Tables: Default + Debug {
     /// The name of their schema.
     const SCHEMA: &'static str;
-    /// Says of a run by its id whether all that it had landed is stored, or of no more use: 1 or 0, and no row for another's run.
-    const SETTLED: &'static str;
+    /// Says by a run's id what its landed bodies are: `in use` by it, `settled`, or `left` by one that died; no row for another's run.
+    const BODIES: &'static str;
 }
 
 /// One open database with its ledger.

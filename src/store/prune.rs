@@ -71,6 +71,17 @@ impl Amount {
     }
 }
 
+/// What the landed bodies of a run are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bodies {
+    /// It is at work, or says so.
+    InUse,
+    /// They are stored, or of no more use.
+    Settled,
+    /// It died, or failed: a later run may recover some of them.
+    Left,
+}
+
 /// The number of a resolution, or 0 for the landing.
 fn number(of: Kept) -> i64 {
     match of {
@@ -135,15 +146,18 @@ impl<T: Tables> Database<T> {
         self.in_commit(run, clock, false, load, work).await
     }
 
-    /// True for a run that has landed nothing which a later one may recover, false for one that may have; `None` for a run that
-    /// is not in this ledger.
+    /// What the landed bodies of a run are by now; `None` of a run that is not in this ledger.
     ///
     /// # Errors
     /// [`crate::error::Error::Store`].
-    pub async fn is_settled(&mut self, run: &str) -> Result<Option<bool>> {
-        let rows = self.connection.fetch(T::SETTLED, vec![run.into()]).await?;
-        let settled = rows.first().map(|row| row.int(0)).transpose()?;
-        Ok(settled.flatten().map(|settled| settled == 1))
+    pub async fn bodies_of(&mut self, run: &str) -> Result<Option<Bodies>> {
+        let rows = self.connection.fetch(T::BODIES, vec![run.into()]).await?;
+        let said = rows.first().map(|row| row.text(0)).transpose()?.flatten();
+        Ok(said.map(|said| match said.as_str() {
+            "settled" => Bodies::Settled,
+            "left" => Bodies::Left,
+            _ => Bodies::InUse,
+        }))
     }
 }
 

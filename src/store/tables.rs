@@ -13,8 +13,9 @@ pub struct SnapshotTables;
 impl Tables for SnapshotTables {
     const SCHEMA: &'static str = SNAPSHOT.name;
     // a complete slot asks for no body any more
-    const SETTLED: &'static str = "select cast(case when r.state in ('complete', 'partial') or exists (\
-        select 1 from snapshot_now s where s.snapshot_time = r.slot and s.state = 'complete') then 1 else 0 end as bigint) \
+    const BODIES: &'static str = "select case when r.state = 'running' then 'in use' \
+        when r.state in ('complete', 'partial') or exists (\
+        select 1 from snapshot_now s where s.snapshot_time = r.slot and s.state = 'complete') then 'settled' else 'left' end \
         from run r where r.id = $1";
 }
 
@@ -30,8 +31,9 @@ pub struct TimeseriesTables {
 
 impl Tables for TimeseriesTables {
     const SCHEMA: &'static str = TIMESERIES.name;
-    const SETTLED: &'static str = "select cast(case when r.state in ('complete', 'partial') or r.recovered_by is not null \
-        then 1 else 0 end as bigint) from run r where r.id = $1";
+    const BODIES: &'static str = "select case when r.state = 'running' then 'in use' \
+        when r.state in ('complete', 'partial') or r.recovered_by is not null then 'settled' else 'left' end \
+        from run r where r.id = $1";
 }
 
 /// The time series database.

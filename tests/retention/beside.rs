@@ -1,8 +1,6 @@
 //! A prune beside others: readers see one moment, runs at work go on, a second prune waits its turn, and the sums stay right.
 
-use std::sync::mpsc::{Sender, channel};
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::sync::Arc;
 
 use chrono::TimeDelta;
 use coinmill::error::Error;
@@ -11,9 +9,8 @@ use coinmill::pipeline;
 use coinmill::series::Resolution;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{Connection as _, Executor as _, PgConnection};
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-use crate::scene::{four_days, prune, yesterday};
+use crate::scene::{four_days, prune, stopped_at, yesterday};
 use crate::support::command::{code, coinmill, finish, text};
 use crate::support::{Kind, noon, on_both_databases};
 
@@ -105,25 +102,10 @@ async fn a_prune_beside_runs_disturbs_none_of_them(kind: Kind) {
     assert_eq!(mill.number(&old).await, 0);
 }
 
-/// Stops a prune where its horizon is recorded. Says when it is there, and lets it go.
-fn stopped() -> (UnboundedReceiver<()>, Sender<()>) {
-    let (told, horizon) = unbounded_channel();
-    let (let_go, wait) = channel::<()>();
-    let wait = Mutex::new(wait);
-    let stop = move || {
-        let _first_alone = told.send(());
-        let wait = wait.lock().unwrap();
-        // the runtime goes on meanwhile
-        let _in_time = tokio::task::block_in_place(|| wait.recv_timeout(Duration::from_secs(20)));
-    };
-    fail::cfg_callback(failpoint::HORIZON_RECORDED, stop).unwrap();
-    (horizon, let_go)
-}
-
 async fn a_second_prune_beside_one_is_held(kind: Kind) {
     let _alone = fail::FailScenario::setup();
     let mill = Arc::new(four_days(kind).await);
-    let (mut horizon, let_go) = stopped();
+    let (mut horizon, let_go) = stopped_at(failpoint::HORIZON_RECORDED);
     let first = tokio::spawn({
         let mill = Arc::clone(&mill);
         async move { prune(&mill, &ONE_DAY).await }
@@ -174,7 +156,7 @@ async fn sums_are_right_when_a_prune_comes_between_a_run_and_the_writer_s_lock()
         .unwrap();
 
     let url = mill.timeseries.url();
-    let (mut horizon, let_go) = stopped();
+    let (mut horizon, let_go) = stopped_at(failpoint::HORIZON_RECORDED);
     let pruning = tokio::spawn({
         let mill = Arc::clone(&mill);
         async move { prune(&mill, &ONE_DAY).await }

@@ -1,11 +1,14 @@
 //! Received bodies: old days go, but for what somebody may still need; who needs what is gone is told when and why it went.
 
+use std::sync::Arc;
+
 use chrono::TimeDelta;
 use coinmill::error::Error;
+use coinmill::failpoint;
 use coinmill::pipeline::{self, Pick};
 use coinmill::series::Resolution;
 
-use crate::scene::{days, files, four_days, part, prune};
+use crate::scene::{days, files, four_days, part, prune, stopped_at};
 use crate::series::Mill;
 use crate::support::command::{coinmill, finish};
 use crate::support::{Kind, noon, on_both_databases, said};
@@ -18,6 +21,7 @@ on_both_databases!(
     bodies_that_nobody_has_recovered_stay,
     a_slot_that_can_still_be_finished_keeps_its_bodies,
     the_folder_of_an_unknown_run_stays,
+    the_folder_of_a_run_at_work_stays,
 );
 
 const ONE_DAY: [(&str, &str); 1] = [("retention_days_landing", "1")];
@@ -215,6 +219,32 @@ async fn a_slot_that_can_still_be_finished_keeps_its_bodies(kind: Kind) {
     let report = prune(&mill, &ONE_DAY).await.unwrap();
     let done = part(&report, "landing");
     assert_eq!((done.bodies, done.bodies_kept), (Some(1), Some(0)));
+}
+
+async fn the_folder_of_a_run_at_work_stays(kind: Kind) {
+    let _alone = fail::FailScenario::setup();
+    let mill = Arc::new(Mill::new(kind, 3).await);
+    mill.snapshot("3").await;
+    // it has committed all that it has landed so far
+    let (mut there, let_go) = stopped_at(failpoint::COMMIT_STAMPED);
+    let running = tokio::spawn({
+        let mill = Arc::clone(&mill);
+        async move { mill.run(Resolution::FiveMinutes, &[]).await }
+    });
+    there.recv().await.unwrap();
+    fail::remove(failpoint::COMMIT_STAMPED);
+    let later = noon() + TimeDelta::days(5);
+    mill.bench.sim.set_clock(later).unwrap();
+    for is_dry_run in [true, false] {
+        let settings = mill.settings(&ONE_DAY);
+        let report = pipeline::prune(&settings, is_dry_run).await.unwrap();
+        let done = part(&report, "landing");
+        assert_eq!((done.bodies, done.bodies_kept), (Some(1), Some(3)));
+    }
+    let_go.send(()).unwrap();
+    running.await.unwrap().unwrap();
+    let report = prune(&mill, &ONE_DAY).await.unwrap();
+    assert_eq!(part(&report, "landing").bodies, Some(3));
 }
 
 async fn the_folder_of_an_unknown_run_stays(kind: Kind) {

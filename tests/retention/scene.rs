@@ -2,11 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Mutex;
+use std::sync::mpsc::{Sender, channel};
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use coinmill::error::Result;
 use coinmill::pipeline::{self, PruneReport, PrunedPart, Reach};
 use coinmill::series::Resolution;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use crate::series::{Mill, View};
 use crate::support::{Cell, Kind, noon};
@@ -124,4 +128,19 @@ pub fn days(mill: &Mill) -> Vec<String> {
         .collect();
     days.sort_unstable();
     days
+}
+
+/// Stops whoever comes to a place first. Says when it is there, and lets it go.
+pub fn stopped_at(place: &'static str) -> (UnboundedReceiver<()>, Sender<()>) {
+    let (told, there) = unbounded_channel();
+    let (let_go, wait) = channel::<()>();
+    let wait = Mutex::new(wait);
+    let stop = move || {
+        let _first_alone = told.send(());
+        let wait = wait.lock().unwrap();
+        // the runtime goes on meanwhile
+        let _in_time = tokio::task::block_in_place(|| wait.recv_timeout(Duration::from_secs(20)));
+    };
+    fail::cfg_callback(place, stop).unwrap();
+    (there, let_go)
 }
