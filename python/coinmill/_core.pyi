@@ -327,8 +327,8 @@ class Mill:
         """
 
     def prune(self, *, dry_run: bool = False) -> PruneReport:
-        """Delete points that are more than ``retention_days_5m``, ``…_1h`` or ``…_1d`` days old, and received bytes that are
-        more than ``retention_days_landing`` days old.
+        """Delete points and received bytes that are more days old than the settings ``retention_days_5m``,
+        ``retention_days_1h``, ``retention_days_1d`` and ``retention_days_landing`` say.
 
         None of these settings is set by default, and then nothing is deleted. It needs the owner of PostgreSQL
         databases (``snapshot_owner_url``, ``timeseries_owner_url``), and runs beside everything else. Killed and

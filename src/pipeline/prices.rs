@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::missing::{Read, Wanted};
+use super::missing::{Missing, Read, Wanted};
 use super::reach::oldest;
 use super::{retention, unknown};
 use crate::clock::Clock;
@@ -147,14 +147,7 @@ async fn read(
         None => 0,
     };
     let (gone, rest) = missing.split_at(gone);
-    let is_bounded = wanted.start.is_some() || wanted.end.is_some();
-    let gone = gone.first().filter(|_| is_bounded);
-    let warnings = gone.map(|gone| gone.reason.clone());
-    let warnings: Vec<String> = warnings
-        .into_iter()
-        .chain(span.warning(&ends, rest))
-        .collect();
-    let warning = Some(warnings.join("; ")).filter(|warning| !warning.is_empty());
+    let warning = warning(wanted, gone.first(), span.warning(&ends, rest));
     let query = PricesQuery {
         coins,
         resolution: wanted.resolution,
@@ -169,6 +162,16 @@ async fn read(
         warning,
         missing,
     })
+}
+
+/// What was pruned of a span whose bounds were written, and what else is missing of it.
+fn warning(wanted: &Prices, gone: Option<&Missing>, rest: Option<String>) -> Option<String> {
+    let is_bounded = wanted.start.is_some() || wanted.end.is_some();
+    let gone = gone.filter(|_| is_bounded).map(|gone| gone.reason.clone());
+    match (gone, rest) {
+        (Some(gone), Some(rest)) => Some(format!("{gone}; {rest}")),
+        (gone, rest) => gone.or(rest),
+    }
 }
 
 /// What a bound can have beyond a whole millisecond.

@@ -1,7 +1,7 @@
 //! Deleting what is kept no longer: points by resolution, and received bodies. A run of its own in each ledger.
 //! How long what is kept is the settings' to say; what readers say of it afterwards, `retention`'s.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, Utc};
@@ -18,10 +18,9 @@ use crate::error::Result;
 use crate::failpoint;
 use crate::http;
 use crate::landing::{self, OldFolder};
-use crate::series::Resolution;
 use crate::store::{
-    Amount, Bodies, Database, Horizon, RunEnd, RunStart, Scope, SnapshotStore, Tables,
-    TimeseriesStore,
+    Amount, Bodies, Database, Horizon, RunEnd, Scope, SnapshotStore, SnapshotTables, Tables,
+    TimeseriesTables,
 };
 
 /// How long a prune lets others write between two batches: longer than one that waits for a SQLite file sleeps.
@@ -82,11 +81,35 @@ pub async fn prune(settings: &Settings, is_dry_run: bool) -> Result<PruneReport>
     }
     let clock = http::clock(settings).await?;
     let horizons = horizons(settings.retention, clock.now());
-    let mut prune = Prune::open(settings, clock, &horizons).await?;
-    if !is_dry_run {
-        prune.begin(settings).await?;
-    }
-    report.pruned = prune.all(&horizons, is_dry_run).await?;
+    let pass = Pass {
+        settings,
+        horizons: &horizons,
+        is_dry_run,
+        clock,
+    };
+    let (snapshot, series) = pass.open().await?;
+    // one after the other, since the server ends a session that holds a lock and says nothing
+    let of_snapshot = match snapshot {
+        Some(snapshot) => {
+            snapshot
+                .pruned(pass, async |_, _, _| Ok(Amount::default()))
+                .await?
+        }
+        None => Vec::new(),
+    };
+    let of_series = match series {
+        Some(series) => series.pruned(pass, points).await?,
+        None => Vec::new(),
+    };
+    report.pruned = horizons
+        .iter()
+        .enumerate()
+        .map(|(place, horizon)| {
+            let of_snapshot = of_snapshot.get(place).copied().unwrap_or_default();
+            let of_series = of_series.get(place).copied().unwrap_or_default();
+            PrunedPart::of(*horizon, of_snapshot, of_series)
+        })
+        .collect();
     Ok(report)
 }
 
@@ -103,175 +126,109 @@ fn horizons(retention: Retention, now: DateTime<Utc>) -> Vec<Horizon> {
     Kept::ALL.into_iter().filter_map(horizon).collect()
 }
 
-/// A prune of both databases, as far as they are there and concerned.
-struct Prune {
-    clock: Clock,
-    landing_dir: PathBuf,
-    snapshot: Option<Pruning<SnapshotStore>>,
-    series: Option<Pruning<TimeseriesStore>>,
-}
-
-/// A database and the prune's run in its ledger, once it has begun.
-struct Pruning<S> {
-    store: S,
-    run: String,
-}
-
-impl Prune {
-    /// Opens what is concerned: the time series database for points, and both for the landing, where the bodies of both are.
-    async fn open(settings: &Settings, clock: Clock, horizons: &[Horizon]) -> Result<Self> {
-        let of_landing = horizons.iter().any(|it| it.of == Kept::Landing);
-        let snapshot = match of_landing {
-            true => {
-                let url = settings.snapshot_owner();
-                Some(SnapshotStore::open_existing(url, &settings.vs_currency).await?)
-            }
-            false => None,
-        };
-        let series = timeseries_at(settings.timeseries_owner(), &settings.vs_currency).await?;
-        Ok(Self {
-            clock,
-            landing_dir: settings.landing_dir.clone(),
-            snapshot: snapshot.map(Pruning::new),
-            series: series.map(Pruning::new),
-        })
-    }
-
-    /// Makes sure that both may be written, then takes the locks and writes down the runs.
-    async fn begin(&mut self, settings: &Settings) -> Result<()> {
-        if let Some(snapshot) = &mut self.snapshot {
-            snapshot.store.check_may_delete().await?;
-        }
-        if let Some(series) = &mut self.series {
-            series.store.check_may_delete().await?;
-            series.store.hold(Scope::Old).await?;
-        }
-        if let Some(snapshot) = &mut self.snapshot {
-            snapshot.store.hold(Scope::Old).await?;
-        }
-        let (terms, run_settings) = (Terms::of(settings)?, RunSettings::of(settings));
-        let start = || run_start(&terms, &run_settings, KIND, Scope::Old, self.clock.now());
-        if let Some(snapshot) = &mut self.snapshot {
-            snapshot.begin(&start(), self.clock).await?;
-        }
-        if let Some(series) = &mut self.series {
-            series.begin(&start(), self.clock).await?;
-        }
-        Ok(())
-    }
-
-    /// Everything, and how it ended into the ledgers.
-    async fn all(mut self, horizons: &[Horizon], is_dry_run: bool) -> Result<Vec<PrunedPart>> {
-        let mut parts = Vec::new();
-        let mut error = None;
-        for horizon in horizons {
-            match self.one(*horizon, is_dry_run).await {
-                Ok(part) => parts.push(part),
-                Err(failure) => {
-                    error = Some(failure);
-                    break;
-                }
-            }
-        }
-        let now = self.clock.now();
-        let end = match &error {
-            _ if is_dry_run => None,
-            Some(error) => Some(failed(error, 0, Vec::new(), now)),
-            None => Some(ended(&parts, now)),
-        };
-        if let Some(snapshot) = self.snapshot {
-            snapshot.end(end.as_ref()).await?;
-        }
-        if let Some(series) = self.series {
-            series.end(end.as_ref()).await?;
-        }
-        error.map_or(Ok(parts), Err)
-    }
-
-    async fn one(&mut self, horizon: Horizon, is_dry_run: bool) -> Result<PrunedPart> {
-        let mut part = PrunedPart {
+impl PrunedPart {
+    /// What came of a horizon in both databases. The first has seen all that is as old in the landing.
+    fn of(horizon: Horizon, snapshot: Done, series: Done) -> Self {
+        let amount = snapshot.deleted.and(series.deleted);
+        let seen = snapshot.bodies_seen;
+        let of_points = |count| (horizon.of != Kept::Landing).then_some(count);
+        let of_landing = |count| (horizon.of == Kept::Landing).then_some(count);
+        Self {
             what: horizon.of.name(),
             setting: horizon.of.setting(),
             days: horizon.days,
             before: horizon.before,
-            points: None,
-            revisions: None,
-            bodies: None,
-            bytes: None,
-            bodies_kept: None,
-        };
-        match horizon.of {
-            Kept::Points(resolution) => {
-                let amount = self.points(resolution, horizon, is_dry_run).await?;
-                part.points = Some(amount.points);
-                part.revisions = Some(amount.revisions);
-            }
-            Kept::Landing => {
-                let (amount, kept) = self.bodies(horizon, is_dry_run).await?;
-                part.bodies = Some(amount.bodies);
-                part.bytes = Some(amount.bytes);
-                part.bodies_kept = Some(kept);
-            }
+            points: of_points(amount.points),
+            revisions: of_points(amount.revisions),
+            bodies: of_landing(amount.bodies),
+            bytes: of_landing(amount.bytes),
+            bodies_kept: of_landing(seen.saturating_sub(amount.bodies)),
         }
-        Ok(part)
-    }
-
-    async fn points(
-        &mut self,
-        resolution: Resolution,
-        horizon: Horizon,
-        is_dry_run: bool,
-    ) -> Result<Amount> {
-        let mut all = Amount::default();
-        let Some(Pruning { store, run }) = &mut self.series else {
-            return Ok(all);
-        };
-        if is_dry_run {
-            return store.points_before(resolution, horizon.before).await;
-        }
-        let mut coins = store.coins_before(resolution, horizon.before).await?;
-        if !coins.is_empty() {
-            store.record_horizon(run, horizon, self.clock).await?;
-        }
-        while !coins.is_empty() {
-            let amount = store
-                .prune_points(run, resolution, horizon, &mut coins, self.clock)
-                .await?;
-            all = all.and(amount);
-            store.beside(tokio::time::sleep(PAUSE)).await?;
-        }
-        Ok(all)
-    }
-
-    /// The bodies, and how many that are as old stay.
-    async fn bodies(&mut self, horizon: Horizon, is_dry_run: bool) -> Result<(Amount, u64)> {
-        let pass = Pass {
-            root: &self.landing_dir,
-            horizon,
-            is_dry_run,
-            clock: self.clock,
-        };
-        let (mut deleted, mut seen) = (Amount::default(), 0);
-        if let Some(snapshot) = &mut self.snapshot {
-            (deleted, seen) = snapshot.bodies(pass).await?;
-        }
-        if let Some(series) = &mut self.series {
-            deleted = deleted.and(series.bodies(pass).await?.0);
-        }
-        Ok((deleted, seen.saturating_sub(deleted.bodies)))
     }
 }
 
-/// A pass over the landing for one database.
+/// What came of a horizon in one database.
+#[derive(Debug, Clone, Copy, Default)]
+struct Done {
+    deleted: Amount,
+    /// Bodies of any run that are as old.
+    bodies_seen: u64,
+}
+
+/// What a prune is told.
 #[derive(Clone, Copy)]
 struct Pass<'a> {
-    root: &'a Path,
-    horizon: Horizon,
+    settings: &'a Settings,
+    horizons: &'a [Horizon],
     is_dry_run: bool,
     clock: Clock,
 }
 
-impl<T: Tables> Pruning<Database<T>> {
+impl Pass<'_> {
+    /// Opens what is concerned, and makes sure that both may be written: the time series database for points, and both for the
+    /// landing, where the bodies of both are.
+    async fn open(
+        self,
+    ) -> Result<(
+        Option<Pruning<SnapshotTables>>,
+        Option<Pruning<TimeseriesTables>>,
+    )> {
+        let vs_currency = &self.settings.vs_currency;
+        let of_landing = self.horizons.iter().any(|it| it.of == Kept::Landing);
+        let mut snapshot = match of_landing {
+            true => {
+                let url = self.settings.snapshot_owner();
+                Some(SnapshotStore::open_existing(url, vs_currency).await?)
+            }
+            false => None,
+        };
+        let mut series = timeseries_at(self.settings.timeseries_owner(), vs_currency).await?;
+        if !self.is_dry_run {
+            if let Some(snapshot) = &mut snapshot {
+                snapshot.check_may_delete().await?;
+            }
+            if let Some(series) = &mut series {
+                series.check_may_delete().await?;
+            }
+        }
+        Ok((snapshot.map(Pruning::new), series.map(Pruning::new)))
+    }
+}
+
+/// Deletes the points before a horizon.
+async fn points(
+    pruning: &mut Pruning<TimeseriesTables>,
+    pass: Pass<'_>,
+    horizon: Horizon,
+) -> Result<Amount> {
+    let Kept::Points(resolution) = horizon.of else {
+        return Ok(Amount::default());
+    };
+    let Pruning { store, run } = pruning;
+    let run = run.as_str();
+    if pass.is_dry_run {
+        return store.points_before(resolution, horizon.before).await;
+    }
+    let mut all = Amount::default();
+    let mut coins = store.coins_before(resolution, horizon.before).await?;
+    if !coins.is_empty() {
+        store.record_horizon(run, horizon, pass.clock).await?;
+    }
+    while !coins.is_empty() {
+        let amount = store.prune_points(run, resolution, horizon, &mut coins, pass.clock);
+        all = all.and(amount.await?);
+        store.beside(tokio::time::sleep(PAUSE)).await?;
+    }
+    Ok(all)
+}
+
+/// A database and the prune's run in its ledger, once it has begun.
+struct Pruning<T> {
+    store: Database<T>,
+    run: String,
+}
+
+impl<T: Tables> Pruning<T> {
     fn new(store: Database<T>) -> Self {
         Self {
             store,
@@ -279,42 +236,76 @@ impl<T: Tables> Pruning<Database<T>> {
         }
     }
 
-    async fn begin(&mut self, start: &RunStart, clock: Clock) -> Result<()> {
-        self.store.begin_run(start, clock).await?;
+    /// A run of its own over this database, with what came of each horizon. `points` deletes points where there are any.
+    async fn pruned(
+        mut self,
+        pass: Pass<'_>,
+        points: impl AsyncFn(&mut Self, Pass<'_>, Horizon) -> Result<Amount>,
+    ) -> Result<Vec<Done>> {
+        if pass.is_dry_run {
+            let done = self.each(pass, points).await?;
+            return self.store.close().await.map(|()| done);
+        }
+        let (terms, run_settings) = (Terms::of(pass.settings)?, RunSettings::of(pass.settings));
+        self.store.hold(Scope::Old).await?;
+        let now = pass.clock.now();
+        let start = run_start(&terms, &run_settings, KIND, Scope::Old, now);
+        self.store.begin_run(&start, pass.clock).await?;
         self.run.clone_from(&start.id);
-        Ok(())
+        match self.each(pass, points).await {
+            Ok(done) => {
+                let end = ended(pass, &done);
+                self.store.end_run(&self.run, &end).await?;
+                self.store.close().await.map(|()| done)
+            }
+            Err(error) => {
+                let end = failed(&error, 0, Vec::new(), pass.clock.now());
+                self.store.fail_run(&self.run, &end).await;
+                Err(error)
+            }
+        }
     }
 
-    async fn end(mut self, end: Option<&RunEnd>) -> Result<()> {
-        if let Some(end) = end {
-            self.store.end_run(&self.run, end).await?;
+    async fn each(
+        &mut self,
+        pass: Pass<'_>,
+        points: impl AsyncFn(&mut Self, Pass<'_>, Horizon) -> Result<Amount>,
+    ) -> Result<Vec<Done>> {
+        let mut all = Vec::new();
+        for horizon in pass.horizons {
+            all.push(match horizon.of {
+                Kept::Landing => self.bodies(pass, *horizon).await?,
+                Kept::Points(_) => Done {
+                    deleted: points(self, pass, *horizon).await?,
+                    bodies_seen: 0,
+                },
+            });
         }
-        self.store.close().await
+        Ok(all)
     }
 
     /// Deletes the old bodies of this ledger's runs, day by day. Says how many there were of any run, too.
-    async fn bodies(&mut self, pass: Pass<'_>) -> Result<(Amount, u64)> {
-        let (root, before) = (pass.root.to_owned(), pass.horizon.before.date_naive());
-        let (mut deleted, mut seen, mut is_recorded) = (Amount::default(), 0, false);
-        for day in landing::days_before(pass.root, before)? {
+    async fn bodies(&mut self, pass: Pass<'_>, horizon: Horizon) -> Result<Done> {
+        let (root, before) = (&pass.settings.landing_dir, horizon.before.date_naive());
+        let mut done = Done::default();
+        let mut is_recorded = false;
+        for day in landing::days_before(root, before)? {
             let folders = (root.clone(), day);
             let listed = blocking(move || landing::folders_of(&folders.0, folders.1));
             let folders = self.store.beside(listed).await??;
-            seen += folders.iter().map(|folder| folder.bodies).sum::<u64>();
-            let old = self.of_no_more_use(pass.root, day, folders).await?;
+            done.bodies_seen += folders.iter().map(|folder| folder.bodies).sum::<u64>();
+            let old = self.of_no_more_use(root, day, folders).await?;
             let of_day = Amount {
                 bodies: old.iter().map(|folder| folder.bodies).sum(),
                 bytes: old.iter().map(|folder| folder.bytes).sum(),
                 ..Amount::default()
             };
-            deleted = deleted.and(of_day);
+            done.deleted = done.deleted.and(of_day);
             if pass.is_dry_run || old.is_empty() {
                 continue;
             }
             if !is_recorded {
-                let recorded = self
-                    .store
-                    .record_horizon(&self.run, pass.horizon, pass.clock);
+                let recorded = self.store.record_horizon(&self.run, horizon, pass.clock);
                 recorded.await?;
                 is_recorded = true;
             }
@@ -329,10 +320,10 @@ impl<T: Tables> Pruning<Database<T>> {
             self.store.beside(delete).await??;
             let recorded = self
                 .store
-                .record_pruned(&self.run, pass.horizon, of_day, pass.clock);
+                .record_pruned(&self.run, horizon, of_day, pass.clock);
             recorded.await?;
         }
-        Ok((deleted, seen))
+        Ok(done)
     }
 
     /// The folders of this ledger's runs, but those of runs at work and those of which a later run may recover a body.
@@ -368,10 +359,14 @@ impl<T: Tables> Pruning<Database<T>> {
 }
 
 /// The end of a run that deleted all that it was to delete.
-fn ended(parts: &[PrunedPart], finished_at: DateTime<Utc>) -> RunEnd {
+fn ended(pass: Pass<'_>, done: &[Done]) -> RunEnd {
+    let parts = pass.horizons.iter().zip(done);
+    let parts: Vec<PrunedPart> = parts
+        .map(|(horizon, done)| PrunedPart::of(*horizon, *done, Done::default()))
+        .collect();
     RunEnd {
         state: RunState::Complete.name(),
-        finished_at,
+        finished_at: pass.clock.now(),
         expected: None,
         received: None,
         accepted: None,
@@ -381,7 +376,7 @@ fn ended(parts: &[PrunedPart], finished_at: DateTime<Utc>) -> RunEnd {
         score: None,
         content_hash: None,
         error: None,
-        report: serde_json::to_string(parts).ok(),
+        report: serde_json::to_string(&parts).ok(),
         drift: Vec::new(),
     }
 }
