@@ -9,6 +9,7 @@ mod gaps;
 mod interrupt;
 mod layout;
 mod progress;
+mod prune;
 mod quarantine;
 mod replay;
 mod settings;
@@ -180,6 +181,7 @@ async fn dispatch(Arguments { command, json, .. }: Arguments, interrupt: &Interr
         }
         Command::Quarantine { what } => quarantine::quarantine(what, json).await,
         Command::Replay { run, settings } => replay::replay(&run, settings, json).await,
+        Command::Prune { dry_run, settings } => prune::prune(dry_run, settings, json).await,
         Command::Sim(options) => simulate::serve(options, json).await,
         Command::Demo { data_dir } => demo::demo(&data_dir, json, stopper).await,
     }

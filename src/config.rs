@@ -4,6 +4,7 @@
 mod database_url;
 mod layers;
 mod portable;
+mod retention;
 
 use std::fmt;
 use std::num::NonZeroU32;
@@ -18,6 +19,7 @@ use url::Url;
 pub use database_url::DatabaseUrl;
 pub use layers::{Layers, SETTINGS, Setting};
 pub use portable::{Portable, resolve_with};
+pub use retention::{Kept, Retention};
 
 use crate::contract::Contract;
 use crate::error::{Error, Result};
@@ -112,9 +114,9 @@ pub struct Settings {
     pub snapshot_url: DatabaseUrl,
     /// The time series database.
     pub timeseries_url: DatabaseUrl,
-    /// The snapshot database as its owner, for `init`.
+    /// The snapshot database as its owner, for `init` and `prune`.
     pub snapshot_owner_url: Option<DatabaseUrl>,
-    /// The time series database as its owner, for `init`.
+    /// The time series database as its owner, for `init` and `prune`.
     pub timeseries_owner_url: Option<DatabaseUrl>,
     /// Where the calls of the key are accounted for: the month's and the minute's.
     pub budget_url: DatabaseUrl,
@@ -148,9 +150,23 @@ pub struct Settings {
     pub refuse: Vec<String>,
     /// What follows when the API's bodies have other fields than are known.
     pub contract: Contract,
+    /// How long points and received bodies are kept.
+    pub retention: Retention,
 }
 
 impl Settings {
+    /// Where the snapshot database is for what only its owner may do.
+    pub fn snapshot_owner(&self) -> &DatabaseUrl {
+        let owner = self.snapshot_owner_url.as_ref();
+        owner.unwrap_or(&self.snapshot_url)
+    }
+
+    /// The same of the time series database.
+    pub fn timeseries_owner(&self) -> &DatabaseUrl {
+        let owner = self.timeseries_owner_url.as_ref();
+        owner.unwrap_or(&self.timeseries_url)
+    }
+
     /// Reads the environment and `coinmill.toml`, and lays the arguments over them.
     ///
     /// # Errors
@@ -274,6 +290,7 @@ impl Settings {
             contract: layers
                 .read_with("contract", str::parse)?
                 .unwrap_or_default(),
+            retention: Retention::read(layers)?,
             plan,
         };
         if settings.top == 0 && settings.coins.is_empty() {

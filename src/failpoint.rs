@@ -29,11 +29,17 @@ pub const COMMIT_NOT_SENT: &str = "commit-not-sent";
 pub const COMMITTED: &str = "committed";
 /// The commit has its instant.
 pub const COMMIT_STAMPED: &str = "commit-stamped";
+/// It is committed what a prune does not keep, and nothing is deleted yet.
+pub const HORIZON_RECORDED: &str = "horizon-recorded";
+/// Some of a batch's points are deleted, and that is not committed.
+pub const POINTS_HALF_PRUNED: &str = "points-half-pruned";
+/// The files of a run's folder are deleted, and those of the day's others are not.
+pub const BODIES_HALF_PRUNED: &str = "bodies-half-pruned";
 /// The run's end is in the ledger, and nothing is reported.
 pub const RUN_ENDED: &str = "run-ended";
 
 /// Every place, in the order in which a run passes them.
-pub const ALL: [&str; 14] = [
+pub const ALL: [&str; 17] = [
     RUN_BEGUN,
     CALLS_RESERVED,
     FOLDER_HALF_MADE,
@@ -47,6 +53,9 @@ pub const ALL: [&str; 14] = [
     COMMIT_NOT_SENT,
     COMMITTED,
     COMMIT_STAMPED,
+    HORIZON_RECORDED,
+    POINTS_HALF_PRUNED,
+    BODIES_HALF_PRUNED,
     RUN_ENDED,
 ];
 

@@ -5,6 +5,8 @@
 //! one line a body: request (never with a key), status, headers, sha256, time. A body is written whole under another
 //! name, then renamed, then listed; so what is listed is whole, and what is not listed does not count.
 
+mod old;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
@@ -14,6 +16,8 @@ use std::sync::{Mutex, PoisonError};
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
+
+pub use old::{OldFolder, days_before, delete, delete_if_empty, folders_of};
 
 use crate::error::{Error, Result};
 use crate::failpoint;
@@ -340,6 +344,11 @@ pub fn find(root: &Path, path: &str, sha256: &str) -> Result<Landed> {
         .filter_map(|line| serde_json::from_str::<Landed>(line).ok())
         .find(|landed| landed.path == path && landed.sha256 == sha256)
         .ok_or_else(lost)
+}
+
+/// The day of a body's folder, which is in its path.
+pub fn day_of(path: &str) -> Option<NaiveDate> {
+    path.split('/').next()?.parse().ok()
 }
 
 /// The bytes of a landed body, checked against its hash.

@@ -101,6 +101,7 @@ async fn every_outcome_has_its_code_and_is_one_object(kind: Kind) {
         &["runs"],
         &["quarantine", "list"],
         &["init"],
+        &["prune"],
     ] {
         let output = run(&bench, arguments, &[]).await;
         assert_eq!(code(&output), 0, "{}", text(&output));
@@ -111,7 +112,7 @@ async fn every_outcome_has_its_code_and_is_one_object(kind: Kind) {
     let past = (now - TimeDelta::hours(5))
         .format("%Y-%m-%dT%H:00Z")
         .to_string();
-    let refused: [Refused<'_>; 10] = [
+    let refused: [Refused<'_>; 11] = [
         (&["run", "snapshot", "--tops", "5"], &[], 2, "argument"),
         (&["run", "snapshot", "--slot", "noon"], &[], 2, "argument"),
         (&["run", "snapshot", "--top", "many"], &[], 2, "config"),
@@ -137,6 +138,7 @@ async fn every_outcome_has_its_code_and_is_one_object(kind: Kind) {
         ),
         (&["run", "snapshot", "--slot", &past], &[], 4, "past"),
         (&["replay", "no-such-run"], &[], 2, "argument"),
+        (&["prune"], &[("RETENTION_DAYS_5M", "0")], 2, "config"),
     ];
     for (arguments, with, expected, kind) in refused {
         let output = run(&bench, arguments, with).await;
@@ -312,6 +314,7 @@ async fn every_subcommand_prints_one_object_whether_it_succeeds_or_fails(kind: K
         (&["quarantine", "list"], 0),
         (&["quarantine", "show", "s1"], 0),
         (&["quarantine", "requeue", "s1"], 3),
+        (&["prune", "--dry-run", "--retention-days-5m", "1"], 0),
     ] {
         let output = run(&bench, arguments, &[]).await;
         assert_eq!(code(&output), exit_code, "{arguments:?}: {}", text(&output));

@@ -154,6 +154,8 @@ async fn the_writer_runs_snapshots_and_can_neither_create_nor_drop_nor_delete() 
             "update snapshot.snapshot set state = 'complete'",
             "update snapshot.\"commit\" set id = 0",
             "delete from snapshot.\"commit\"",
+            "insert into snapshot.pruned select * from snapshot.pruned",
+            "delete from snapshot.pruned",
             "insert into snapshot.setting values ('vs_currency', 'eur')",
             "update snapshot.setting set value = 'eur'",
             "insert into snapshot._sqlx_migrations select * from snapshot._sqlx_migrations",

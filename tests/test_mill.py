@@ -76,6 +76,55 @@ def test_refused_records_are_listed_validated_again_and_the_run_rebuilt(sim: coi
         loose.replay("no-such-run")
 
 
+def test_what_is_kept_no_longer_is_told_deleted_and_missing(database: str, tmp_path: Path) -> None:
+    from coinmill.records import PrunedPart, PruneReport
+
+    with coinmill.Sim(market_size=20, frozen=True) as sim:
+        now = sim.now
+        series = f"sqlite://{tmp_path / 'series.db'}"
+        mill = coinmill.Mill(**sim.settings, snapshot_url=database, timeseries_url=series, data_dir=tmp_path, top=5)
+        mill.init()
+        mill.run_snapshot()
+        run = mill.run_timeseries()["run"]
+        assert mill.prune() == {"kind": "prune", "state": "complete", "is_dry_run": False, "pruned": []}
+        with pytest.raises(coinmill.ConfigError, match="at least 1"):
+            coinmill.Mill(retention_days_1h=0)
+
+        kept = coinmill.Mill(
+            **sim.settings,
+            snapshot_url=database,
+            timeseries_url=series,
+            data_dir=tmp_path,
+            top=5,
+            retention_days_5m=1,
+            retention_days_landing=1,
+        )
+        sim.set_clock(now + timedelta(days=2))
+        kept.run_snapshot()
+        kept.run_timeseries()
+        dry = kept.prune(dry_run=True)
+        assert set(dry) == set(PruneReport.__annotations__)
+        assert set(dry["pruned"][0]) == set(PrunedPart.__annotations__)
+        points, bodies = dry["pruned"]
+        assert (points["what"], bodies["what"], bodies["points"]) == ("5m", "landing", None)
+        assert points["points"]
+        assert bodies["bodies"] == 6
+        before = kept.status()["timeseries"][0]["points"]
+        done = kept.prune()
+        assert done == {**dry, "is_dry_run": False}
+        assert kept.prune()["pruned"][0]["points"] == 0
+        assert kept.status()["timeseries"][0]["points"] == before - points["points"]
+        start = now - timedelta(hours=12)
+        with pytest.warns(coinmill.CoverageWarning, match="by retention_days_5m = 1"):
+            frame = kept.prices("bitcoin", start, resolution="5m")
+        assert (frame.missing[0]["coin_id"], frame.missing[0]["end"]) == (None, points["before"])
+        assert kept.runs()[0]["kind"] == "prune"
+        with pytest.raises(coinmill.DataError, match="by retention_days_"):
+            kept.replay(run)
+        with pytest.raises(ValueError, match="one day only"):
+            kept.backfill(days=2, resolution="5m")
+
+
 def test_a_frozen_contract_stores_nothing_of_what_is_new(sim: coinmill.Sim, tmp_path: Path) -> None:
     mill = coinmill.Mill(**sim.settings, data_dir=tmp_path, top=50, contract="freeze")
     with coinmill.Sim(market_size=300, frozen=True, faults=["set:field=mood,value=1"]) as other:

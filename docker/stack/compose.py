@@ -15,7 +15,7 @@ from environment import MANAGED, ROOT, Environment, Refused
 
 ONE_SHOTS = ("db-init", "airflow-init", "coinmill-init")
 # so that `down` finds what another profile has started
-ALL_PROFILES = "sim,scale,tools"
+ALL_PROFILES = "sim,scale,tools,prune"
 
 
 class Compose:

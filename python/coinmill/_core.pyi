@@ -12,6 +12,7 @@ from coinmill.records import (
     HealReport,
     PlanReport,
     Missing,
+    PruneReport,
     Quarantined,
     Replay,
     RequeueReport,
@@ -94,6 +95,8 @@ class Mill:
         The currency of prices (``usd``); one pair of databases holds one.
     refuse
         Warning rules whose quotes are refused instead of being stored with a warning, such as ``zero_price``.
+    retention_days_5m, retention_days_1h, retention_days_1d, retention_days_landing
+        How many days of points and of received bytes `prune` keeps; by default all.
     contract
         When CoinGecko's responses have unknown fields, or lack known ones: ``evolve`` notes it in the report's
         ``drift``, ``freeze`` stores nothing.
@@ -125,6 +128,10 @@ class Mill:
         completeness: float | None = None,
         refuse: str | Sequence[str] | None = None,
         contract: Literal["evolve", "freeze"] | None = None,
+        retention_days_5m: int | None = None,
+        retention_days_1h: int | None = None,
+        retention_days_1d: int | None = None,
+        retention_days_landing: int | None = None,
         **settings: str | float | None,
     ) -> Self: ...
     def __copy__(self) -> Self: ...
@@ -345,7 +352,7 @@ class Mill:
         """Validate refused records again, by the rules in force; what is accepted now is stored.
 
         A new run over the old bytes, one for each slot and each resolution: it adds rows and alters none. By
-        default all records that are not known to be stored.
+        default all records that are not known to be stored, but for those whose bodies were pruned.
 
         Raises
         ------
@@ -366,7 +373,26 @@ class Mill:
         ValueError
             There is no such run, or it stored nothing.
         DataError
-            A landed body is gone or damaged.
+            A landed body is gone, pruned or damaged.
+        """
+
+    def prune(self, *, dry_run: bool = False) -> PruneReport:
+        """Delete points and received bytes that are more days old than the settings ``retention_days_5m``,
+        ``retention_days_1h``, ``retention_days_1d`` and ``retention_days_landing`` say.
+
+        None of these settings is set by default, and then nothing is deleted. It needs the owner of PostgreSQL
+        databases (``snapshot_owner_url``, ``timeseries_owner_url``), and runs beside everything else. Killed and
+        called again, it resumes.
+
+        Parameters
+        ----------
+        dry_run
+            Only say what would be deleted.
+
+        Raises
+        ------
+        HeldError, ConfigError, StoreError
+            Each with its remedy in the message.
         """
 
     def runs(self, limit: int = 20) -> list[Run]:

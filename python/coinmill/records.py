@@ -359,3 +359,26 @@ class Replay(TypedDict):
     stored: int
     rebuilt: int
     differences: list[Difference]
+
+
+class PrunedPart(TypedDict):
+    """What was deleted, or would be, of one thing that is kept for a time; null is what it has not."""
+
+    what: Literal["5m", "1h", "1d", "landing"]
+    setting: str
+    days: int
+    before: str
+    points: int | None
+    revisions: int | None
+    bodies: int | None
+    bytes: int | None
+    bodies_kept: int | None
+
+
+class PruneReport(TypedDict):
+    """The result of a prune; ``pruned`` is empty where no retention is set."""
+
+    kind: Literal["prune"]
+    state: Literal["complete"]
+    is_dry_run: bool
+    pruned: list[PrunedPart]

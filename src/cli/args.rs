@@ -122,6 +122,16 @@ pub(super) enum Command {
         #[command(flatten)]
         settings: SettingArguments,
     },
+    /// Delete what is kept no longer, as the settings retention_days_5m, …_1h, …_1d and …_landing say
+    ///
+    /// None of them is set by default, and nothing is deleted. It needs the owner of PostgreSQL databases.
+    Prune {
+        /// Only say what would be deleted
+        #[arg(long)]
+        dry_run: bool,
+        #[command(flatten)]
+        settings: SettingArguments,
+    },
     /// A simulated CoinGecko server, for trials and tests
     Sim(SimArguments),
     /// Run both against a simulated market, offline, into SQLite, and print the results
@@ -311,7 +321,7 @@ mod tests {
             }
             with_settings += u32::from(has_settings);
         }
-        assert_eq!(with_settings, 15);
+        assert_eq!(with_settings, 16);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::layout::{line, shortened, table, with_notes, wrapped};
-use crate::config::{DatabaseUrl, Settings};
+use crate::config::Settings;
 use crate::market::{Measure, Quote};
 use crate::pipeline::{Exported, PlanReport, Report, Risk, SeriesReport, Status, Unknown, outlook};
 use crate::planner::{Load, grouped};
@@ -32,12 +32,9 @@ pub(super) struct Ready {
 
 impl Ready {
     pub(super) fn of(settings: &Settings) -> Self {
-        let shown = |owner: &Option<DatabaseUrl>, url: &DatabaseUrl| {
-            owner.as_ref().unwrap_or(url).to_string()
-        };
         Self {
-            snapshot_url: shown(&settings.snapshot_owner_url, &settings.snapshot_url),
-            timeseries_url: shown(&settings.timeseries_owner_url, &settings.timeseries_url),
+            snapshot_url: settings.snapshot_owner().to_string(),
+            timeseries_url: settings.timeseries_owner().to_string(),
             budget_url: settings.budget_owner_url.to_string(),
             vs_currency: settings.vs_currency.clone(),
             advice: outlook(settings, Utc::now()).advice,

@@ -73,11 +73,11 @@ pub const SETTINGS: &[Setting] = &[
     ),
     setting(
         "snapshot_owner_url",
-        "the snapshot database as its owner, for init [default: SNAPSHOT_URL]",
+        "the snapshot database as its owner, for init and prune [default: SNAPSHOT_URL]",
     ),
     setting(
         "timeseries_owner_url",
-        "the time series database as its owner, for init [default: TIMESERIES_URL]",
+        "the time series database as its owner, for init and prune [default: TIMESERIES_URL]",
     ),
     setting(
         "budget_url",
@@ -147,6 +147,22 @@ pub const SETTINGS: &[Setting] = &[
     setting(
         "contract",
         "when fields are new or gone: evolve reports it, freeze stores nothing [default: evolve]",
+    ),
+    setting(
+        "retention_days_5m",
+        "prune deletes points at 5m that are more days old [default: none]",
+    ),
+    setting(
+        "retention_days_1h",
+        "prune deletes points at 1h that are more days old [default: none]",
+    ),
+    setting(
+        "retention_days_1d",
+        "prune deletes points at 1d that are more days old [default: none]",
+    ),
+    setting(
+        "retention_days_landing",
+        "prune deletes received bytes that are more days old [default: none]",
     ),
 ];
 

@@ -12,6 +12,7 @@ use super::Observer;
 use super::credits::{Caller, Purse};
 use super::known::{Due, Known};
 use super::reach::{Backfill, span};
+use super::retention::{kept_from, worth_a_backfill};
 use super::series_report::SeriesReport;
 use super::series_run::{Planned, Series, SeriesRun};
 use super::snapshot::unknown_coins;
@@ -79,8 +80,10 @@ pub async fn estimate(settings: &Settings, wanted: &Backfill) -> Result<Estimate
     let clock = http::clock(settings).await?;
     let now = clock.now();
     let span = span(wanted, &settings.plan, now)?;
+    let span = worth_a_backfill(wanted, span, settings.retention, now)?;
     let mut snapshot = SnapshotStore::open(&settings.snapshot_url, &settings.vs_currency).await?;
     let mut series = TimeseriesStore::open(&settings.timeseries_url, &settings.vs_currency).await?;
+    series.check_may_write().await?;
     let coins = coins_of(settings, wanted, &mut snapshot).await?;
     let calls = match &coins {
         Some(universe) => {
@@ -167,7 +170,8 @@ async fn uncovered(
 /// stopped at any time and goes on where it was.
 ///
 /// # Errors
-/// [`crate::error::Error::Argument`] for a span that is empty, still to come, or beyond what the plan or the resolution reaches;
+/// [`crate::error::Error::Argument`] for a span that is empty, still to come, beyond what the plan or the resolution reaches, or
+/// before what is kept;
 /// [`crate::error::Error::Held`] while another run is at work on the series; otherwise as [`super::run_snapshot`].
 pub async fn backfill(
     settings: &Settings,
@@ -181,6 +185,7 @@ pub async fn backfill(
     let client = Client::new(settings, clock, observer.stop.clone(), turns)?;
     let now = clock.now();
     let span = span(wanted, &settings.plan, now)?;
+    let span = worth_a_backfill(wanted, span, settings.retention, now)?;
     let mut snapshot = SnapshotStore::open(&settings.snapshot_url, &settings.vs_currency).await?;
     let universe = match coins_of(settings, wanted, &mut snapshot).await? {
         Some(universe) => universe,
@@ -204,6 +209,7 @@ pub async fn backfill(
         kind: "backfill",
         resolution: wanted.resolution,
         span,
+        kept_from: kept_from(wanted.resolution, settings.retention, now),
         coins,
         if_held: IfHeld::Refuse,
         unknown: unknown_coins(&mut snapshot, &unknown, &[]).await?,

@@ -10,6 +10,7 @@ use super::Observer;
 use super::credits::{Caller, Purse};
 use super::reach::{is_due, oldest};
 use super::report::RunState;
+use super::retention::kept_from;
 use super::series_report::SeriesReport;
 use super::series_run::{Planned, Series, SeriesRun};
 use super::spendable::Spendable;
@@ -175,6 +176,7 @@ async fn fetch(
         kind: "heal",
         resolution: chosen.resolution,
         span: chosen.span,
+        kept_from: kept_from(chosen.resolution, settings.retention, clock.now()),
         coins: chosen.coins(),
         if_held: IfHeld::LeaveOut,
         unknown: Vec::new(),
@@ -204,9 +206,8 @@ async fn lacking(
     if resolution == Resolution::Hour {
         spans.extend(lost_and_not_covered(store, settings, now).await?);
     }
-    let oldest = oldest(resolution, &settings.plan, now).unwrap_or_default();
     let within = Span {
-        start: oldest,
+        start: oldest_kept(settings, resolution, now),
         end: resolution.settled(now),
     };
     let mut coins: Vec<CoinId> = store
@@ -239,6 +240,12 @@ async fn lacking(
     Ok(lacking)
 }
 
+/// The oldest instant that the plan reaches and retention keeps.
+fn oldest_kept(settings: &Settings, resolution: Resolution, now: DateTime<Utc>) -> i64 {
+    let oldest = oldest(resolution, &settings.plan, now).unwrap_or_default();
+    oldest.max(kept_from(resolution, settings.retention, now))
+}
+
 /// The kinds of gaps that another chart may fill.
 const CAN_BE_HAD: [&str; 3] = ["not_asked", "failed", "doubted"];
 
@@ -248,7 +255,7 @@ async fn lost_and_not_covered(
     settings: &Settings,
     now: DateTime<Utc>,
 ) -> Result<Lacking> {
-    let since = oldest(Resolution::Hour, &settings.plan, now).unwrap_or_default();
+    let since = oldest_kept(settings, Resolution::Hour, now);
     let lost = store.lost_since(since).await?;
     if lost.is_empty() {
         return Ok(Vec::new());

@@ -7,7 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::reach::is_due;
 use crate::market::CoinId;
-use crate::series::{Resolution, Span, Spans};
+use crate::series::{ChartCoverage, Resolution, Span, Spans};
 use crate::store::{Absent, EmptySpan, ReceivedChart};
 
 /// How far apart two charts have to be received for both to be believed that there is nothing. A response that lost its
@@ -19,6 +19,8 @@ const APART: TimeDelta = TimeDelta::hours(1);
 pub(super) struct Known {
     /// Of what ends before this instant, in milliseconds since 1970, nothing is known.
     pub(super) since: i64,
+    /// What is before this instant is not kept, and so not stored, though a window may reach over it.
+    pub(super) kept_from: i64,
     pub(super) coverage: HashMap<CoinId, Spans>,
     pub(super) empty_spans: HashMap<CoinId, Vec<EmptySpan>>,
 }
@@ -37,6 +39,7 @@ impl Known {
     /// chart was empty too, and covers what the chart can be believed for.
     pub(super) fn mark(&mut self, mut chart: ReceivedChart) -> ReceivedChart {
         let Some(span) = chart.span else { return chart };
+        self.leave_out_what_is_not_kept(&mut chart);
         let covered = self.coverage.entry(chart.coin.clone()).or_default();
         chart.fresh = self.since <= span.start && covered.is_clear_of(span);
         let received_at = chart.landed.received_at;
@@ -74,6 +77,21 @@ impl Known {
         noted.extend(chart.coverage.empty.iter().map(empty_span(false)));
         noted.extend(chart.coverage.refused.iter().map(empty_span(true)));
         chart
+    }
+
+    fn leave_out_what_is_not_kept(&self, chart: &mut ReceivedChart) {
+        chart.points.retain(|point| point.ts >= self.kept_from);
+        let ChartCoverage {
+            covers,
+            empty,
+            refused,
+        } = &mut chart.coverage;
+        for spans in [covers, empty, refused] {
+            let all = std::mem::take(spans).into_iter();
+            *spans = all
+                .filter_map(|span| Span::new(span.start.max(self.kept_from), span.end))
+                .collect();
+        }
     }
 
     /// What there is to fetch of a span: only where a new settled point can be, and where no chart was empty within the

@@ -62,6 +62,8 @@ pub(super) struct Wanted {
     pub(super) is_past: bool,
     /// The oldest instant that the plan reaches.
     pub(super) oldest: Option<i64>,
+    /// The instant before which points were pruned.
+    pub(super) pruned: Option<i64>,
 }
 
 impl Wanted {
@@ -89,7 +91,8 @@ impl Wanted {
         Span::new(start, end)
     }
 
-    /// What of it is not covered, by coin and time. A gap that can hold no point yet is none.
+    /// What of it is not covered, by coin and time. A gap that can hold no point yet is none; one that reaches over the instant
+    /// before which points were pruned is two.
     pub(super) fn missing(
         self,
         ends: &BTreeMap<CoinId, Span>,
@@ -109,6 +112,7 @@ impl Wanted {
             let gaps = coverage.get(coin).unwrap_or(&none).gaps_in(checked);
             let due = gaps
                 .into_iter()
+                .flat_map(|gap| self.at_the_horizon(gap))
                 .filter(|gap| is_due(self.resolution, *gap, settled));
             missing.extend(due.map(|gap| Missing {
                 coin_id: Some(coin.to_string()),
@@ -119,6 +123,15 @@ impl Wanted {
             }));
         }
         missing
+    }
+
+    /// A gap before and after the instant before which points were pruned.
+    fn at_the_horizon(self, gap: Span) -> impl Iterator<Item = Span> {
+        let horizon = self.pruned.unwrap_or(gap.start).clamp(gap.start, gap.end);
+        let parts = [(gap.start, horizon), (horizon, gap.end)];
+        parts
+            .into_iter()
+            .filter_map(|(start, end)| Span::new(start, end))
     }
 
     /// What is missing in words, where a bound was written.
@@ -209,6 +222,7 @@ mod tests {
             settled: 100 * HOUR,
             is_past: false,
             oldest: None,
+            pruned: None,
         }
     }
 
@@ -253,6 +267,17 @@ mod tests {
         assert_eq!(ask(Some(60), None), [(60, 100)]);
         assert_eq!(ask(None, Some(5)), [(0, 5)]);
         assert_eq!(ask(Some(200), Some(300)), []);
+    }
+
+    #[test]
+    fn a_gap_is_two_where_points_were_pruned() {
+        let pruned = Wanted {
+            pruned: Some(15 * HOUR),
+            ..wanted(Some(5 * HOUR), None)
+        };
+        assert_eq!(spans(pruned, &[(20, 30)]), [(5, 15), (15, 20)]);
+        assert_eq!(spans(pruned, &[(15, 30)]), [(5, 15)]);
+        assert_eq!(spans(pruned, &[(10, 12), (14, 30)]), [(5, 10), (12, 14)]);
     }
 
     #[test]

@@ -161,6 +161,7 @@ async fn followed_coins(
     }
     let known = Known {
         since: reach.start,
+        kept_from: i64::MIN,
         coverage: series.coverage_since(resolution, reach.start).await?,
         empty_spans: series
             .empty_spans_since(resolution, reach.start, i64::MAX)

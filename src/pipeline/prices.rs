@@ -6,11 +6,11 @@ use std::collections::HashSet;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::missing::{Read, Wanted};
+use super::missing::{Missing, Read, Wanted};
 use super::reach::oldest;
-use super::unknown;
+use super::{retention, unknown};
 use crate::clock::Clock;
-use crate::config::Settings;
+use crate::config::{Kept, Settings};
 use crate::error::{Error, Result};
 use crate::http;
 use crate::market::CoinId;
@@ -81,6 +81,8 @@ async fn read(
             ))
         })?,
     };
+    // of what is gone no pin knows any more
+    let pruned = store.pruned(Kept::Points(wanted.resolution)).await?;
     let ends = store.coverage_ends(wanted.resolution, &coins, pin).await?;
     let absent: Vec<&CoinId> = coins
         .iter()
@@ -90,7 +92,8 @@ async fn read(
         let Prices {
             resolution, as_of, ..
         } = *wanted;
-        return Err(unknown::not_stored(settings, store, resolution, as_of, &absent).await);
+        let pruned = pruned.map(|pruned| retention::points_pruned(resolution, &pruned));
+        return Err(unknown::not_stored(settings, store, resolution, as_of, &absent, pruned).await);
     }
     // stamps are whole milliseconds: the first that is not before the bound
     let edge = |instant: Option<DateTime<Utc>>| {
@@ -108,6 +111,7 @@ async fn read(
         settled: wanted.resolution.settled(known_at),
         is_past: wanted.as_of.is_some(),
         oldest: oldest(wanted.resolution, &settings.plan, now),
+        pruned: pruned.map(|pruned| pruned.before.timestamp_millis()),
     };
     if let Some(start) = wanted.start
         && start >= now
@@ -131,7 +135,19 @@ async fn read(
     let empty_spans = store
         .empty_spans_since(wanted.resolution, since, pin)
         .await?;
-    let missing = span.missing(&ends, &coverage, &empty_spans);
+    let mut missing = span.missing(&ends, &coverage, &empty_spans);
+    let gone = match &pruned {
+        Some(pruned) => {
+            let horizon = pruned.before.timestamp_millis();
+            let is_open = wanted.start.is_none() && ends.values().any(|own| own.start >= horizon);
+            let until = wanted.end.unwrap_or(DateTime::<Utc>::MAX_UTC);
+            let open_until = is_open.then_some(until);
+            retention::in_one(&mut missing, wanted.resolution, pruned, open_until)
+        }
+        None => 0,
+    };
+    let (gone, rest) = missing.split_at(gone);
+    let warning = warning(wanted, gone.first(), span.warning(&ends, rest));
     let query = PricesQuery {
         coins,
         resolution: wanted.resolution,
@@ -143,9 +159,19 @@ async fn read(
     };
     Ok(Read {
         frame: store.prices(&query).await?,
-        warning: span.warning(&ends, &missing),
+        warning,
         missing,
     })
+}
+
+/// What was pruned of a span whose bounds were written, and what else is missing of it.
+fn warning(wanted: &Prices, gone: Option<&Missing>, rest: Option<String>) -> Option<String> {
+    let is_bounded = wanted.start.is_some() || wanted.end.is_some();
+    let gone = gone.filter(|_| is_bounded).map(|gone| gone.reason.clone());
+    match (gone, rest) {
+        (Some(gone), Some(rest)) => Some(format!("{gone}; {rest}")),
+        (gone, rest) => gone.or(rest),
+    }
 }
 
 /// What a bound can have beyond a whole millisecond.

@@ -12,13 +12,14 @@ use super::compare::{Change, Difference, compare, rows, shown};
 use super::known::Known;
 use super::reader::Reader;
 use super::requeue::revalidated_quotes;
+use super::retention::{or_pruned, points_pruned};
 use super::series::batches;
 use super::snapshot;
 use super::status::timeseries;
 use super::terms::{RunSettings, Terms};
 use crate::clock::Clock;
 use crate::coingecko::charts::Chart;
-use crate::config::{DatabaseUrl, Settings};
+use crate::config::{DatabaseUrl, Kept, Settings};
 use crate::content::{series_hash, snapshot_hash};
 use crate::contract::Contract;
 use crate::error::{Error, Result};
@@ -65,7 +66,7 @@ pub struct Replay {
 /// Rebuilds a run from its landing and compares.
 ///
 /// # Errors
-/// [`Error::Argument`] for a run that is not in the ledger or stored nothing; [`Error::Data`] when a landed body is gone or
+/// [`Error::Argument`] for a run that is not in the ledger or stored nothing; [`Error::Data`] when a landed body is gone, pruned or
 /// damaged; otherwise as the databases give them.
 pub async fn replay(settings: &Settings, run: &str) -> Result<Replay> {
     // what a body has more or less than is known is no reason not to rebuild from it
@@ -181,7 +182,10 @@ async fn replay_quotes(
             rebuilt.commit_snapshot(&commit, clock, end).await?;
             continue;
         }
-        let bodies = bodies_of(&terms.landing_dir, bodies)?;
+        let bodies = match bodies_of(&terms.landing_dir, bodies) {
+            Ok(bodies) => bodies,
+            Err((path, error)) => return Err(or_pruned(store, &path, error).await),
+        };
         snapshot::rebuild(
             &terms,
             &run_settings,
@@ -229,13 +233,14 @@ async fn replay_quotes(
     })
 }
 
-/// The landed bodies of commits. Each is read here once, so that one that is gone or damaged is an error with its name.
-fn bodies_of(root: &Path, committed: &[Committed]) -> Result<Vec<Landed>> {
+/// The landed bodies of commits. Each is read here once, so that one that is gone or damaged is an error, with its path.
+fn bodies_of(root: &Path, committed: &[Committed]) -> Result<Vec<Landed>, (String, Error)> {
     committed
         .iter()
         .map(|committed| {
-            let landed = landing::find(root, &committed.path, &committed.sha256)?;
-            landing::read(root, &landed).map(|_| landed)
+            let landed = landing::find(root, &committed.path, &committed.sha256);
+            let read = landed.and_then(|landed| landing::read(root, &landed).map(|_| landed));
+            read.map_err(|error| (committed.path.clone(), error))
         })
         .collect()
 }
@@ -262,10 +267,18 @@ async fn replay_points(
     let spans = store.spans_of(&row.id).await?;
     // what was known of the same spans before stays known, so the bodies behind it belong to the run's outcome
     let committed = store.committed(&row.id).await?;
-    let pin = committed
-        .last()
-        .map(|last| last.commit)
-        .ok_or_else(|| nothing(&row.id))?;
+    let Some(pin) = committed.last().map(|last| last.commit) else {
+        let pruned = store.pruned(Kept::Points(resolution)).await?;
+        let was_stored = row.stored.is_some_and(|stored| stored > 0);
+        return Err(match pruned.filter(|_| was_stored) {
+            Some(pruned) => Error::data(format!(
+                "nothing that run {} stored is left: {}",
+                row.id,
+                points_pruned(resolution, &pruned)
+            )),
+            None => nothing(&row.id),
+        });
+    };
     let scratch = Scratch::new()?;
     let mut rebuilt = TimeseriesStore::open(&scratch.url(), &terms.vs_currency).await?;
     let scope = Scope::Series(resolution);
@@ -275,7 +288,11 @@ async fn replay_points(
     let reader = Reader::new(&terms.vs_currency, terms.contract);
     let mut known = Known::default();
     let mut charts = Vec::new();
-    for landed in bodies_of(&terms.landing_dir, &committed)? {
+    let bodies = match bodies_of(&terms.landing_dir, &committed) {
+        Ok(bodies) => bodies,
+        Err((path, error)) => return Err(or_pruned(store, &path, error).await),
+    };
+    for landed in bodies {
         let chart = Chart::of_url(landed.url(), &terms.vs_currency).ok_or_else(|| {
             Error::data(format!(
                 "the landed body {} does not say which chart it is: restore the landing folder",

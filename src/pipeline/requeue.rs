@@ -12,11 +12,12 @@ use super::gather::{Gathered, reasons, validated};
 use super::quarantine::{Pick, RefusedId, picked};
 use super::reader::Reader;
 use super::report::{RunState, failed};
+use super::retention::{body_pruned, or_pruned};
 use super::terms::{RunSettings, Terms};
 use crate::clock::Clock;
 use crate::coingecko;
 use crate::coingecko::charts::Chart;
-use crate::config::Settings;
+use crate::config::{DatabaseUrl, Kept, Settings};
 use crate::contract::Contract;
 use crate::error::{Error, Result};
 use crate::http;
@@ -26,7 +27,8 @@ use crate::quality::{Context, Quality};
 use crate::series::Resolution;
 use crate::store::{
     Database, IfHeld, Outcome, ReceivedChart, Refused, Requeued, RunEnd, RunStart, Scope,
-    SeriesCommit, SnapshotCommit, SnapshotStore, Tables, TimeseriesStore,
+    SeriesCommit, SnapshotCommit, SnapshotStore, SnapshotTables, Tables, TimeseriesStore,
+    TimeseriesTables,
 };
 
 /// A record that is refused again.
@@ -90,22 +92,34 @@ impl RequeueReport {
     }
 }
 
-/// Validates refused records again, by the rules in force: one run for each slot and each resolution.
+/// Validates refused records again, by the rules in force: one run for each slot and each resolution. Of several that are not
+/// chosen by number, those whose bodies were pruned are left out.
 ///
 /// # Errors
 /// [`Error::Argument`] for a number that is not there; [`Error::Held`] while another run is at work on the slot, or on one of the
-/// coins; [`Error::Data`] when a landed body is gone or damaged; otherwise as the databases give them.
+/// coins; [`Error::Data`] when a landed body is gone, pruned or damaged; otherwise as the databases give them.
 pub async fn requeue(settings: &Settings, pick: &Pick) -> Result<Vec<RequeueReport>> {
     let (terms, run_settings) = (Terms::of(settings)?, RunSettings::of(settings));
     let clock = http::clock(settings).await?;
     let (quotes, points) = picked(settings, pick).await?;
+    let (snapshot_url, series_url) = (&settings.snapshot_url, &settings.timeseries_url);
+    let (quotes, gone) = still_landed::<SnapshotTables>(settings, snapshot_url, quotes).await?;
+    let (points, gone_too) = still_landed::<TimeseriesTables>(settings, series_url, points).await?;
+    let is_chosen = matches!(pick, Pick::Ids(_));
+    match gone.or(gone_too) {
+        Some(gone) if is_chosen || (quotes.is_empty() && points.is_empty()) => {
+            return Err(Error::data(gone));
+        }
+        Some(gone) => tracing::warn!("some records are left out: {gone}"),
+        None => {}
+    }
     let mut slots: BTreeMap<Slot, Vec<Refused>> = BTreeMap::new();
     let mut series: BTreeMap<Resolution, Vec<Refused>> = BTreeMap::new();
     for refused in quotes.into_iter().chain(points) {
         match refused.scope {
             Some(Scope::Slot(slot)) => slots.entry(slot).or_default().push(refused),
             Some(Scope::Series(resolution)) => series.entry(resolution).or_default().push(refused),
-            None => {}
+            Some(Scope::Old) | None => {}
         }
     }
     let run = Requeue {
@@ -140,6 +154,30 @@ pub async fn requeue(settings: &Settings, pick: &Pick) -> Result<Vec<RequeueRepo
         reports.push(run.of(store, resolution.into(), begin, work).await?);
     }
     Ok(reports)
+}
+
+/// The records whose bodies are in the landing or should be, and what is said of the others, whose bodies were pruned.
+async fn still_landed<T: Tables>(
+    settings: &Settings,
+    url: &DatabaseUrl,
+    refused: Vec<Refused>,
+) -> Result<(Vec<Refused>, Option<String>)> {
+    let is_there = |refused: &Refused| settings.landing_dir.join(&refused.body).exists();
+    if refused.iter().all(is_there) {
+        return Ok((refused, None));
+    }
+    let mut store = Database::<T>::open_existing(url, &settings.vs_currency).await?;
+    let pruned = store.pruned(Kept::Landing).await?;
+    store.close().await?;
+    let (mut left, mut gone) = (Vec::new(), None);
+    for record in refused {
+        let of_record = pruned.as_ref().filter(|_| !is_there(&record));
+        match of_record.and_then(|pruned| body_pruned(&record.body, pruned)) {
+            Some(said) => gone = gone.or(Some(said)),
+            None => left.push(record),
+        }
+    }
+    Ok((left, gone))
 }
 
 /// What every requeue needs.
@@ -233,9 +271,15 @@ pub(super) async fn revalidated_quotes(
     refused.sort_by(|a, b| (&a.body, a.record).cmp(&(&b.body, b.record)));
     for group in refused.chunk_by(|a, b| a.body == b.body) {
         let Some(first) = group.first() else { continue };
-        let landed = landing::find(&terms.landing_dir, &first.body, &first.sha256)?;
         store.show_life().await?;
-        let bytes = landing::read(&terms.landing_dir, &landed)?;
+        let landed = landing::find(&terms.landing_dir, &first.body, &first.sha256);
+        let read = landed.and_then(|landed| {
+            landing::read(&terms.landing_dir, &landed).map(|bytes| (landed, bytes))
+        });
+        let (landed, bytes) = match read {
+            Ok(read) => read,
+            Err(error) => return Err(or_pruned(store, &first.body, error).await),
+        };
         let context = Context {
             sent_at: landed.sent_at(),
             rules: &terms.rules,
@@ -352,6 +396,7 @@ fn report(start: &RunStart, requeued: &[Requeued], finished_at: DateTime<Utc>) -
     let (slot, resolution) = match start.scope {
         Scope::Slot(slot) => (Some(slot), None),
         Scope::Series(resolution) => (None, Some(resolution)),
+        Scope::Old => (None, None),
     };
     let count = |outcome| {
         let records = requeued.iter().filter(|record| record.outcome == outcome);

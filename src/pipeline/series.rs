@@ -294,6 +294,7 @@ pub(super) async fn recover(
     resolution: Resolution,
     store: &mut TimeseriesStore,
     wanted_since: i64,
+    kept_from: i64,
 ) -> Result<(SeriesCommit, Known)> {
     let mut commit = SeriesCommit::default();
     for (run, started_at) in store.unrecovered_runs(resolution).await? {
@@ -332,6 +333,7 @@ pub(super) async fn recover(
     let since = wanted_since.min(oldest.unwrap_or(i64::MAX));
     let mut known = Known {
         since,
+        kept_from,
         coverage: store.coverage_since(resolution, since).await?,
         empty_spans: store.empty_spans_since(resolution, since, i64::MAX).await?,
     };

@@ -65,6 +65,8 @@ pub(super) struct Series<'a> {
     pub(super) resolution: Resolution,
     /// What it may fetch, before which nothing has to be known.
     pub(super) span: Option<Span>,
+    /// The instant before which nothing is kept, and so not stored either.
+    pub(super) kept_from: i64,
     /// The coins that it wants, and what it does where another run has some of them.
     pub(super) coins: Vec<CoinId>,
     pub(super) if_held: IfHeld,
@@ -102,6 +104,7 @@ impl SeriesRun {
             kind,
             resolution,
             span,
+            kept_from,
             mut coins,
             if_held,
             unknown,
@@ -137,13 +140,13 @@ impl SeriesRun {
             judged: None,
             followed: None,
         };
-        match run.recover(span).await {
+        match run.recover(span, kept_from).await {
             Ok(()) => Ok(run),
             Err(error) => run.fail(error).await,
         }
     }
 
-    async fn recover(&mut self, span: Option<Span>) -> Result<()> {
+    async fn recover(&mut self, span: Option<Span>, kept_from: i64) -> Result<()> {
         let root = &self.terms.landing_dir;
         let now = self.start.started_at.timestamp_millis();
         self.judged = self.store.judged(self.resolution).await?;
@@ -155,6 +158,7 @@ impl SeriesRun {
             self.resolution,
             &mut self.store,
             wanted_since,
+            kept_from,
         )
         .await?;
         self.known = known;

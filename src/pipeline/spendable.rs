@@ -52,9 +52,9 @@ impl Spendable {
         })
     }
 
-    /// The most calls that may be spent; `None` is no limit.
+    /// The most calls that may be spent; `None` where the account alone says when there are none left.
     pub(super) fn most(&self, spend: Option<u64>) -> Option<u64> {
-        spend.or(self.spare)
+        spend.or(self.spare.filter(|_| self.needed > 0))
     }
 
     /// Calls that are to be left in the account.

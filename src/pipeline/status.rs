@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::terms::outlook;
-use crate::config::Settings;
+use crate::config::{DatabaseUrl, Settings};
 use crate::contract::Drift;
 use crate::error::Result;
 use crate::http;
@@ -17,16 +17,8 @@ use crate::store::{Budget, Holdings, RunRow, SeriesHoldings, SnapshotStore, Time
 /// # Errors
 /// [`crate::error::Error::Config`] and [`crate::error::Error::Store`], as the database gives them.
 pub async fn init(settings: &Settings) -> Result<()> {
-    let url = settings
-        .snapshot_owner_url
-        .as_ref()
-        .unwrap_or(&settings.snapshot_url);
-    SnapshotStore::init(url, &settings.vs_currency).await?;
-    let url = settings
-        .timeseries_owner_url
-        .as_ref()
-        .unwrap_or(&settings.timeseries_url);
-    TimeseriesStore::init(url, &settings.vs_currency).await?;
+    SnapshotStore::init(settings.snapshot_owner(), &settings.vs_currency).await?;
+    TimeseriesStore::init(settings.timeseries_owner(), &settings.vs_currency).await?;
     Budget::init(&settings.budget_owner_url).await
 }
 
@@ -65,11 +57,18 @@ pub async fn runs(settings: &Settings, limit: u32) -> Result<Vec<RunRow>> {
 
 /// The time series database; none where it is a SQLite file that no run has made yet.
 pub(super) async fn timeseries(settings: &Settings) -> Result<Option<TimeseriesStore>> {
-    let file = settings.timeseries_url.file();
-    if file.is_some_and(|file| !file.exists()) {
+    timeseries_at(&settings.timeseries_url, &settings.vs_currency).await
+}
+
+/// The same at a URL.
+pub(super) async fn timeseries_at(
+    url: &DatabaseUrl,
+    vs_currency: &str,
+) -> Result<Option<TimeseriesStore>> {
+    if url.file().is_some_and(|file| !file.exists()) {
         return Ok(None);
     }
-    TimeseriesStore::open_existing(&settings.timeseries_url, &settings.vs_currency)
+    TimeseriesStore::open_existing(url, vs_currency)
         .await
         .map(Some)
 }

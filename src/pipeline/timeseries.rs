@@ -9,6 +9,7 @@ use super::heal::heal_lost;
 use super::keeping::{Owed, still_followed};
 use super::known::Due;
 use super::reach::recent;
+use super::retention::{kept_from, worth_fetching};
 use super::series_report::SeriesReport;
 use super::series_run::{Planned, Series, SeriesRun};
 use super::snapshot::unknown_coins;
@@ -44,11 +45,16 @@ pub async fn run_timeseries(
     let mut snapshot = SnapshotStore::open(&settings.snapshot_url, &settings.vs_currency).await?;
     let universe =
         Universe::newest(&mut snapshot, &run_settings.wanted, settings.has_only_these).await?;
+    let recently = |now| {
+        let span = recent(now, resolution, &settings.plan);
+        worth_fetching(span, resolution, settings.retention, now)
+    };
     let series = Series {
         url: &settings.timeseries_url,
         kind: "timeseries",
         resolution,
-        span: recent(clock.now(), resolution, &settings.plan),
+        span: recently(clock.now()),
+        kept_from: kept_from(resolution, settings.retention, clock.now()),
         coins: universe.for_charts(settings),
         if_held: IfHeld::LeaveOut,
         unknown: unknown_coins(&mut snapshot, &universe.unknown, &[]).await?,

@@ -25,6 +25,7 @@ pub(super) async fn not_stored(
     wanted: Resolution,
     as_of: Option<DateTime<Utc>>,
     absent: &[&CoinId],
+    pruned: Option<String>,
 ) -> Error {
     let mut stored = Stored::new();
     for resolution in Resolution::ALL {
@@ -34,7 +35,12 @@ pub(super) async fn not_stored(
         };
     }
     let names = names(settings).await;
-    Error::data(said(wanted, as_of, absent, &stored, &names))
+    let said = said(wanted, as_of, absent, &stored, &names, pruned.is_some());
+    // what was known then may be what is gone
+    Error::data(match pruned {
+        Some(pruned) => format!("{said}; {pruned}"),
+        None => said,
+    })
 }
 
 /// The names of the snapshot database, where it is there: what is said must not fail for their sake.
@@ -57,6 +63,7 @@ fn said(
     absent: &[&CoinId],
     stored: &Stored,
     names: &[Named],
+    is_pruned: bool,
 ) -> String {
     let none = BTreeMap::new();
     let here = stored.get(&resolution).unwrap_or(&none);
@@ -68,12 +75,13 @@ fn said(
             })
             .collect();
         return match others.as_slice() {
+            [] if is_pruned => "no prices are stored any more".to_owned(),
             [] => "no prices are stored yet: `coinmill run timeseries` or `coinmill backfill` fetches them".to_owned(),
             others => format!("nothing is stored at {resolution}: {}", others.join(", ")),
         };
     }
     if absent.is_empty() {
-        let at = as_of.map(later).unwrap_or_default();
+        let at = as_of.map(|at| later(at, is_pruned)).unwrap_or_default();
         return format!("nothing at {resolution} was stored{at}");
     }
     let meant = Meanings::of(here, names);
@@ -81,7 +89,9 @@ fn said(
         .iter()
         .take(SAID)
         .map(|coin| match (as_of, here.contains_key(*coin)) {
-            (Some(at), true) => format!("no prices of {coin} were stored{}", later(at)),
+            (Some(at), true) => {
+                format!("no prices of {coin} were stored{}", later(at, is_pruned))
+            }
             _ => line(coin, resolution, stored, &meant),
         })
         .collect();
@@ -94,9 +104,12 @@ fn said(
     lines.join("; ")
 }
 
-fn later(at: DateTime<Utc>) -> String {
+fn later(at: DateTime<Utc>, is_pruned: bool) -> String {
     let at = at.format("%Y-%m-%dT%H:%M:%SZ");
-    format!(" by {at}: this history was fetched later")
+    match is_pruned {
+        true => format!(" by {at}, or it is gone"),
+        false => format!(" by {at}: this history was fetched later"),
+    }
 }
 
 /// From the first to the last of all.

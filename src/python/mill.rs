@@ -225,6 +225,12 @@ impl Mill {
         self.done(py, Call::Replay { run })
     }
 
+    #[pyo3(signature = (*, dry_run = false))]
+    fn prune<'py>(&self, py: Python<'py>, dry_run: bool) -> PyResult<Bound<'py, PyAny>> {
+        let is_dry_run = dry_run;
+        self.done(py, Call::Prune { is_dry_run })
+    }
+
     #[pyo3(signature = (limit = 20))]
     fn runs<'py>(&self, py: Python<'py>, limit: u32) -> PyResult<Bound<'py, PyAny>> {
         self.done(py, Call::Runs { limit })

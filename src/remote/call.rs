@@ -27,6 +27,7 @@ pub(crate) enum Call {
     Quarantine(Pick),
     Requeue(Pick),
     Replay { run: String },
+    Prune { is_dry_run: bool },
     Runs { limit: u32 },
     Status,
     Demo { data_dir: PathBuf },
@@ -80,6 +81,7 @@ impl Call {
             Self::Quarantine(pick) => json(&pipeline::quarantine(settings, &pick).await?),
             Self::Requeue(pick) => json(&pipeline::requeue(settings, &pick).await?),
             Self::Replay { run } => json(&pipeline::replay(settings, &run).await?),
+            Self::Prune { is_dry_run } => json(&pipeline::prune(settings, is_dry_run).await?),
             Self::Runs { limit } => json(&pipeline::runs(settings, limit).await?),
             Self::Status => json(&pipeline::status(settings).await?),
             Self::Demo { data_dir } => {

@@ -107,6 +107,7 @@ impl Wish<'_> {
         let series = match self.start.scope {
             Scope::Series(resolution) => format!("the {resolution} series"),
             Scope::Slot(slot) => format!("slot {slot}"),
+            Scope::Old => "what is old".to_owned(),
         };
         Error::Held {
             message: match coins {
@@ -296,9 +297,10 @@ async fn put(connection: &mut Connection, run: &str, coins: &Coins) -> Result<()
     connection.execute(sql, values).await.map(drop)
 }
 
-/// The runs that say they are running, other than this one.
+/// The runs of series that say they are running, other than this one.
 async fn running(connection: &mut Connection, except: &str) -> Result<Vec<Claimant>> {
-    let sql = "select id, kind, cast(resolution as bigint), claims from run where state = 'running' and id <> $1";
+    let sql = "select id, kind, cast(resolution as bigint), claims from run \
+               where state = 'running' and id <> $1 and resolution is not null";
     let rows = connection.fetch(sql, vec![except.into()]).await?;
     rows.iter().map(claimant).collect()
 }

@@ -9,6 +9,7 @@ use chrono::{DateTime, Utc};
 use super::claims;
 use super::connection::Connection;
 use super::currency;
+use super::landings;
 use super::ledger::{self, RunEnd, RunRow, RunStart};
 use super::lock::{self, Key, RunLock};
 use super::migrate::Schema;
@@ -25,6 +26,8 @@ use crate::market::Slot;
 pub trait Tables: Default + Debug {
     /// The name of their schema.
     const SCHEMA: &'static str;
+    /// Says by a run's id what its landed bodies are: `in use` by it, `settled`, or `left` by one that died; no row for another's run.
+    const BODIES: &'static str;
 }
 
 /// One open database with its ledger.
@@ -92,8 +95,7 @@ impl<T: Tables> Database<T> {
     /// [`Error::Store`] for a role that may only read, which must not keep a lock from a run.
     pub(super) async fn for_a_run(&mut self) -> Result<()> {
         self.connection.limit_statements(lock::statement_limit());
-        let schema = Schema::of(T::SCHEMA);
-        schema.check_may_write(&mut self.connection).await
+        self.check_may_write().await
     }
 
     /// Takes the lock of a slot, for as long as this store lives.
@@ -101,13 +103,45 @@ impl<T: Tables> Database<T> {
     /// # Errors
     /// [`Error::Held`] where another run has it; [`Error::Store`] for a role that may only read.
     pub async fn hold(&mut self, slot: Slot) -> Result<()> {
+        let what = format!("another run is at work on slot {slot}");
+        self.take(Key::Slot(slot), &what).await
+    }
+
+    /// Takes the lock of a prune, for as long as this store lives.
+    ///
+    /// # Errors
+    /// As [`Self::hold`].
+    pub async fn hold_what_is_old(&mut self) -> Result<()> {
+        self.take(Key::Prune, "another prune is at work").await
+    }
+
+    async fn take(&mut self, key: Key, what: &str) -> Result<()> {
         self.for_a_run().await?;
-        let lock = lock::take(&mut self.connection, &self.url, &Key::Slot(slot)).await?;
+        let lock = lock::take(&mut self.connection, &self.url, &key).await?;
         let held = || Error::Held {
-            message: format!("another run is at work on slot {slot}: let it finish"),
+            message: format!("{what}: let it finish"),
         };
         self.lock = Some(lock.ok_or_else(held)?);
         Ok(())
+    }
+
+    /// Makes sure that this role may write here.
+    ///
+    /// # Errors
+    /// [`Error::Store`] naming the setting of the writer.
+    pub async fn check_may_write(&mut self) -> Result<()> {
+        let schema = Schema::of(T::SCHEMA);
+        schema.check_may_write(&mut self.connection).await
+    }
+
+    /// Makes sure that this role may delete here.
+    ///
+    /// # Errors
+    /// [`Error::Store`] naming the setting of the owner.
+    pub async fn check_may_delete(&mut self) -> Result<()> {
+        Schema::of(T::SCHEMA)
+            .check_may_delete(&mut self.connection)
+            .await
     }
 
     /// Waits for something else, and keeps the run's lock meanwhile: a session of which nothing is heard loses it.
@@ -266,6 +300,14 @@ impl<T: Tables> Database<T> {
     /// [`Error::Store`].
     pub async fn drift(&mut self) -> Result<Vec<Drift>> {
         ledger::drift(&mut self.connection).await
+    }
+
+    /// The landed bodies of a run's folder that some commit has used, by path.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn used_bodies(&mut self, folder: &str) -> Result<Vec<String>> {
+        landings::paths_in(&mut self.connection, folder).await
     }
 
     /// The refused records with these numbers, or all of them, the newest first.

@@ -57,3 +57,16 @@ pub(super) async fn insert<'a>(
     ];
     connection.insert("landing", &columns, &rows).await
 }
+
+/// The paths in a folder of the landing that there are rows of.
+pub(super) async fn paths_in(connection: &mut Connection, folder: &str) -> Result<Vec<String>> {
+    // `0` is the next character after the slash that a folder ends with: a range, which an index finds
+    let after = format!("{}0", folder.trim_end_matches('/'));
+    let sql = "select path from landing where path >= $1 and path < $2";
+    let rows = connection
+        .fetch(sql, vec![folder.into(), after.into()])
+        .await?;
+    rows.iter()
+        .map(|row| needed(row.text(0)?, "landing.path"))
+        .collect()
+}

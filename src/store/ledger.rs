@@ -16,8 +16,10 @@ use crate::series::Resolution;
 pub enum Scope {
     /// A half-hour of the snapshot database.
     Slot(Slot),
-    /// All series of a resolution.
+    /// Series of a resolution.
     Series(Resolution),
+    /// What is kept no longer, of all that the database holds.
+    Old,
 }
 
 impl From<Slot> for Scope {
@@ -36,13 +38,13 @@ impl Scope {
     fn slot(self) -> Option<DateTime<Utc>> {
         match self {
             Self::Slot(slot) => Some(slot.start()),
-            Self::Series(_) => None,
+            Self::Series(_) | Self::Old => None,
         }
     }
 
     pub(super) fn minutes(self) -> Option<i64> {
         match self {
-            Self::Slot(_) => None,
+            Self::Slot(_) | Self::Old => None,
             Self::Series(resolution) => Some(resolution.minutes().into()),
         }
     }
@@ -51,10 +53,10 @@ impl Scope {
         if let Some(start) = row.time(slot)? {
             return Ok(Some(Self::Slot(Slot::containing(start))));
         }
-        Ok(row
-            .int(minutes)?
-            .and_then(Resolution::of_minutes)
-            .map(Self::Series))
+        Ok(match row.int(minutes)? {
+            Some(minutes) => Resolution::of_minutes(minutes).map(Self::Series),
+            None => Some(Self::Old),
+        })
     }
 }
 
@@ -63,9 +65,9 @@ impl Scope {
 pub struct RunStart {
     /// The run's id.
     pub id: String,
-    /// `snapshot` or `timeseries`.
+    /// `snapshot`, `timeseries`, `backfill`, `requeue` or `prune`.
     pub kind: &'static str,
-    /// The slot of a snapshot run, or the series of another.
+    /// The slot of a snapshot run, the series of another, or what a prune works on.
     pub scope: Scope,
     /// When it began.
     pub started_at: DateTime<Utc>,
@@ -143,7 +145,7 @@ pub struct RunRow {
     /// The run's id.
     #[serde(rename = "run")]
     pub id: String,
-    /// `snapshot` or `timeseries`.
+    /// `snapshot`, `timeseries`, `backfill`, `requeue` or `prune`.
     pub kind: String,
     /// The slot of a snapshot run.
     #[serde(rename = "snapshot_time", serialize_with = "crate::stamp::stamp")]

@@ -27,6 +27,8 @@ const LOOK: Duration = Duration::from_millis(500);
 pub(crate) enum Key {
     /// A half-hour: the runs of one come one after the other.
     Slot(Slot),
+    /// What is kept no longer: prunes come one after the other.
+    Prune,
     /// A run of series, by its id. Nobody else ever takes it: it tells whether the run lives.
     Run(String),
 }
@@ -54,14 +56,16 @@ impl Key {
         match scope {
             Scope::Slot(slot) => Self::Slot(slot),
             Scope::Series(_) => Self::Run(run.to_owned()),
+            Scope::Old => Self::Prune,
         }
     }
 
-    /// The lock's number on PostgreSQL; 0 is the writer's. A run's is a hash of its id: where a dead run and a live one ever had the
+    /// The lock's number on PostgreSQL; 0 is the writer's, and 1 a prune's. A run's is a hash of its id: where a dead run and a live one ever had the
     /// same, the dead one would be noticed later.
     fn number(&self) -> i64 {
         match self {
             Self::Slot(slot) => slot.number(),
+            Self::Prune => 1,
             Self::Run(id) => (RUNS | (fnv1a(id) & (RUNS - 1))).into(),
         }
     }
@@ -76,6 +80,7 @@ impl Key {
         let mut name = database.as_os_str().to_owned();
         match self {
             Self::Slot(_) => name.push(".lock"),
+            Self::Prune => name.push(".prune.lock"),
             Self::Run(id) => name.push(format!(".{id}.lock")),
         }
         name.into()

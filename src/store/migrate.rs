@@ -226,6 +226,30 @@ impl Schema {
         }
     }
 
+    /// Makes sure that this role may delete what is kept no longer.
+    ///
+    /// # Errors
+    /// [`Error::Store`] naming the setting of the owner.
+    pub(crate) async fn check_may_delete(&self, connection: &mut Connection) -> Result<()> {
+        if connection.is_sqlite() {
+            return Ok(());
+        }
+        let may =
+            "select current_user::text, has_table_privilege('pruned', 'delete')::integer::bigint";
+        match unprivileged(connection, may, vec![]).await? {
+            None => Ok(()),
+            Some(role) => Err(Error::Store {
+                message: format!(
+                    "{role} may not delete from {}: `coinmill prune` needs the owner, whom COINMILL_{}_OWNER_URL names",
+                    connection.place(),
+                    self.name.to_ascii_uppercase()
+                ),
+                retryable: false,
+                cause: None,
+            }),
+        }
+    }
+
     async fn migrate(&self, connection: &mut Connection) -> Result<()> {
         let (dialect, place) = (connection.dialect(), connection.place().to_owned());
         let migrator = self.migrator(dialect);

@@ -95,17 +95,18 @@ pub(crate) async fn commit_charts(
         }
         // in the order of the key, which is the order that an index likes
         rows.sort_by_key(|row| (row.coin, row.chart.resolution, row.chart.span));
-        let added = insert_fresh(connection, &rows).await?;
-        Ok((rows, added))
+        let fresh = insert_fresh(connection, &rows).await?;
+        Ok((rows, fresh))
     };
     let work = async |connection: &mut Connection,
-                      (rows, added): (Vec<Keyed<'_>>, Vec<SeriesAdded>),
+                      (rows, fresh): (Vec<Keyed<'_>>, Vec<Fresh>),
                       id: i64| {
         let bodies = rows.iter().map(|row| (row.landing, &row.chart.landed));
         landings::insert(connection, run, id, bodies).await?;
         insert_names(connection, &rows, &names, id).await?;
         let mut stored = Stored::default();
-        for mut added in added {
+        for fresh in fresh {
+            let mut added = fresh.counted(connection).await?;
             let known = insert_known(connection, &rows, added.resolution).await?;
             added.points += known.points;
             stored.points += added.points;
@@ -174,10 +175,33 @@ async fn insert_names(
     names::insert(connection, commit, named.collect()).await
 }
 
+/// What fresh charts add to a resolution, counted before the writer's lock is held.
+struct Fresh {
+    added: SeriesAdded,
+    coins: Vec<i32>,
+    landings: Vec<i64>,
+    /// The commit as of which the coins without a point were counted.
+    tallied: i64,
+}
+
+impl Fresh {
+    /// The same under the writer's lock. The lock of the series keeps other runs from changing whether a coin has points, and
+    /// nothing keeps a prune from it.
+    async fn counted(mut self, connection: &mut Connection) -> Result<SeriesAdded> {
+        let resolution = self.added.resolution;
+        if tally::newest(connection, resolution).await? != self.tallied {
+            self.added.coins =
+                tally::coins_without_points(connection, resolution, &self.coins, &self.landings)
+                    .await?;
+        }
+        Ok(self.added)
+    }
+}
+
 /// Fresh charts go straight into the table, which needs no look at anything: other writers can be at the same. Says what they
 /// add to each resolution that there are points of.
-async fn insert_fresh(connection: &mut Connection, rows: &[Keyed<'_>]) -> Result<Vec<SeriesAdded>> {
-    let mut added = Vec::new();
+async fn insert_fresh(connection: &mut Connection, rows: &[Keyed<'_>]) -> Result<Vec<Fresh>> {
+    let mut all = Vec::new();
     for resolution in Resolution::ALL {
         let with_points: Vec<&Keyed<'_>> = rows
             .iter()
@@ -192,18 +216,25 @@ async fn insert_fresh(connection: &mut Connection, rows: &[Keyed<'_>]) -> Result
         };
         let mut coins: Vec<i32> = with_points.iter().map(|row| row.coin).collect();
         coins.dedup();
-        let coins = tally::coins_without_points(connection, resolution, &coins).await?;
+        let tallied = tally::newest(connection, resolution).await?;
+        let without = tally::coins_without_points(connection, resolution, &coins, &[]).await?;
         let fresh = with_points.iter().filter(|row| row.chart.fresh);
         let fresh: Vec<PointRows<'_>> = fresh.map(|row| row.points()).collect();
-        added.push(SeriesAdded {
+        let added = SeriesAdded {
             resolution,
-            coins,
+            coins: without,
             points: load(connection, Target::PricePoint, &fresh).await?,
             first,
             newest,
+        };
+        all.push(Fresh {
+            added,
+            coins,
+            landings: with_points.iter().map(|row| row.landing).collect(),
+            tallied,
         });
     }
-    Ok(added)
+    Ok(all)
 }
 
 /// The others go by way of a temporary table, where what is there already is found. Their bodies have their rows by now.

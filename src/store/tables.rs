@@ -13,6 +13,11 @@ pub struct SnapshotTables;
 
 impl Tables for SnapshotTables {
     const SCHEMA: &'static str = SNAPSHOT.name;
+    // a complete slot asks for no body any more
+    const BODIES: &'static str = "select case when r.state = 'running' then 'in use' \
+        when r.state in ('complete', 'partial') or exists (\
+        select 1 from snapshot_now s where s.snapshot_time = r.slot and s.state = 'complete') then 'settled' else 'left' end \
+        from run r where r.id = $1";
 }
 
 /// The snapshot database.
@@ -29,6 +34,9 @@ pub struct TimeseriesTables {
 
 impl Tables for TimeseriesTables {
     const SCHEMA: &'static str = TIMESERIES.name;
+    const BODIES: &'static str = "select case when r.state = 'running' then 'in use' \
+        when r.state in ('complete', 'partial') or r.recovered_by is not null then 'settled' else 'left' end \
+        from run r where r.id = $1";
 }
 
 /// The time series database.

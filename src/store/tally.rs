@@ -118,22 +118,67 @@ pub(super) async fn add_series(
     connection.execute(ADD_SERIES, values).await.map(drop)
 }
 
+/// What is left of the series of a resolution after so many points were deleted: their sum is known, and a look at each coin's ends
+/// tells the rest. Under the writer's lock.
+pub(super) async fn subtract(
+    connection: &mut Connection,
+    commit: i64,
+    resolution: Resolution,
+    points: u64,
+) -> Result<()> {
+    let sql = r#"insert into tally (resolution, "commit", coins, points, first_ts, newest_ts)
+        select $1, $2, count(x.first),
+        coalesce((select t.points from tally t where t.resolution = $1 order by t."commit" desc limit 1), 0) - $3, min(x.first), max(x.newest) from (
+        select (select min(p.ts) from price_point p where p.coin = c.key and p.resolution = $1) as first,
+        (select max(p.ts) from price_point p where p.coin = c.key and p.resolution = $1) as newest from coin c) x"#;
+    let values = vec![
+        i64::from(resolution.minutes()).into(),
+        commit.into(),
+        points.into(),
+    ];
+    connection.execute(sql, values).await.map(drop)
+}
+
+/// The first stamp that there is at a resolution.
+pub(super) async fn first(
+    connection: &mut Connection,
+    resolution: Resolution,
+) -> Result<Option<DateTime<Utc>>> {
+    let sql = r#"select first_ts from tally where resolution = $1 order by "commit" desc limit 1"#;
+    let values = vec![i64::from(resolution.minutes()).into()];
+    let rows = connection.fetch(sql, values).await?;
+    Ok(rows.first().map(|row| row.time(0)).transpose()?.flatten())
+}
+
+/// The newest commit that changed the sums of a resolution; 0 where none has.
+pub(super) async fn newest(connection: &mut Connection, resolution: Resolution) -> Result<i64> {
+    let sql = r#"select max("commit") from tally where resolution = $1"#;
+    let values = vec![i64::from(resolution.minutes()).into()];
+    let rows = connection.fetch(sql, values).await?;
+    let newest = rows.first().map(|row| row.int(0)).transpose()?.flatten();
+    Ok(newest.unwrap_or_default())
+}
+
 const WITHOUT_POINTS: Sql = Sql {
     postgres: "select count(*) from json_array_elements_text($1::json) c (key) where not exists (\
-               select 1 from price_point p where p.coin = c.key::integer and p.resolution = $2)",
+               select 1 from price_point p where p.coin = c.key::integer and p.resolution = $2 \
+               and p.landing not in (select l.key::bigint from json_array_elements_text($3::json) l (key)))",
     sqlite: "select count(*) from json_each($1) c where not exists (\
-             select 1 from price_point p where p.coin = c.value and p.resolution = $2)",
+             select 1 from price_point p where p.coin = c.value and p.resolution = $2 \
+             and p.landing not in (select l.value from json_each($3) l))",
 };
 
-/// How many of these coins have no point at a resolution yet.
+/// How many of these coins have no point at a resolution yet but those of bodies that are being stored.
 pub(super) async fn coins_without_points(
     connection: &mut Connection,
     resolution: Resolution,
     coins: &[i32],
+    stored_now: &[i64],
 ) -> Result<u64> {
     let values = vec![
         serde_json::json!(coins).to_string().into(),
         i64::from(resolution.minutes()).into(),
+        serde_json::json!(stored_now).to_string().into(),
     ];
     let rows = connection.fetch(WITHOUT_POINTS, values).await?;
     needed(

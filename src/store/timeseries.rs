@@ -116,21 +116,6 @@ impl TimeseriesStore {
             .collect()
     }
 
-    /// The landed bodies of a run that some commit has used, by path.
-    ///
-    /// # Errors
-    /// [`crate::error::Error::Store`].
-    pub async fn used_bodies(&mut self, folder: &str) -> Result<Vec<String>> {
-        // `0` is the next character after the slash that a folder ends with: a range, which an index finds
-        let after = format!("{}0", folder.trim_end_matches('/'));
-        let sql = "select path from landing where path >= $1 and path < $2";
-        let values = vec![folder.into(), after.into()];
-        let rows = self.connection.fetch(sql, values).await?;
-        rows.iter()
-            .map(|row| needed(row.text(0)?, "landing.path"))
-            .collect()
-    }
-
     /// The spans that charts have covered at a resolution, by coin, as far as they end after an instant (milliseconds since 1970).
     ///
     /// # Errors

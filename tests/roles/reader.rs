@@ -171,6 +171,76 @@ async fn init_by_a_lesser_role_says_that_it_needs_the_owner() {
     }
 }
 
+/// Retention of everything.
+const RETENTION: [&str; 4] = ["--retention-days-5m", "1", "--retention-days-landing", "1"];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn only_the_owner_prunes() {
+    let cluster = Cluster::new().await;
+    let writer = alone("coinmill_writer");
+    let done = cluster.command(&OWNER, &["init"]).await;
+    assert_eq!(code(&done), 0, "{}", text(&done));
+    for what in ["snapshot", "timeseries"] {
+        let done = cluster.command(&writer, &["run", what]).await;
+        assert_eq!(code(&done), 0, "{}", text(&done));
+    }
+    let later = cluster.bench.sim.now() + chrono::TimeDelta::days(9);
+    cluster.bench.sim.set_clock(later).unwrap();
+    let runs = cluster.command(&writer, &["runs", "--json"]).await;
+    let landed = changed(&cluster.bench.landing());
+    let prune = [&["prune"], &RETENTION[..]].concat();
+    let dry = [&prune[..], &["--dry-run"]].concat();
+    for role in ["coinmill_reader", "coinmill_writer"] {
+        let said = cluster.refusal(&alone(role), &prune).await;
+        assert!(
+            said.contains(&format!("{role} may not delete from ")),
+            "{said}"
+        );
+        assert!(said.contains("COINMILL_SNAPSHOT_OWNER_URL"), "{said}");
+        // the one database has its owner named, the other not
+        let half = [
+            ("SNAPSHOT_URL", role),
+            ("SNAPSHOT_OWNER_URL", "coinmill_owner"),
+            ("TIMESERIES_URL", role),
+        ];
+        let said = cluster.refusal(&half, &prune).await;
+        assert!(said.contains("COINMILL_TIMESERIES_OWNER_URL"), "{said}");
+        // to look is to read
+        let told = cluster.command(&alone(role), &dry).await;
+        assert_eq!(code(&told), 0, "{}", text(&told));
+    }
+    // nothing was deleted or written down
+    assert_eq!(changed(&cluster.bench.landing()), landed);
+    let after = cluster.command(&writer, &["runs", "--json"]).await;
+    assert_eq!(text(&after), text(&runs));
+
+    let done = cluster
+        .command(&OWNER, &[&prune[..], &["--json"]].concat())
+        .await;
+    assert_eq!(code(&done), 0, "{}", text(&done));
+    let report = json(&done);
+    assert!(report["pruned"][0]["points"].as_u64().unwrap() > 1000);
+    assert_eq!(report["pruned"][1]["bodies"], 51);
+    assert!(changed(&cluster.bench.landing()).is_empty());
+    // the writer goes on, and the reader is told
+    for what in ["snapshot", "timeseries"] {
+        let done = cluster.command(&writer, &["run", what]).await;
+        assert_eq!(code(&done), 0, "{}", text(&done));
+    }
+    let runs = cluster
+        .command(&alone("coinmill_reader"), &["runs", "--json"])
+        .await;
+    let runs = json(&runs);
+    let first = runs["runs"].as_array().unwrap().last().unwrap();
+    let said = cluster
+        .refusal(
+            &alone("coinmill_reader"),
+            &["replay", first["run"].as_str().unwrap()],
+        )
+        .await;
+    assert!(said.contains("by retention_days_landing = 1"), "{said}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn before_init_a_reader_is_told_to_have_it_run() {
     let cluster = Cluster::new().await;

@@ -228,6 +228,21 @@ create table schema_drift (
   constraint schema_drift_key primary key (run, endpoint, field, deviation)
 );
 
+-- What retention has deleted: the landed bodies of this database's runs before an instant. The first row of a prune is committed before
+-- its first deletion, so that readers can say at once what is gone; then comes one for each batch, with how much it deleted. `days`
+-- is the setting. The same columns as in the time series database, where points are pruned too.
+create table pruned (
+  "commit" bigint constraint pruned_key primary key constraint pruned_commit references "commit" (id),
+  resolution smallint,
+  before timestamptz not null,
+  days bigint not null,
+  first_ts timestamptz,
+  points bigint not null,
+  revisions bigint not null,
+  bodies bigint not null,
+  bytes bigint not null
+);
+
 -- Every stored quote, with the coin's symbol and name as they were then, and its part of the slot's market cap as it is now known.
 create view v_price_history as
 select

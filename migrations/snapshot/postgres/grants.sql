@@ -8,7 +8,7 @@ begin
     grant usage on sequence snapshot.landing_id to coinmill_writer;
     grant update on snapshot.run to coinmill_writer;
     grant update (at) on snapshot."commit" to coinmill_writer;
-    revoke insert on snapshot._sqlx_migrations, snapshot.setting from coinmill_writer;
+    revoke insert on snapshot._sqlx_migrations, snapshot.setting, snapshot.pruned from coinmill_writer;
   end if;
   if exists (select from pg_roles where rolname = 'coinmill_reader') then
     grant usage on schema snapshot to coinmill_reader;

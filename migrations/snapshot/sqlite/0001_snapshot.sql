@@ -226,6 +226,21 @@ create table schema_drift (
   constraint schema_drift_key primary key (run, endpoint, field, deviation)
 ) strict;
 
+-- What retention has deleted: the landed bodies of this database's runs before an instant. The first row of a prune is committed before
+-- its first deletion, so that readers can say at once what is gone; then comes one for each batch, with how much it deleted. `days`
+-- is the setting. The same columns as in the time series database, where points are pruned too.
+create table pruned (
+  "commit" integer constraint pruned_key primary key constraint pruned_commit references "commit" (id),
+  resolution integer,
+  before integer not null,
+  days integer not null,
+  first_ts integer,
+  points integer not null,
+  revisions integer not null,
+  bodies integer not null,
+  bytes integer not null
+) strict;
+
 -- Every stored quote, with the coin's symbol and name as they were then, and its part of the slot's market cap as it is now known. SQLite's
 -- instants are texts there, as people read them; filter by `snapshot_ms`, which uses the key.
 create view v_price_history as

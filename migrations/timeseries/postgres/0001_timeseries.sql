@@ -121,14 +121,14 @@ create table price_revision (
 create index price_revision_by_landing on price_revision (landing);
 
 -- What there is of a resolution after each commit that added to it, as the sums of the one before and what it adds: nobody has to
--- count the facts. `coins` are those with a point.
+-- count the facts. `coins` are those with a point; the stamps are null once retention has deleted every point.
 create table tally (
   resolution smallint not null,
   "commit" bigint not null constraint tally_commit references "commit" (id),
   coins bigint not null,
   points bigint not null,
-  first_ts timestamptz not null,
-  newest_ts timestamptz not null,
+  first_ts timestamptz,
+  newest_ts timestamptz,
   constraint tally_key primary key (resolution, "commit")
 );
 create index tally_by_commit on tally ("commit");
@@ -244,6 +244,21 @@ create table schema_drift (
   constraint schema_drift_key primary key (run, endpoint, field, deviation)
 );
 
+-- What retention has deleted: points at a resolution before an instant, and where that is null, the landed bodies of this
+-- database's runs. The first row of a prune is committed before its first deletion, so that readers can say at once what is gone; then
+-- comes one for each batch, with how much it deleted. `days` is the setting, `first_ts` the first stamp that there was.
+create table pruned (
+  "commit" bigint constraint pruned_key primary key constraint pruned_commit references "commit" (id),
+  resolution smallint,
+  before timestamptz not null,
+  days bigint not null,
+  first_ts timestamptz,
+  points bigint not null,
+  revisions bigint not null,
+  bodies bigint not null,
+  bytes bigint not null
+);
+
 -- Every point with its newest value and the body that it came from.
 create view price_now as
 select
@@ -291,12 +306,19 @@ left join coin_name n on n.coin = c.key
   and n."commit" = (select max(m."commit") from coin_name m where m.coin = c.key);
 
 -- What is owed: of followed coins from their first half-hour to their last, or to what was settled when the last run looked; of the
--- others all between the ends of what is covered.
+-- others all between the ends of what is covered. What was pruned is owed no more.
 create view owed as
-select f.coin as coin_id, f.resolution, f.starts_at, least(f.ends_at, j.ends_at + interval '23 hours 50 minutes') as ends_at
-from followed f
-join judged j on j.resolution = f.resolution
-where f.starts_at < least(f.ends_at, j.ends_at + interval '23 hours 50 minutes')
+select o.coin_id, o.resolution, o.starts_at, o.ends_at
+from (
+  select
+    f.coin as coin_id,
+    f.resolution,
+    greatest(f.starts_at, (select max(p.before) from pruned p where p.resolution = f.resolution)) as starts_at,
+    least(f.ends_at, j.ends_at + interval '23 hours 50 minutes') as ends_at
+  from followed f
+  join judged j on j.resolution = f.resolution
+) o
+where o.starts_at < o.ends_at
 union all
 select c.id, v.resolution, min(v.starts_at), max(v.ends_at)
 from coin c

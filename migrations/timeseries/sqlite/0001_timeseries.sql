@@ -118,14 +118,14 @@ create table price_revision (
 create index price_revision_by_landing on price_revision (landing);
 
 -- What there is of a resolution after each commit that added to it, as the sums of the one before and what it adds: nobody has to
--- count the facts. `coins` are those with a point.
+-- count the facts. `coins` are those with a point; the stamps are null once retention has deleted every point.
 create table tally (
   resolution integer not null,
   "commit" integer not null constraint tally_commit references "commit" (id),
   coins integer not null,
   points integer not null,
-  first_ts integer not null,
-  newest_ts integer not null,
+  first_ts integer,
+  newest_ts integer,
   constraint tally_key primary key (resolution, "commit")
 ) strict, without rowid;
 create index tally_by_commit on tally ("commit");
@@ -241,6 +241,21 @@ create table schema_drift (
   constraint schema_drift_key primary key (run, endpoint, field, deviation)
 ) strict;
 
+-- What retention has deleted: points at a resolution before an instant, and where that is null, the landed bodies of this
+-- database's runs. The first row of a prune is committed before its first deletion, so that readers can say at once what is gone; then
+-- comes one for each batch, with how much it deleted. `days` is the setting, `first_ts` the first stamp that there was.
+create table pruned (
+  "commit" integer constraint pruned_key primary key constraint pruned_commit references "commit" (id),
+  resolution integer,
+  before integer not null,
+  days integer not null,
+  first_ts integer,
+  points integer not null,
+  revisions integer not null,
+  bodies integer not null,
+  bytes integer not null
+) strict;
+
 -- Every point with its newest value and the body that it came from.
 create view price_now as
 select
@@ -290,12 +305,21 @@ left join coin_name n on n.coin = c.key
 where p.coin = c.key and p.resolution = r.minutes;
 
 -- What is owed: of followed coins from their first half-hour to their last, or to what was settled when the last run looked; of the
--- others all between the ends of what is covered.
+-- others all between the ends of what is covered. What was pruned is owed no more.
 create view owed as
-select f.coin as coin_id, f.resolution, f.starts_at, min(coalesce(f.ends_at, j.ends_at + 85800000), j.ends_at + 85800000) as ends_at
-from followed f
-join judged j on j.resolution = f.resolution
-where f.starts_at < min(coalesce(f.ends_at, j.ends_at + 85800000), j.ends_at + 85800000)
+select o.coin_id, o.resolution, o.starts_at, o.ends_at
+from (
+  select
+    f.coin as coin_id,
+    f.resolution,
+    max(
+      f.starts_at, coalesce((select max(p.before) from pruned p where p.resolution = f.resolution), f.starts_at)
+    ) as starts_at,
+    min(coalesce(f.ends_at, j.ends_at + 85800000), j.ends_at + 85800000) as ends_at
+  from followed f
+  join judged j on j.resolution = f.resolution
+) o
+where o.starts_at < o.ends_at
 union all
 select c.id, v.resolution, min(v.starts_at), max(v.ends_at)
 from coin c

@@ -57,6 +57,7 @@ fn a_wrong_value_is_named_with_where_it_came_from_and_what_would_be_right() {
         ),
         ("credits_per_month", "lots", "a whole number of at least 0"),
         ("calls_per_minute", "0", "a whole number of at least 1"),
+        ("retention_days_5m", "0", "a whole number of at least 1"),
         ("min_price", "cheap", "a number of at least 0"),
         (
             "snapshot_url",
