@@ -4,9 +4,11 @@
 mod bounded;
 pub mod charts;
 mod fields;
+mod key;
 mod markets;
 mod number;
 
+pub use key::{KeyUse, key, parse_key};
 pub use markets::{
     ENDPOINT, Page, Record, by_ids, is_usable, markets, page, pages, parse, requested_ids,
 };

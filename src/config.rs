@@ -197,18 +197,6 @@ impl Settings {
             PlanKind::Keyless
         };
         let mut plan = Plan::documented(layers.read("plan")?.unwrap_or(default_kind));
-        if api_key.is_none() && matches!(plan.kind, PlanKind::Demo | PlanKind::Paid) {
-            let url = plan.default_api_url();
-            if layers
-                .get("api_url")
-                .is_none_or(|own| own.trim_end_matches('/') == url)
-            {
-                return Err(Error::config(format!(
-                    "the plan {} needs a key: set COINMILL_API_KEY, or COINMILL_PLAN=keyless to go without",
-                    plan.kind
-                )));
-            }
-        }
         plan.calls_per_minute = layers
             .read_in("calls_per_minute", NonZeroU32::MIN..=NonZeroU32::MAX)?
             .or(plan.calls_per_minute);
@@ -299,6 +287,23 @@ impl Settings {
             ));
         }
         Ok(settings)
+    }
+
+    /// Makes sure that the plan's host will let calls in. What makes no call needs no key.
+    ///
+    /// # Errors
+    /// [`Error::Config`] where it wants a key and there is none.
+    pub fn check_key(&self) -> Result<()> {
+        let is_the_plan_s =
+            self.api_url.as_str().trim_end_matches('/') == self.plan.default_api_url();
+        let wants_one = matches!(self.plan.kind, PlanKind::Demo | PlanKind::Paid);
+        if self.api_key.is_none() && wants_one && is_the_plan_s {
+            return Err(Error::config(format!(
+                "the plan {} needs a key: set COINMILL_API_KEY, or COINMILL_PLAN=keyless to go without",
+                self.plan.kind
+            )));
+        }
+        Ok(())
     }
 
     /// The name of the account of calls: a hash of the key, or of the API's address where there is no key.

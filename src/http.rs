@@ -130,13 +130,14 @@ impl Client {
     /// A client by these settings, which ends every call as soon as a stop is asked for. Each call waits for its turn.
     ///
     /// # Errors
-    /// [`Error::Config`] when the system's certificates or proxy settings cannot be used.
+    /// [`Error::Config`] when the plan needs a key and there is none, or the system's certificates or proxy settings cannot be used.
     pub fn new(
         settings: &Settings,
         clock: Clock,
         stop: Stop,
         turns: Option<Arc<dyn Turns>>,
     ) -> Result<Self> {
+        settings.check_key()?;
         let mut headers = HeaderMap::new();
         let key = settings.api_key.as_ref().map(|key| key.expose().to_owned());
         if let Some(key) = &key {

@@ -193,7 +193,9 @@ async fn a_key_for_another_host_is_explained_in_words(kind: Kind) {
         );
         assert!(!error.is_retryable());
         says(&error, &words);
-        before.is_kept(&bench, 1, 1).await;
+        // a paid plan is also asked what its key has spent
+        let calls = if wrong == "paid" { 2 } else { 1 };
+        before.is_kept(&bench, 1, calls).await;
     }
 }
 
@@ -441,4 +443,27 @@ async fn settings_that_cannot_be_name_what_would_be_right() {
 fn closed_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().port()
+}
+
+#[tokio::test]
+async fn a_plan_that_needs_a_key_says_so_before_a_call_and_lets_look() {
+    let bench = Bench::new(Kind::Sqlite, 20).await;
+    bench.run(&[TOP]).await.unwrap();
+    for plan in ["demo", "paid"] {
+        let kind: coinmill::provider::PlanKind = plan.parse().unwrap();
+        let url = coinmill::provider::Plan::documented(kind).default_api_url();
+        let with = [
+            TOP,
+            ("plan", plan),
+            ("api_url", url),
+            ("clock", "2026-01-14T12:40:00Z"),
+        ];
+        let error = bench.run(&with).await.unwrap_err();
+        assert!(matches!(error, Error::Config { .. }), "{error:?}");
+        says(&error, &["needs a key", "COINMILL_API_KEY"]);
+        let settings = bench.settings(&with);
+        let status = pipeline::status(&settings).await.unwrap();
+        assert_eq!((status.plan, status.snapshot.snapshots), (plan, 1));
+        assert_eq!(pipeline::plan(&settings).await.unwrap().plan, plan);
+    }
 }

@@ -23,6 +23,8 @@ mod due;
 mod empty;
 #[path = "timeseries/faults.rs"]
 mod faults;
+#[path = "timeseries/interleaved.rs"]
+mod interleaved;
 #[path = "timeseries/keeping.rs"]
 mod keeping;
 #[path = "timeseries/names.rs"]

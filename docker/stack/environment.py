@@ -256,6 +256,8 @@ class Environment:
         """Each secret file's name and text."""
         roles = {name: self[name] for name in ROLES}
         key = f'api_key = "{self["COINMILL_API_KEY"]}"\n' if self.values.get("COINMILL_API_KEY") else ""
+        # who has no key is told what it makes of the plan
+        plan = 'plan = "demo"\n' if key else ""
         return {
             "postgres": self["POSTGRES_PASSWORD"],
             "admin": f"user={shlex.quote(self['AIRFLOW_USER'])}\npassword={shlex.quote(self['AIRFLOW_PASSWORD'])}\n",
@@ -263,9 +265,9 @@ class Environment:
             "ca.pem": self.authority,
             "redis.conf": f"requirepass {self['REDIS_PASSWORD']}\nappendonly yes\ndir /data\n",
             "airflow.cfg": self.airflow(),
-            "owner.toml": self.urls("owner"),
+            "owner.toml": self.urls("owner") + plan,
             "writer.toml": self.urls("writer") + key,
-            "reader.toml": self.urls("reader"),
+            "reader.toml": self.urls("reader") + plan,
             "nobody.toml": "",
         }
 

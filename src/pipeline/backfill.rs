@@ -181,6 +181,7 @@ pub async fn backfill(
     let (terms, run_settings) = (Terms::of(settings)?, RunSettings::of(settings));
     let clock = http::clock(settings).await?;
     let purse = Purse::open(settings).await?;
+    purse.compare(settings, clock, &observer.stop).await?;
     let turns = purse.turns(Caller::Backfill);
     let client = Client::new(settings, clock, observer.stop.clone(), turns)?;
     let now = clock.now();

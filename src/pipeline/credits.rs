@@ -11,10 +11,13 @@ use futures_util::future::BoxFuture;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep};
 
+use crate::clock::Clock;
+use crate::coingecko;
 use crate::config::Settings;
 use crate::error::{Error, Result};
-use crate::http::Turns;
-use crate::provider::Plan;
+use crate::http::{Client, Response, Turns};
+use crate::provider::{Plan, PlanKind};
+use crate::stop::Stop;
 use crate::store::{Budget, Turn};
 
 /// Calls reserved at once: few enough that a run that dies takes little with it.
@@ -65,6 +68,37 @@ impl Purse {
             calls_per_minute,
             credits_per_month,
         })
+    }
+
+    /// Asks CoinGecko, once an hour and where the plan can say it, what the key has spent by whomever. That it does not say it keeps no
+    /// run from beginning.
+    ///
+    /// # Errors
+    /// [`Error::Store`]; [`Error::Stopped`].
+    pub(super) async fn compare(
+        &self,
+        settings: &Settings,
+        clock: Clock,
+        stop: &Stop,
+    ) -> Result<()> {
+        let (Some(budget), PlanKind::Paid) = (&self.budget, settings.plan.kind) else {
+            return Ok(());
+        };
+        let now = clock.now();
+        if !budget.lock().await.is_to_be_checked(now).await? {
+            return Ok(());
+        }
+        let turns = self.turns(Caller::Schedule);
+        let client = Client::new(settings, clock, stop.clone(), turns)?;
+        let read = |(), response: &Response| coingecko::parse_key(&response.body);
+        match client.get(&coingecko::key(), |_| Ok(()), read).await {
+            Ok(said) => budget.lock().await.learn(now, said.spent).await,
+            Err(error @ Error::Stopped { .. }) => Err(error),
+            Err(error) => {
+                tracing::warn!("what the key has spent is not known: {}", error.chain());
+                Ok(())
+            }
+        }
     }
 
     /// Calls charged or reserved in the month of an instant.

@@ -54,6 +54,8 @@ pub(super) struct SeriesRun {
     judged: Option<i64>,
     /// The coins of which that is to be known up to now.
     followed: Option<Vec<Followed>>,
+    /// True where a response has shown that the clock is right.
+    is_of_now: bool,
 }
 
 /// Which series a run works on.
@@ -139,6 +141,7 @@ impl SeriesRun {
             advice,
             judged: None,
             followed: None,
+            is_of_now: false,
         };
         match run.recover(span, kept_from).await {
             Ok(()) => Ok(run),
@@ -226,20 +229,25 @@ impl SeriesRun {
         &self.known.coverage
     }
 
-    /// Writes who is followed from now on, and looks at the end of the run what of all these is lost.
+    /// Writes who is followed from now on, and looks at the end of the run what of all these is lost. `is_of_now` says that the
+    /// half-hour has a snapshot, so that CoinGecko's clock was ours.
     pub(super) async fn follow(
         &mut self,
         followed: Vec<Followed>,
         changes: &Changes,
+        is_of_now: bool,
     ) -> Result<()> {
         self.store.change_followed(self.resolution, changes).await?;
         self.followed = Some(followed);
+        self.is_of_now = is_of_now;
         Ok(())
     }
 
-    /// Says and writes down what has fallen off by now and is not covered. Each loss is said once.
+    /// Says and writes down what has fallen off by now and is not covered. Each loss is said once, and nothing is called lost by a
+    /// clock alone: a response of this half-hour has to have shown the same.
     async fn judge(&mut self, outcome: &mut Outcome) -> Result<()> {
-        let Some(followed) = self.followed.take() else {
+        let is_of_now = self.is_of_now || outcome.received > 0;
+        let Some(followed) = self.followed.take().filter(|_| is_of_now) else {
             return Ok(());
         };
         let now = self.clock.now();
@@ -303,6 +311,7 @@ impl SeriesRun {
             advice,
             judged,
             followed,
+            is_of_now,
         } = self;
         let mut writer = Writer::new(Arc::clone(&fetcher.folder), clock, &start.id, store);
         let fetched = fetch_all(
@@ -340,6 +349,7 @@ impl SeriesRun {
             advice,
             judged,
             followed,
+            is_of_now,
         };
         let done = Done {
             calls: fetcher.client.spent().calls,

@@ -52,6 +52,7 @@ pub async fn run_snapshot(
         )));
     }
     let purse = Purse::open(settings).await?;
+    purse.compare(settings, clock, &observer.stop).await?;
     let turns = purse.turns(Caller::Schedule);
     let client = Client::new(settings, clock, observer.stop.clone(), turns)?;
     let mut store = SnapshotStore::open(&settings.snapshot_url, &settings.vs_currency).await?;

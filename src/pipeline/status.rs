@@ -32,7 +32,10 @@ pub(super) async fn spent(settings: &Settings, now: DateTime<Utc>) -> Result<u64
     let Some(mut budget) = Budget::open_existing(&settings.budget_url, account).await? else {
         return Ok(0);
     };
-    let spent = budget.spent(now).await?;
+    let spent = match settings.api_key {
+        Some(_) => budget.spent(now).await?,
+        None => budget.spent_by_any(now).await?,
+    };
     budget.close().await?;
     Ok(spent)
 }

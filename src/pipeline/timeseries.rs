@@ -40,6 +40,7 @@ pub async fn run_timeseries(
     let (terms, run_settings) = (Terms::of(settings)?, RunSettings::of(settings));
     let clock = http::clock(settings).await?;
     let purse = Purse::open(settings).await?;
+    purse.compare(settings, clock, &observer.stop).await?;
     let turns = purse.turns(Caller::Schedule);
     let client = Client::new(settings, clock, observer.stop.clone(), turns)?;
     let mut snapshot = SnapshotStore::open(&settings.snapshot_url, &settings.vs_currency).await?;
@@ -103,6 +104,7 @@ impl HalfHour<'_> {
         let reach = reach.ok_or_else(|| Error::data("a day of five-minute points is empty"))?;
         let newest = self.snapshot.newest_slot(None, None).await?;
         let means = self.means(newest).await?;
+        let is_of_now = newest == Some(Slot::containing(now));
         let newest = newest.unwrap_or_else(|| Slot::containing(now));
         let visits = self.run.visits().await?;
         let followed = self.run.followed(reach.start).await?;
@@ -150,7 +152,7 @@ impl HalfHour<'_> {
             postponed: decision.postponed,
             waiting: missing,
         };
-        self.run.follow(followed, &changes).await?;
+        self.run.follow(followed, &changes, is_of_now).await?;
         Ok((planned, decision))
     }
 
@@ -167,6 +169,7 @@ impl HalfHour<'_> {
         let spare = means.spare(kept);
         let visits = self.run.visits().await?;
         let span = recent(now, resolution, &self.settings.plan);
+        let span = worth_fetching(span, resolution, self.settings.retention, now);
         let Due {
             mut gaps,
             mut waiting,

@@ -4,7 +4,7 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::connection::{Connection, Sql};
 use super::database::month;
@@ -100,6 +100,19 @@ impl Budget {
         Ok(spent.unwrap_or_default())
     }
 
+    /// The same for whoever has no key to name the account by: that of the address, else the one that has spent most.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn spent_by_any(&mut self, now: DateTime<Utc>) -> Result<u64> {
+        let sql = "select coalesce((select credits from budget where account = $1 and month = $2), \
+                   (select max(credits) from budget where month = $2), 0)";
+        let values = vec![self.account.as_str().into(), month(now).into()];
+        let rows = self.connection.fetch(sql, values).await?;
+        let spent = rows.first().map(|row| row.count(0)).transpose()?.flatten();
+        Ok(spent.unwrap_or_default())
+    }
+
     /// Reserves credits of the month that an instant lies in, before the calls are made. One statement, so that two processes cannot
     /// both have the last one.
     ///
@@ -137,6 +150,35 @@ impl Budget {
             self.account.as_str().into(),
             month(reserved_at).into(),
             credits.into(),
+        ];
+        self.connection.execute(sql, values).await.map(drop)
+    }
+
+    /// True once an hour: CoinGecko is to be asked what the key has spent. Needs [`Self::make_places`].
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn is_to_be_checked(&mut self, now: DateTime<Utc>) -> Result<bool> {
+        let sql = "update turn set checked_at = $2 where account = $1 and (checked_at < $3 or checked_at > $2)";
+        let values = vec![
+            self.account.as_str().into(),
+            now.into(),
+            (now - TimeDelta::hours(1)).into(),
+        ];
+        Ok(self.connection.execute(sql, values).await? == 1)
+    }
+
+    /// Takes note of what CoinGecko says was spent in the month of an instant, by whomever: the account is never below it.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn learn(&mut self, now: DateTime<Utc>, spent: u64) -> Result<()> {
+        let sql = "insert into budget (account, month, credits) values ($1, $2, $3) on conflict (account, month) \
+                   do update set credits = excluded.credits where excluded.credits > budget.credits";
+        let values = vec![
+            self.account.as_str().into(),
+            month(now).into(),
+            spent.into(),
         ];
         self.connection.execute(sql, values).await.map(drop)
     }
@@ -220,8 +262,9 @@ const MAKE_PLACES: Sql = Sql {
 };
 
 const MAKE_TURN: Sql = Sql {
-    postgres: "insert into turn (account, scheduled_at, held_until) values ($1, 'epoch', 'epoch') on conflict do nothing",
-    sqlite: "insert into turn (account, scheduled_at, held_until) values ($1, 0, 0) on conflict do nothing",
+    postgres: "insert into turn (account, scheduled_at, held_until, checked_at) values ($1, 'epoch', 'epoch', 'epoch') \
+               on conflict do nothing",
+    sqlite: "insert into turn (account, scheduled_at, held_until, checked_at) values ($1, 0, 0, 0) on conflict do nothing",
 };
 
 /// That a scheduled run wants to call, written down now and then.

@@ -56,7 +56,8 @@ async fn old_days_go_and_their_rows_stay(kind: Kind) {
     assert_eq!(done.bytes, Some(gone.map(|(_, bytes)| bytes).sum()));
     assert_eq!(
         (done.bodies, done.bodies_kept, done.points),
-        (Some(2 * 5), Some(0), None)
+        // a day apart is more than a day less ten minutes: what was lost between came by the hour
+        (Some(2 * 5 + 4), Some(0), None)
     );
     let after = (
         mill.rows(landed).await,
@@ -66,7 +67,7 @@ async fn old_days_go_and_their_rows_stay(kind: Kind) {
     assert_eq!(mill.view().await, view);
     // each database knows of its own runs' bodies
     let sum = "select cast(sum(bodies) as bigint) from pruned where resolution is null";
-    assert_eq!(mill.number(sum).await, 8);
+    assert_eq!(mill.number(sum).await, 8 + 4);
     assert_eq!(mill.bench.database.number(sum).await, 2);
     let run = "select kind, state from run order by started_at desc, id desc";
     for row in [mill.row(run).await, mill.bench.database.row(run).await] {

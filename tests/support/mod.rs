@@ -19,6 +19,7 @@ pub mod bodies;
 pub mod chaos;
 pub mod command;
 pub mod database;
+pub mod random;
 pub mod recordings;
 pub mod tally;
 

@@ -64,6 +64,11 @@ async fn a_month_that_is_short_keeps_the_largest_and_names_what_the_others_lose(
     let report = mill.run(FIVE, &[TIGHT]).await.unwrap();
     assert_eq!((report.received, report.postponed), (1, 1));
     mill.bench.sim.advance(TimeDelta::hours(3)).unwrap();
+    // without a response it is the clock alone that says so
+    let report = mill.run(FIVE, &[TIGHT]).await.unwrap();
+    assert_eq!((report.state, report.calls), (RunState::Complete, 0));
+    assert_eq!(mill.count("lost").await, 0);
+    mill.snapshot("3").await;
     let report = mill.run(FIVE, &[TIGHT]).await.unwrap();
     assert_eq!((report.state, report.calls), (RunState::Partial, 0));
     assert_eq!(report.postponed, 2);

@@ -7,7 +7,7 @@ use coinmill::sim::SimPlan;
 use coinmill::store::Budget;
 
 use crate::support::command::{code, coinmill, finish, json, text};
-use crate::support::{Bench, Database, Kind, on_both_databases};
+use crate::support::{Bench, Database, KEY, Kind, on_both_databases};
 
 on_both_databases!(
     ten_processes_never_spend_more_than_the_month_has,
@@ -15,6 +15,7 @@ on_both_databases!(
     a_backfill_makes_way_for_a_run_of_the_half_hour,
     a_budget_that_cannot_be_reached_is_said_before_any_call,
     each_key_has_an_account_of_its_own,
+    what_a_paid_key_has_spent_elsewhere_counts,
 );
 
 /// Where calls are counted, in a database of a kind.
@@ -205,4 +206,49 @@ async fn each_key_has_an_account_of_its_own(kind: Kind) {
     assert_eq!(counts, ["1", "2"]);
     let accounts = place.texts("select account from budget").await;
     assert!(accounts.iter().all(|account| !account.contains("CG-")));
+}
+
+async fn what_a_paid_key_has_spent_elsewhere_counts(kind: Kind) {
+    let bench = Bench::playing(Kind::Sqlite, 5, SimPlan::paid(KEY)).await;
+    let place = place(kind).await;
+    let url = place.url();
+    // somebody else spends seven calls, in no account of ours
+    for _ in 0..7 {
+        bench.fetch(&format!("/ping?x_cg_pro_api_key={KEY}")).await;
+    }
+    let with = [
+        ("PLAN", "paid"),
+        ("API_KEY", KEY),
+        ("TOP", "5"),
+        ("BUDGET_URL", url.as_str()),
+    ];
+    let output = finish(coinmill(
+        &bench,
+        None,
+        &["run", "snapshot", "--json"],
+        &with,
+    ))
+    .await;
+    assert_eq!(code(&output), 0, "{}", text(&output));
+    assert_eq!(json(&output)["calls"], 1, "asking is no call of the run's");
+    assert_eq!(credits(&place).await, 7 + 1);
+    // within the hour it is not asked again, and a key that cannot say it keeps no run from beginning
+    bench.sim.advance(chrono::TimeDelta::minutes(30)).unwrap();
+    let calls = bench.sim.calls();
+    let output = finish(coinmill(&bench, None, &["run", "snapshot"], &with)).await;
+    assert_eq!(
+        (code(&output), bench.sim.calls()),
+        (0, calls + 1),
+        "{}",
+        text(&output)
+    );
+    bench.sim.advance(chrono::TimeDelta::minutes(60)).unwrap();
+    bench.fault("503:path=/key,times=0");
+    let output = finish(coinmill(&bench, None, &["run", "snapshot"], &with)).await;
+    assert_eq!(code(&output), 0, "{}", text(&output));
+    assert!(
+        text(&output).contains("what the key has spent is not known"),
+        "{}",
+        text(&output)
+    );
 }

@@ -18,9 +18,11 @@ create table pace (
   constraint pace_key primary key (account, place)
 ) strict;
 
--- When a scheduled run last wanted to call, for which backfills make way; and until when CoinGecko asked for silence.
+-- When a scheduled run last wanted to call, for which backfills make way; until when CoinGecko asked for silence; and when it was last
+-- asked what the key has spent.
 create table turn (
   account text not null constraint turn_key primary key,
   scheduled_at integer not null,
-  held_until integer not null
+  held_until integer not null,
+  checked_at integer not null
 ) strict;

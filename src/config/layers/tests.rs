@@ -72,7 +72,6 @@ fn a_wrong_value_is_named_with_where_it_came_from_and_what_would_be_right() {
             "https://api.coingecko.com/api/v3",
         ),
         ("vs_currency", "us dollars", "such as usd"),
-        ("plan", "demo", "needs a key"),
         ("api_key", "CG-hunter2 x", "copy the key again"),
     ] {
         let error = resolve(&[(name, value)]).unwrap_err().to_string();
