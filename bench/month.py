@@ -4,8 +4,8 @@
 
 Each scenario is a market whose clock is moved from half-hour to half-hour, and `coinmill run all` in each of them, with
 the plan's 10,000 credits a month. (Its 30 calls a minute would take real minutes: here they are many, and a test of
-their own holds ten processes to them.) Every 23 hours all charts are looked at, so that each settled five-minute point that
-CoinGecko would have had is known, and compared with what is stored. Printed as Markdown.
+their own holds ten processes to them.) Every 23 hours all charts are looked at, so that each settled five-minute point
+that CoinGecko would have had is known, and compared with what is stored. Printed as Markdown.
 """
 
 from __future__ import annotations

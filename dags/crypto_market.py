@@ -2,7 +2,8 @@
 
 Settings come from the environment of the workers (`COINMILL_SNAPSHOT_URL`, `COINMILL_API_KEY`, …); the tables come from
 `coinmill init`. A run belongs to the slot of its `run_after`: CoinGecko serves only the present, so a run that is too
-late fails at once and says so. The charts are fetched all the same, of the coins that are known. Any task may be cleared and run again: what is stored already is not stored twice.
+late fails at once and says so; the charts of the coins that are known are fetched all the same. Any task may be cleared
+and run again: what is stored already is not stored twice.
 """
 
 from __future__ import annotations

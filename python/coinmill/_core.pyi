@@ -10,8 +10,8 @@ from coinmill.records import (
     DemoReports,
     GapsReport,
     HealReport,
-    PlanReport,
     Missing,
+    PlanReport,
     PruneReport,
     Quarantined,
     Replay,
@@ -178,7 +178,7 @@ class Mill:
         """Fetch what is due in the price history of the newest snapshot's coins, and of coins asked for by id.
 
         At ``5m`` each coin's last day is fetched again after 23 hours, before CoinGecko drops it, and earlier where the
-        plan has calls to spare; what was lost all the same is in ``missing`` once, and is healed by the hour (``heal``).
+        plan has calls to spare; what was lost all the same is in ``missing`` once, and comes by the hour (``heal``).
         At the other resolutions a run spends its share of the month's calls, on the coins first that were fetched
         longest ago. Coins that are left to a later run, or that a backfill is at work on, are counted in ``postponed``.
         Only settled points are stored: the last point of a chart still changes.

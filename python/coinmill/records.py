@@ -93,8 +93,8 @@ class RunReport(TypedDict):
 class SeriesReport(TypedDict):
     """The result of a run for time series. ``expected`` and ``received`` count charts, ``stored`` points.
 
-    ``advice`` says what of the settings the plan cannot give; ``heal`` is a run of its own that fetched by the hour what
-    had been lost.
+    ``advice`` says what of the settings the plan cannot give; ``heal`` is a run of its own that fetched by the hour
+    what had been lost.
     """
 
     run: str
