@@ -12,6 +12,8 @@ COMPOSE = Path(__file__).parents[1] / "docker-compose.yml"
 DECIDED = {
     "config",
     "data_dir",
+    "budget_url",
+    "budget_owner_url",
     "landing_dir",
     "snapshot_url",
     "timeseries_url",

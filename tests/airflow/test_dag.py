@@ -27,7 +27,7 @@ def test_the_dag_runs_both_every_half_hour_one_run_at_a_time(dag: Any) -> None:
     assert (first, set(others)) == ("run_market_snapshot", {"run_market_timeseries", "market_snapshot_taken"})
     assert dag.get_task(first).downstream_task_ids == set(others)
     # charts do not wait for a snapshot to succeed, and the run does
-    rules = {name: str(dag.get_task(name).trigger_rule) for name in others}
+    rules = {name: dag.get_task(name).trigger_rule.value for name in others}
     assert rules == {"run_market_timeseries": "all_done", "market_snapshot_taken": "all_success"}
 
 
