@@ -50,10 +50,18 @@ class Scenario:
     outage_after_days: float = 3
     looked_at: int = 250
 
+    def at(self, slot: int) -> datetime:
+        """When a half-hour's runs begin: a scheduler is a little late, and not always the same."""
+        return self.begin + timedelta(seconds=slot * HALF_HOUR + 2 + slot * 7919 % 90)
+
+    @property
+    def back(self) -> int:
+        """The first half-hour after the outage."""
+        return int(self.outage_after_days * 48) + 2 * self.outage_hours
+
     def runs(self, slot: int) -> bool:
         """Whether anything runs in a half-hour."""
-        first = int(self.outage_after_days * 48)
-        return not first <= slot < first + 2 * self.outage_hours
+        return not self.back - 2 * self.outage_hours <= slot < self.back
 
 
 SCENARIOS = {
@@ -157,8 +165,7 @@ def play(scenario: Scenario, program: Path, places: dict[str, str]) -> Result:
 
         coinmill_json("init")
         for slot in range(int(scenario.days * 48)):
-            # a scheduler is a little late, and not always the same
-            sim.set_clock(scenario.begin + timedelta(seconds=slot * HALF_HOUR + 2 + slot * 7919 % 90))
+            sim.set_clock(scenario.at(slot))
             if scenario.runs(slot):
                 both = coinmill_json("run", "all")
                 result.slots += 1
@@ -191,10 +198,7 @@ def play(scenario: Scenario, program: Path, places: dict[str, str]) -> Result:
         ):
             stored[coin].add(ts)
         result.followed = len(owed)
-        back = (
-            scenario.begin.timestamp() * 1000
-            + (scenario.outage_after_days * 48 + 2 * scenario.outage_hours) * HALF_HOUR * 1000
-        )
+        back = scenario.at(scenario.back).timestamp() * 1000
         for coin, stamps in market.items():
 
             def within(ts: int, spans: list[tuple[int, int]]) -> bool:

@@ -31,6 +31,7 @@ mod report;
 mod requeue;
 mod retention;
 mod series;
+mod series_facts;
 mod series_report;
 mod series_run;
 mod snapshot;

@@ -21,6 +21,8 @@ mod series;
 mod due;
 #[path = "timeseries/empty.rs"]
 mod empty;
+#[path = "timeseries/ends.rs"]
+mod ends;
 #[path = "timeseries/faults.rs"]
 mod faults;
 #[path = "timeseries/interleaved.rs"]

@@ -42,12 +42,10 @@ pub(super) struct Fetcher {
     pub(super) reader: Arc<Reader>,
     pub(super) clock: Clock,
     pub(super) plan: Plan,
-    /// When no more calls are begun, if ever.
+    /// When no more calls are begun, if ever, and how long those under way have then.
     pub(super) ends_at: Option<Instant>,
+    pub(super) grace: Duration,
 }
-
-/// How long calls that are under way at the end of a half-hour may take.
-const GRACE: Duration = Duration::from_secs(40);
 
 impl Fetcher {
     /// True where the half-hour is over.
@@ -60,7 +58,7 @@ impl Fetcher {
     async fn in_time<T>(&self, next: impl Future<Output = Option<T>>) -> Option<T> {
         match self.ends_at {
             None => next.await,
-            Some(ends_at) => timeout_at(ends_at + GRACE, next).await.ok().flatten(),
+            Some(ends_at) => timeout_at(ends_at + self.grace, next).await.ok().flatten(),
         }
     }
 }

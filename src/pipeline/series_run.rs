@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 
 use super::Observer;
 use super::arrival::blocking;
@@ -14,8 +14,9 @@ use super::credits::{Credits, Purse};
 use super::keeping::{all_coins, lost_between, say_lost};
 use super::known::{Due, Known};
 use super::reader::Reader;
-use super::report::{RunState, Timings, Unknown};
+use super::report::Unknown;
 use super::series::{Fetcher, Outcome, fetch_all, recover};
+use super::series_facts::{Done, Facts, Recovered, before_the_next};
 use super::series_report::SeriesReport;
 use super::spendable::Spendable;
 use super::terms::{RunSettings, Terms};
@@ -26,30 +27,20 @@ use crate::config::{DatabaseUrl, Settings};
 use crate::error::{Error, Result};
 use crate::http::Client;
 use crate::landing::{self, RunFolder};
-use crate::market::{CoinId, Slot};
+use crate::market::CoinId;
 use crate::provider::Plan;
 use crate::series::{Resolution, Span, Spans, days};
 use crate::store::{
-    Absent, Changes, Followed, IfHeld, RunEnd, RunStart, Scope, SnapshotStore, Stored,
-    TimeseriesStore,
+    Absent, Changes, Followed, IfHeld, RunEnd, Scope, SnapshotStore, TimeseriesStore,
 };
 
 /// A run that has its coins.
 pub(super) struct SeriesRun {
-    terms: Terms,
-    clock: Clock,
-    start: RunStart,
-    resolution: Resolution,
-    began: Instant,
+    facts: Facts,
     store: TimeseriesStore,
     known: Known,
-    reader: Arc<Reader>,
-    recovered: Recovered,
-    /// The coins that it has, and how many of those that it wanted others have.
+    /// The coins that it has.
     coins: Vec<CoinId>,
-    held: u64,
-    unknown: Vec<Unknown>,
-    advice: Option<String>,
     /// Up to when it is known what of the followed coins is covered and what is lost.
     judged: Option<i64>,
     /// The coins of which that is to be known up to now.
@@ -78,19 +69,8 @@ pub(super) struct Series<'a> {
     pub(super) advice: Option<String>,
 }
 
-/// How long before the next half-hour a scheduled run begins no more calls.
-const BEFORE_THE_NEXT: TimeDelta = TimeDelta::minutes(1);
-
 /// How far before its span a run looks at what is covered: windows are stretched by up to two days.
 const STRETCH_DAYS: u32 = 3;
-
-/// What runs that died had landed, and what it gave.
-#[derive(Debug, Clone, Copy, Default)]
-struct Recovered {
-    bodies: u64,
-    stored: Stored,
-    rejected: u64,
-}
 
 impl SeriesRun {
     /// Claims the coins, writes the ledger's row, and recovers what dead runs have landed.
@@ -125,20 +105,23 @@ impl SeriesRun {
         let held = store.begin_claiming(&start, clock, &coins, if_held).await?;
         let held: HashSet<CoinId> = held.into_iter().collect();
         coins.retain(|coin| !held.contains(coin));
-        let mut run = Self {
+        let facts = Facts {
             reader: Arc::new(Reader::new(&terms.vs_currency, terms.contract)),
             terms,
             clock,
             start,
             resolution,
             began,
-            store,
-            known: Known::default(),
             recovered: Recovered::default(),
-            coins,
             held: held.len() as u64,
             unknown,
             advice,
+        };
+        let mut run = Self {
+            facts,
+            store,
+            known: Known::default(),
+            coins,
             judged: None,
             followed: None,
             is_of_now: false,
@@ -150,15 +133,15 @@ impl SeriesRun {
     }
 
     async fn recover(&mut self, span: Option<Span>, kept_from: i64) -> Result<()> {
-        let root = &self.terms.landing_dir;
-        let now = self.start.started_at.timestamp_millis();
-        self.judged = self.store.judged(self.resolution).await?;
+        let root = &self.facts.terms.landing_dir;
+        let now = self.facts.start.started_at.timestamp_millis();
+        self.judged = self.store.judged(self.facts.resolution).await?;
         let wanted_since = span.map_or(now, |span| span.start);
         let wanted_since = wanted_since.min(self.judged.unwrap_or(i64::MAX)) - days(STRETCH_DAYS);
         let (commit, known) = recover(
             root,
-            &self.reader,
-            self.resolution,
+            &self.facts.reader,
+            self.facts.resolution,
             &mut self.store,
             wanted_since,
             kept_from,
@@ -172,7 +155,7 @@ impl SeriesRun {
             let (root, landed): (_, Vec<_>) = (root.clone(), landed.collect());
             let sync = blocking(move || landing::sync_bodies(&root, &landed));
             self.store.beside(sync).await??;
-            self.recovered = Recovered {
+            self.facts.recovered = Recovered {
                 bodies,
                 rejected: commit
                     .charts
@@ -181,7 +164,7 @@ impl SeriesRun {
                     .sum(),
                 stored: self
                     .store
-                    .commit(&self.start.id, &commit, self.clock)
+                    .commit(&self.facts.start.id, &commit, self.facts.clock)
                     .await?,
             };
         }
@@ -190,17 +173,19 @@ impl SeriesRun {
     }
 
     pub(super) fn started_at(&self) -> DateTime<Utc> {
-        self.start.started_at
+        self.facts.start.started_at
     }
 
     /// When each coin was last asked for.
     pub(super) async fn visits(&mut self) -> Result<HashMap<CoinId, DateTime<Utc>>> {
-        self.store.visits(self.resolution).await
+        self.store.visits(self.facts.resolution).await
     }
 
     /// The stretches of history that are kept, and those that ended after an instant.
     pub(super) async fn followed(&mut self, ended_after: i64) -> Result<Vec<Followed>> {
-        self.store.followed(self.resolution, ended_after).await
+        self.store
+            .followed(self.facts.resolution, ended_after)
+            .await
     }
 
     /// Of how many coins the history is kept at a resolution.
@@ -215,7 +200,7 @@ impl SeriesRun {
         purse: &Purse,
         snapshot: &mut SnapshotStore,
     ) -> Result<Spendable> {
-        let now = self.start.started_at;
+        let now = self.facts.start.started_at;
         Spendable::of(settings, purse, snapshot, &mut self.store, now).await
     }
 
@@ -237,7 +222,9 @@ impl SeriesRun {
         changes: &Changes,
         is_of_now: bool,
     ) -> Result<()> {
-        self.store.change_followed(self.resolution, changes).await?;
+        self.store
+            .change_followed(self.facts.resolution, changes)
+            .await?;
         self.followed = Some(followed);
         self.is_of_now = is_of_now;
         Ok(())
@@ -250,13 +237,13 @@ impl SeriesRun {
         let Some(followed) = self.followed.take().filter(|_| is_of_now) else {
             return Ok(());
         };
-        let now = self.clock.now();
+        let now = self.facts.clock.now();
         // a chart fetched in this run begins up to so much later than its call
         let gone = now.timestamp_millis() - days(1) + 2_000;
         let lost = lost_between(&followed, &self.known.coverage, self.judged, gone);
-        let run = &self.start.id;
+        let run = &self.facts.start.id;
         self.store
-            .judge(run, self.resolution, &lost, gone, now)
+            .judge(run, self.facts.resolution, &lost, gone, now)
             .await?;
         outcome.missing.extend(say_lost(&lost));
         Ok(())
@@ -266,7 +253,7 @@ impl SeriesRun {
     pub(super) fn due(&self, span: Option<Span>, again: bool) -> Due {
         let now = self.started_at();
         let (coins, known) = (&self.coins, &self.known);
-        known.due(coins, self.resolution, span, again, now)
+        known.due(coins, self.facts.resolution, span, again, now)
     }
 
     /// Fetches the charts, stores what comes, and writes how it ended.
@@ -288,7 +275,7 @@ impl SeriesRun {
             if let Err(error) = self.judge(&mut outcome).await {
                 return self.fail(error).await;
             }
-            let report = self.report(postponed, outcome, None);
+            let report = self.facts.report(postponed, outcome, None);
             return self.end(report).await;
         }
         let fetcher = match self.fetcher(client, plan) {
@@ -296,24 +283,20 @@ impl SeriesRun {
             Err(error) => return self.fail(error).await,
         };
         let Self {
-            terms,
-            clock,
-            start,
-            resolution,
-            began,
+            facts,
             store,
             mut known,
-            reader,
-            recovered,
             coins,
-            held,
-            unknown,
-            advice,
             judged,
             followed,
             is_of_now,
         } = self;
-        let mut writer = Writer::new(Arc::clone(&fetcher.folder), clock, &start.id, store);
+        let mut writer = Writer::new(
+            Arc::clone(&fetcher.folder),
+            facts.clock,
+            &facts.start.id,
+            store,
+        );
         let fetched = fetch_all(
             &fetcher,
             &mut writer,
@@ -334,19 +317,10 @@ impl SeriesRun {
             Err(error) => (writer.idle().await?, Some(error)),
         };
         let mut run = Self {
-            terms,
-            clock,
-            start,
-            resolution,
-            began,
+            facts,
             store,
             known,
-            reader,
-            recovered,
             coins,
-            held,
-            unknown,
-            advice,
             judged,
             followed,
             is_of_now,
@@ -359,7 +333,10 @@ impl SeriesRun {
         };
         let failed = match (fetched, failure, settled) {
             (Err(error), ..) | (_, Some(error), _) | (_, _, Err(error)) => Some(error),
-            _ if outcome.received == 0 && run.recovered.bodies == 0 => {
+            _ if outcome.received == 0
+                && outcome.expected > 0
+                && run.facts.recovered.bodies == 0 =>
+            {
                 let first = outcome.missing.first().map(ToString::to_string);
                 let first = first.as_deref().unwrap_or("no response");
                 let nothing = || Error::data(format!("nothing was received: {first}"));
@@ -373,7 +350,7 @@ impl SeriesRun {
             None => run.judge(&mut outcome).await.err(),
             failed => failed,
         };
-        let report = run.report(postponed, outcome, Some(done));
+        let report = run.facts.report(postponed, outcome, Some(done));
         match failed {
             None => run.end(report).await,
             Some(error) => run.fail_with(report.to_run_end(), error).await,
@@ -384,69 +361,21 @@ impl SeriesRun {
         Ok(Fetcher {
             client,
             folder: Arc::new(RunFolder::create(
-                &self.terms.landing_dir,
-                self.start.started_at.date_naive(),
-                &run_header(&self.terms.vs_currency, &self.start),
+                &self.facts.terms.landing_dir,
+                self.facts.start.started_at.date_naive(),
+                &run_header(&self.facts.terms.vs_currency, &self.facts.start),
             )?),
-            reader: Arc::clone(&self.reader),
-            clock: self.clock,
+            reader: Arc::clone(&self.facts.reader),
+            clock: self.facts.clock,
             plan: plan.clone(),
-            ends_at: self.ends_at(),
+            ends_at: self.facts.ends_at(),
+            grace: before_the_next() * 2 / 3,
         })
-    }
-
-    /// When a run of the half-hour stops fetching, so that the next one finds everything free. A clock that stands still never
-    /// comes to it, and a run that is begun by hand late in a half-hour has a minute.
-    fn ends_at(&self) -> Option<tokio::time::Instant> {
-        let is_scheduled = matches!(self.start.kind, "timeseries" | "heal");
-        let began = self.start.started_at;
-        let ends_at = Slot::containing(began).end() - BEFORE_THE_NEXT;
-        let left = self.clock.until(ends_at.max(began + BEFORE_THE_NEXT))?;
-        is_scheduled.then(|| tokio::time::Instant::now() + left)
-    }
-
-    fn report(&self, postponed: u64, outcome: Outcome, done: Option<Done>) -> SeriesReport {
-        let complete = outcome.missing.is_empty() && outcome.error.is_none();
-        let stored = done.as_ref().map(|done| done.stored).unwrap_or_default();
-        let commit_s = done.as_ref().map(|done| done.commit_s).unwrap_or_default();
-        SeriesReport {
-            run: self.start.id.clone(),
-            kind: self.start.kind,
-            resolution: self.resolution,
-            state: if complete {
-                RunState::Complete
-            } else {
-                RunState::Partial
-            },
-            expected: outcome.expected,
-            received: outcome.received,
-            stored: stored.points + self.recovered.stored.points,
-            revisions: stored.revisions + self.recovered.stored.revisions,
-            rejected: outcome.rejected + self.recovered.rejected,
-            postponed: postponed + outcome.postponed + self.held,
-            missing: outcome.missing,
-            advice: self.advice.clone(),
-            heal: None,
-            was_cut: outcome.postponed > 0,
-            unknown: self.unknown.clone(),
-            drift: self.reader.drift(),
-            calls: done.as_ref().map_or(0, |done| done.calls),
-            recovered: self.recovered.bodies,
-            landing_folder: done.map(|done| done.folder.display().to_string()),
-            started_at: self.start.started_at,
-            finished_at: self.clock.now(),
-            timings: Timings {
-                fetch_s: self.began.elapsed().as_secs_f64(),
-                validate_s: 0.0,
-                commit_s,
-            },
-            error: outcome.error.map(|error| error.chain()),
-        }
     }
 
     async fn end(mut self, report: SeriesReport) -> Result<SeriesReport> {
         self.store
-            .end_run(&self.start.id, &report.to_run_end())
+            .end_run(&self.facts.start.id, &report.to_run_end())
             .await?;
         self.store.close().await?;
         tracing::info!(
@@ -464,7 +393,7 @@ impl SeriesRun {
 
     /// Writes that the run failed, and returns why.
     pub(super) async fn fail<T>(self, error: Error) -> Result<T> {
-        let end = self.report(0, Outcome::default(), None).to_run_end();
+        let end = self.facts.report(0, Outcome::default(), None).to_run_end();
         self.fail_with(end, error).await
     }
 
@@ -474,7 +403,7 @@ impl SeriesRun {
             report: None,
             ..so_far.failed(&error)
         };
-        self.store.fail_run(&self.start.id, &end).await;
+        self.store.fail_run(&self.facts.start.id, &end).await;
         Err(error)
     }
 }
@@ -487,12 +416,4 @@ pub(super) struct Planned {
     pub(super) postponed: u64,
     /// What is missing and not worth fetching yet.
     pub(super) waiting: Vec<Absent>,
-}
-
-/// What the calls and commits of a run came to.
-struct Done {
-    calls: u64,
-    folder: std::path::PathBuf,
-    stored: Stored,
-    commit_s: f64,
 }
