@@ -29,3 +29,5 @@ mod readers;
 mod resolutions;
 #[path = "together/slot.rs"]
 mod slot;
+#[path = "together/upgrade.rs"]
+mod upgrade;

@@ -88,15 +88,16 @@ impl Schema {
     }
 
     fn newest(&self) -> i64 {
-        self.migrations
-            .iter()
-            .map(|(version, ..)| *version)
-            .max()
-            .unwrap_or_default()
+        let versions = self.all().map(|(version, ..)| version);
+        versions.max().unwrap_or_default()
+    }
+
+    fn all(&self) -> impl Iterator<Item = (i64, &'static str, Sql)> {
+        self.migrations.iter().copied().chain(of_a_later_version())
     }
 
     fn migrator(&self, dialect: Dialect) -> Migrator {
-        let migration = |&(version, description, sql): &(i64, &'static str, Sql)| {
+        let migration = |(version, description, sql): (i64, &'static str, Sql)| {
             let text = match dialect {
                 Dialect::Postgres => sql.postgres,
                 Dialect::Sqlite => sql.sqlite,
@@ -109,7 +110,7 @@ impl Schema {
                 false,
             )
         };
-        Migrator::with_migrations(self.migrations.iter().map(migration).collect())
+        Migrator::with_migrations(self.all().map(migration).collect())
     }
 
     async fn readiness(&self, connection: &mut Connection) -> Result<Readiness> {
@@ -305,6 +306,18 @@ async fn migrate_alone(
     let mut whole = sqlite.begin_with("begin immediate").await?;
     migrator.run_direct(None, &mut *whole, false).await?;
     Ok(whole.commit().await?)
+}
+
+/// What a later version would add, by which tests hold that a filled database can be upgraded.
+#[cfg(feature = "failpoints")]
+fn of_a_later_version() -> Option<(i64, &'static str, Sql)> {
+    let sql = "create table later (id integer)";
+    std::env::var_os("COINMILL_TEST_LATER_VERSION").map(|_| (1_000, "later", Sql::from(sql)))
+}
+
+#[cfg(not(feature = "failpoints"))]
+fn of_a_later_version() -> Option<(i64, &'static str, Sql)> {
+    None
 }
 
 /// The role's name, where a query for it and for whether it may (1) says that it may not.
