@@ -100,6 +100,7 @@ impl Facts {
             advice: self.advice.clone(),
             heal: None,
             was_cut: outcome.postponed > 0,
+            is_anything_lost: false,
             unknown: self.unknown.clone(),
             drift: self.reader.drift(),
             calls: done.as_ref().map_or(0, |done| done.calls),

@@ -42,6 +42,9 @@ pub struct SeriesReport {
     /// True where the half-hour ended before the run had fetched all that it was to.
     #[serde(skip)]
     pub was_cut: bool,
+    /// True where something is lost and not healed.
+    #[serde(skip)]
+    pub is_anything_lost: bool,
     /// Coins by name that CoinGecko does not know: the run has nothing to fetch of them.
     pub unknown: Vec<Unknown>,
     /// Fields of the bodies that are not as they are known to be.

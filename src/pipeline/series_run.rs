@@ -373,7 +373,8 @@ impl SeriesRun {
         })
     }
 
-    async fn end(mut self, report: SeriesReport) -> Result<SeriesReport> {
+    async fn end(mut self, mut report: SeriesReport) -> Result<SeriesReport> {
+        report.is_anything_lost = self.store.is_anything_lost().await?;
         self.store
             .end_run(&self.facts.start.id, &report.to_run_end())
             .await?;

@@ -81,7 +81,8 @@ pub async fn run_timeseries(
     let mut report = run
         .go(credits, client, &settings.plan, planned, observer)
         .await?;
-    if resolution == Resolution::FiveMinutes && !report.was_cut {
+    let is_kept = resolution == Resolution::FiveMinutes;
+    if is_kept && report.is_anything_lost && !report.was_cut {
         report.heal = heal_lost(settings, &purse, &decision, observer).await?;
     }
     report.or_incomplete(settings.completeness)

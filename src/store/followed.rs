@@ -162,6 +162,12 @@ pub(super) async fn lost(
     Ok(lost)
 }
 
+/// True where something is lost and not healed.
+pub(super) async fn is_anything_lost(connection: &mut Connection) -> Result<bool> {
+    let sql = "select 1 from lost where healed_at is null limit 1";
+    Ok(!connection.fetch(sql, vec![]).await?.is_empty())
+}
+
 const HEALED: Sql = Sql {
     postgres: "update lost set healed_at = $2 where healed_at is null and (coin, starts_at) in (\
                select x ->> 0, to_timestamp((x ->> 1)::bigint / 1000.0) from json_array_elements($1::json) as v (x))",

@@ -240,6 +240,14 @@ impl TimeseriesStore {
         followed::lost(&mut self.connection, since).await
     }
 
+    /// True where something is lost and not healed.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Store`].
+    pub async fn is_anything_lost(&mut self) -> Result<bool> {
+        followed::is_anything_lost(&mut self.connection).await
+    }
+
     /// Writes that what was lost is covered at a coarser resolution.
     ///
     /// # Errors
