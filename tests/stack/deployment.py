@@ -200,10 +200,12 @@ class Undisturbed:
         self.folder = folder
         self.mill = coinmill.Mill(**{**sim.settings, "data_dir": folder, "top": top, **more})
 
-    def run(self, now: datetime) -> None:
+    def run(self, now: datetime) -> coinmill.records.SeriesReport:
         self.sim.set_clock(now)
         assert self.mill.run_snapshot()["state"] == "complete"
-        assert self.mill.run_timeseries()["state"] == "complete"
+        report = self.mill.run_timeseries()
+        assert report["state"] == "complete"
+        return report
 
     def content(self) -> Content:
         with closing(sqlite3.connect(self.folder / "snapshot.db")) as snapshot:

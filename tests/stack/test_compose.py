@@ -122,7 +122,8 @@ def test_compose_passes_every_setting_of_the_readme() -> None:
         named.add(f"COINMILL_{name[2:]}" if name.startswith("…") else name)
     passed = set(re.findall(r"^  (COINMILL_\w+):", (ROOT / "docker-compose.yml").read_text(), re.MULTILINE))
     # in files, or of the image
-    elsewhere = {"COINMILL_API_KEY", "COINMILL_SNAPSHOT_URL", "COINMILL_TIMESERIES_URL", "COINMILL_LANDING_DIR"}
+    places = {"COINMILL_SNAPSHOT_URL", "COINMILL_TIMESERIES_URL", "COINMILL_BUDGET_URL", "COINMILL_LANDING_DIR"}
+    elsewhere = {"COINMILL_API_KEY", *places}
     assert named - elsewhere <= passed
 
 
