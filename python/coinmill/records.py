@@ -207,6 +207,7 @@ class PlanReport(TypedDict):
     month: str
     credits: int
     needed: int
+    short: int | None
     spare: int | None
     followed: int
     first_to_fall_off: Risk | None

@@ -103,7 +103,7 @@ pub(super) enum Command {
         #[command(flatten)]
         settings: SettingArguments,
     },
-    /// What the schedule takes of the plan's calls, what the month has left, and what is at risk
+    /// What the schedule needs of the plan's calls, what the month has left, and what is at risk
     Plan {
         #[command(flatten)]
         settings: SettingArguments,

@@ -163,8 +163,8 @@ pub(super) fn series(report: &SeriesReport) -> String {
     let mut line = |name: &str, value: String| line(&mut text, name, &value);
     if report.expected == 0 && report.stored == 0 {
         let said = match report.missing.is_empty() && report.postponed == 0 {
-            true => "every point that is settled by now is stored: no call made",
-            false => "no coins to fetch: no call made",
+            true => "nothing new is due by now: no call made",
+            false => "no charts to fetch: no call made",
         };
         line("points", said.to_owned());
     } else {
@@ -432,6 +432,16 @@ pub(super) fn plan(plan: &PlanReport) -> String {
                 grouped(limit),
                 grouped(plan.needed),
                 grouped(plan.spare.unwrap_or_default()),
+            ),
+        );
+    }
+    if let Some(short) = plan.short.filter(|short| *short > 0) {
+        line(
+            "short",
+            format!(
+                "{} calls lack until the month ends: snapshots go first, then charts of the largest; raise \
+                 COINMILL_CREDITS_PER_MONTH if the plan has more",
+                grouped(short)
             ),
         );
     }

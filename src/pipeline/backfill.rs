@@ -36,6 +36,8 @@ pub struct Estimate {
     pub calls: u64,
     /// How many of them may be spent; null is no limit.
     pub may_spend: Option<u64>,
+    /// True where that is the caller's own bound, and not what the schedule leaves.
+    pub is_own_bound: bool,
     /// How long they take at the plan's pace, in minutes; null where it has none.
     pub minutes: Option<f64>,
     /// Calls a minute; null is no limit.
@@ -61,6 +63,9 @@ impl fmt::Display for Estimate {
             write!(f, ", {part:.0} % of the month")?;
         }
         match self.may_spend {
+            Some(most) if most < self.calls && self.is_own_bound => {
+                write!(f, "; {} of them may be spent", grouped(most))
+            }
             Some(most) if most < self.calls => write!(
                 f,
                 "; the schedule leaves {} of them: --spend {} allows all",
@@ -114,6 +119,7 @@ pub async fn estimate(settings: &Settings, wanted: &Backfill) -> Result<Estimate
     Ok(Estimate {
         calls,
         may_spend: means.most(wanted.spend),
+        is_own_bound: wanted.spend.is_some(),
         minutes: calls_per_minute.map(|pace| calls as f64 / f64::from(pace)),
         calls_per_minute,
         month_pct: credits.map(|credits| 100.0 * calls as f64 / credits.max(1) as f64),
@@ -235,9 +241,10 @@ pub async fn backfill(
             .min(usize::try_from(most).unwrap_or(usize::MAX)),
     );
     if planned.is_empty() && !left.is_empty() {
-        return run.fail(nothing_to_spend(left.len(), &settings.plan)).await;
+        let error = nothing_to_spend(left.len(), &settings.plan, wanted.spend);
+        return run.fail(error).await;
     }
-    waiting.extend(left_to_the_schedule(&left));
+    waiting.extend(left_out(&left, wanted.spend));
     let planned = Planned {
         charts: planned,
         postponed: 0,
@@ -250,20 +257,31 @@ pub async fn backfill(
         .or_incomplete(settings.completeness)
 }
 
-/// What is not fetched, since the schedule needs the month's calls.
-fn left_to_the_schedule(left: &[Chart]) -> Option<Absent> {
+/// What is not fetched, since the schedule needs the month's calls, or no more were to be spent.
+fn left_out(left: &[Chart], spend: Option<u64>) -> Option<Absent> {
     let coins: HashSet<&CoinId> = left.iter().map(|chart| &chart.coin).collect();
     let what = format!("{} charts of {} coins", left.len(), coins.len());
-    let reason = format!(
-        "the month's other calls are left to the schedule: --spend {} fetches them all the same",
-        left.len()
-    );
+    let reason = match spend {
+        Some(most) => {
+            format!("no more than {most} calls were to be spent: run it again for the rest")
+        }
+        None => format!(
+            "the month's other calls are left to the schedule: --spend {} fetches them all the same",
+            left.len()
+        ),
+    };
     (!left.is_empty()).then(|| Absent::other(what, reason))
 }
 
-fn nothing_to_spend(calls: usize, plan: &Plan) -> Error {
+fn nothing_to_spend(calls: usize, plan: &Plan, spend: Option<u64>) -> Error {
+    if spend.is_some() {
+        return Error::argument(format!(
+            "--spend 0 leaves nothing to do: {calls} calls are needed"
+        ));
+    }
     Error::budget(format!(
-        "none of the month's calls that are left (of {}) can be spared, since the schedule needs them: --spend {calls} takes them          all the same, or wait for the next month",
+        "none of the month's calls that are left (of {}) can be spared, since the schedule needs them: --spend {calls} takes \
+         them all the same, or wait for the next month",
         grouped(plan.credits_per_month.unwrap_or_default())
     ))
 }

@@ -7,11 +7,13 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::status::timeseries;
+use crate::clock::Clock;
 use crate::config::Settings;
 use crate::error::{Error, Result};
+use crate::http;
 use crate::market::CoinId;
-use crate::series::{Resolution, Span};
-use crate::store::{Gap, Owed};
+use crate::series::{Resolution, Span, Spans, days};
+use crate::store::{Gap, Owed, TimeseriesStore};
 
 /// Which gaps to list.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -62,7 +64,7 @@ impl GapsReport {
     }
 }
 
-/// Lists the gaps of price history. What has not been due since the last run counts as `not_asked`.
+/// Lists the gaps of price history, up to what is settled now. What has not been due since a coin's last visit counts as `not_asked`.
 ///
 /// # Errors
 /// [`Error::Argument`] for a span that is empty; [`Error::Data`] for a coin of which nothing is owed; [`Error::Config`] and
@@ -82,7 +84,10 @@ pub async fn gaps(settings: &Settings, wanted: &Gaps) -> Result<GapsReport> {
         (wanted.coins.is_empty() || wanted.coins.contains(&owed.coin))
             && wanted.resolution.is_none_or(|only| only == owed.resolution)
     };
-    let mut owed = store.owed().await?;
+    let now = http::clock(settings)
+        .await
+        .map_or_else(|_| Utc::now(), Clock::now);
+    let mut owed = owed_by_now(&mut store, now).await?;
     if let Some(coin) = wanted
         .coins
         .iter()
@@ -97,7 +102,9 @@ pub async fn gaps(settings: &Settings, wanted: &Gaps) -> Result<GapsReport> {
     coins.dedup();
     let mut gaps = Vec::new();
     for coin in coins {
-        let of_coin = store.gaps(coin, span).await?.into_iter();
+        let of_coin = gaps_by_now(&mut store, coin, &owed, span, now)
+            .await?
+            .into_iter();
         gaps.extend(
             of_coin.filter(|gap| wanted.resolution.is_none_or(|only| only == gap.resolution)),
         );
@@ -108,6 +115,112 @@ pub async fn gaps(settings: &Settings, wanted: &Gaps) -> Result<GapsReport> {
         all: totals(&owed, &gaps, span, |_| None),
         gaps,
     })
+}
+
+/// What is owed, of followed coins up to what is settled now: the database knows it up to the last run that looked.
+pub(super) async fn owed_by_now(
+    store: &mut TimeseriesStore,
+    now: DateTime<Utc>,
+) -> Result<Vec<Owed>> {
+    let resolution = Resolution::FiveMinutes;
+    let mut owed = store.owed().await?;
+    for followed in store.followed(resolution, i64::MAX >> 8).await? {
+        let of_coin = owed
+            .iter()
+            .filter(|it| it.coin == followed.coin && it.resolution == resolution);
+        let known = of_coin
+            .map(|it| it.span.end)
+            .max()
+            .unwrap_or(followed.since);
+        if let Some(span) = Span::new(known.max(followed.since), resolution.settled(now)) {
+            owed.push(Owed {
+                coin: followed.coin,
+                resolution,
+                span,
+            });
+        }
+    }
+    owed.sort_by(|a, b| (&a.coin, a.resolution, a.span).cmp(&(&b.coin, b.resolution, b.span)));
+    Ok(owed)
+}
+
+/// The gaps of a coin up to now: what has come since the last run is not fetched, and what is older than a day is lost whether or not
+/// a run has noticed.
+pub(super) async fn gaps_by_now(
+    store: &mut TimeseriesStore,
+    coin: &CoinId,
+    owed: &[Owed],
+    within: Span,
+    now: DateTime<Utc>,
+) -> Result<Vec<Gap>> {
+    let resolution = Resolution::FiveMinutes;
+    let mut gaps = store.gaps(coin, within).await?;
+    let of_coin = owed
+        .iter()
+        .filter(|it| it.coin == *coin && it.resolution == resolution);
+    if let Some(last) = of_coin.map(|it| it.span).max_by_key(|span| span.end)
+        && let Some(span) = last.intersection(within)
+    {
+        let covered = store
+            .coverage_of(resolution, &[coin], span, i64::MAX)
+            .await?;
+        let covered = covered.get(coin).cloned().unwrap_or_default();
+        let known: Spans = gaps
+            .iter()
+            .filter(|gap| gap.resolution == resolution)
+            .filter_map(Gap::span)
+            .collect();
+        let new = covered
+            .gaps_in(span)
+            .into_iter()
+            .flat_map(|gap| known.gaps_in(gap));
+        gaps.extend(new.map(|span| gap(coin, "not_asked", span)));
+    }
+    let gone = now.timestamp_millis() - days(1);
+    let split = gaps.into_iter().flat_map(|it| split_at(it, gone));
+    let mut gaps: Vec<Gap> = split.filter(is_worth_saying).collect();
+    gaps.sort_by_key(|gap| (gap.resolution, gap.starts_at));
+    gaps.dedup_by(|next, before| {
+        let goes_on = next.resolution == before.resolution
+            && next.kind == before.kind
+            && next.starts_at == before.ends_at;
+        if goes_on {
+            before.ends_at = next.ends_at;
+        }
+        goes_on
+    });
+    Ok(gaps)
+}
+
+/// Of a gap at five minutes the part that CoinGecko no longer gives, and the other.
+fn split_at(it: Gap, gone: i64) -> Vec<Gap> {
+    let is_open = it.resolution == Resolution::FiveMinutes
+        && ["not_asked", "failed", "doubted"].contains(&it.kind.as_str());
+    let Some(span) = it.span().filter(|span| is_open && span.start < gone) else {
+        return vec![it];
+    };
+    let coin = CoinId::from_source(it.coin_id.clone());
+    let lost = Span::new(span.start, span.end.min(gone)).map(|span| gap(&coin, "lost", span));
+    let left = Span::new(gone.max(span.start), span.end).map(|span| gap(&coin, &it.kind, span));
+    lost.into_iter().chain(left).collect()
+}
+
+/// False for what is too short to say whether a point is in it.
+fn is_worth_saying(gap: &Gap) -> bool {
+    let length = gap.span().map_or(0, Span::length);
+    gap.kind != "not_asked" || length >= gap.resolution.step()
+}
+
+fn gap(coin: &CoinId, kind: &str, span: Span) -> Gap {
+    let at = |ms: i64| DateTime::from_timestamp_millis(ms).unwrap_or_default();
+    Gap {
+        coin_id: coin.to_string(),
+        resolution: Resolution::FiveMinutes,
+        kind: kind.to_owned(),
+        starts_at: at(span.start),
+        ends_at: at(span.end),
+        lost_at: (kind == "lost").then(|| at(span.start + days(1))),
+    }
 }
 
 /// Sums, by what a coin is counted under and by resolution.
@@ -132,7 +245,12 @@ fn totals(
         let sum = sums
             .entry((under(&gap.coin_id), gap.resolution))
             .or_default();
-        *sum.missing.entry(gap.kind.clone()).or_default() += gap.span().map_or(0, length);
+        // what is owed to nobody is not missing
+        let of_series = owed
+            .iter()
+            .filter(|it| it.coin.as_str() == gap.coin_id && it.resolution == gap.resolution);
+        let missing = of_series.filter_map(|it| it.span.intersection(gap.span()?));
+        *sum.missing.entry(gap.kind.clone()).or_default() += missing.map(length).sum::<i64>();
     }
     let total = |((coin_id, resolution), sum): ((Option<String>, Resolution), Sum)| {
         let pct = |missing: i64| percent(missing, sum.owed);

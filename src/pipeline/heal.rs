@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::Observer;
 use super::credits::{Caller, Purse};
+use super::gaps::{gaps_by_now, owed_by_now};
 use super::reach::{is_due, oldest};
 use super::report::RunState;
 use super::retention::kept_from;
@@ -75,8 +76,8 @@ pub(super) async fn heal_lost(
     Ok(healed)
 }
 
-/// Fetches what `gaps` lists and CoinGecko can still give: what was lost at five minutes, by the hour; what was not fetched at an
-/// hour and a day, or failed, or had no points. It spends what the schedule leaves, or up to `spend` calls.
+/// Fetches what `gaps` lists and CoinGecko can still give: what was not fetched, or failed, or had no points, at each resolution; and
+/// what was lost at five minutes, by the hour. It spends what the schedule leaves, or up to `spend` calls.
 ///
 /// # Errors
 /// As [`super::backfill`].
@@ -92,7 +93,7 @@ pub async fn heal(
         runs: Vec::new(),
         left: 0,
     };
-    for resolution in [Resolution::Hour, Resolution::Day] {
+    for resolution in Resolution::ALL {
         let (url, vs_currency) = (&settings.timeseries_url, &settings.vs_currency);
         let mut store = TimeseriesStore::open(url, vs_currency).await?;
         let mut snapshot = SnapshotStore::open(&settings.snapshot_url, vs_currency).await?;
@@ -210,16 +211,13 @@ async fn lacking(
         start: oldest_kept(settings, resolution, now),
         end: resolution.settled(now),
     };
-    let mut coins: Vec<CoinId> = store
-        .owed()
-        .await?
-        .into_iter()
-        .filter(|owed| owed.resolution == resolution)
-        .map(|owed| owed.coin)
-        .collect();
+    let owed = owed_by_now(store, now).await?;
+    let of_resolution = owed.iter().filter(|owed| owed.resolution == resolution);
+    let mut coins: Vec<CoinId> = of_resolution.map(|owed| owed.coin.clone()).collect();
     coins.dedup();
     for coin in coins {
-        let gaps = store.gaps(&coin, within).await?.into_iter();
+        let gaps = gaps_by_now(store, &coin, &owed, within, now).await?;
+        let gaps = gaps.into_iter();
         let wanted = gaps
             .filter(|gap| gap.resolution == resolution && CAN_BE_HAD.contains(&gap.kind.as_str()));
         let found = wanted.filter_map(|gap| gap.span()?.intersection(within));

@@ -18,6 +18,8 @@ pub(super) struct Owed<'a> {
     pub(super) wanted: &'a [CoinId],
     /// Since when a coin is owed that is new among them.
     pub(super) newest: i64,
+    /// When a run last looked who there is.
+    pub(super) looked_at: Option<i64>,
     pub(super) followed: &'a [Followed],
     pub(super) coverage: &'a HashMap<CoinId, Spans>,
     /// What a chart fetched now would bring, by coin.
@@ -117,8 +119,10 @@ impl Owed<'_> {
             of_coin.filter_map(|it| it.until).max()
         };
         let since = |coin: &CoinId| {
-            let first = presence.first(coin).map_or(self.newest, start);
-            let since = first.min(self.newest);
+            // one that was there when a run last looked, and was not wanted, is owed nothing of before
+            let first = presence.first(coin).map(start);
+            let first = first.filter(|first| self.looked_at.is_some_and(|at| *first > at));
+            let since = first.unwrap_or(self.newest).min(self.newest);
             ended(coin).map_or(since, |ended| since.max(ended))
         };
         let until = |coin: &CoinId| presence.last(coin).map_or(self.newest, start);

@@ -37,6 +37,8 @@ pub struct PlanReport {
     pub credits: u64,
     /// Calls that the schedule still takes until the month ends.
     pub needed: u64,
+    /// How many of them the month does not have; null where it has no limit.
+    pub short: Option<u64>,
     /// Calls that nothing scheduled needs: for healing and backfills; null is no limit.
     pub spare: Option<u64>,
     /// Of how many coins the five-minute history is kept now.
@@ -107,7 +109,8 @@ pub async fn plan(settings: &Settings) -> Result<PlanReport> {
     }
     let rotation = Rotation { means, coins };
     let decision = rotation.decide();
-    let left = means.credits.unwrap_or_default().saturating_sub(spent);
+    let left = means.credits.map(|credits| credits.saturating_sub(spent));
+    let needed = rotation.needed();
     let short: HashSet<&CoinId> = decision.unaffordable.iter().collect();
     let lacking = rotation
         .coins
@@ -121,7 +124,8 @@ pub async fn plan(settings: &Settings) -> Result<PlanReport> {
         outlook: outlook(settings, now),
         month: now.format("%Y-%m").to_string(),
         credits: spent,
-        needed: left - decision.spare.unwrap_or(left).min(left),
+        needed,
+        short: left.map(|left| needed.saturating_sub(left)),
         spare: decision.spare,
         followed: rotation
             .coins
@@ -173,6 +177,7 @@ async fn followed_coins(
         reach,
         wanted: &wanted,
         newest: newest.start().timestamp_millis(),
+        looked_at: None,
         followed: &followed,
         coverage: &known.coverage,
         due: &gaps,

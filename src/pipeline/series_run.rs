@@ -209,6 +209,11 @@ impl SeriesRun {
         self.coins.contains(coin)
     }
 
+    /// Up to when it was known what of the followed coins is covered and what is lost.
+    pub(super) fn judged(&self) -> Option<i64> {
+        self.judged
+    }
+
     /// What the database covers, as far as the run looks.
     pub(super) fn coverage(&self) -> &HashMap<CoinId, Spans> {
         &self.known.coverage

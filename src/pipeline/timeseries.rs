@@ -21,8 +21,8 @@ use crate::error::{Error, Result};
 use crate::http::{self, Client};
 use crate::market::{CoinId, Slot};
 use crate::planner::{Decision, Means, Rotation};
-use crate::series::Resolution;
-use crate::store::{IfHeld, SnapshotStore};
+use crate::series::{Resolution, days};
+use crate::store::{Absent, IfHeld, SnapshotStore};
 
 /// Fetches what is due of the charts of the newest snapshot's coins, and of those asked for by name: five-minutely each coin's last
 /// day before it falls off, at the other resolutions this run's share of the month's calls, the coins first that were asked for
@@ -82,10 +82,39 @@ pub async fn run_timeseries(
         .go(credits, client, &settings.plan, planned, observer)
         .await?;
     let is_kept = resolution == Resolution::FiveMinutes;
-    if is_kept && report.is_anything_lost && !report.was_cut {
+    // what falls off within the day goes before what can be had for a year
+    let is_short = !decision.unaffordable.is_empty() || report.postponed > 0;
+    if is_kept && report.is_anything_lost && !is_short {
         report.heal = heal_lost(settings, &purse, &decision, observer).await?;
     }
     report.or_incomplete(settings.completeness)
+}
+
+/// Says of whom the month has no calls left, as long as it lasts, and of whom the charts are no longer kept for that, once.
+fn short_of_calls(decision: &Decision, crowded_out: &[CoinId]) -> Vec<Absent> {
+    let named = |coins: &[CoinId]| {
+        let names: Vec<&str> = coins.iter().take(5).map(CoinId::as_str).collect();
+        match coins.len().saturating_sub(names.len()) {
+            0 => names.join(", "),
+            more => format!("{} and {more} more", names.join(", ")),
+        }
+    };
+    let mut said = Vec::new();
+    if !decision.unaffordable.is_empty() {
+        let reason = "the month has no calls left for them, so their points fall off: `coinmill plan` says how many lack";
+        said.push(Absent::other(
+            format!("charts of {}", named(&decision.unaffordable)),
+            reason,
+        ));
+    }
+    if !crowded_out.is_empty() {
+        let reason = "the month has no calls for so many coins: they are no longer kept from this half-hour on";
+        said.push(Absent::other(
+            format!("charts of {}", named(crowded_out)),
+            reason,
+        ));
+    }
+    said
 }
 
 /// What a run of the half-hour plans with.
@@ -122,6 +151,7 @@ impl HalfHour<'_> {
             reach,
             wanted: &wanted,
             newest: newest.start().timestamp_millis(),
+            looked_at: self.run.judged().map(|until| until + days(1)),
             followed: &followed,
             coverage: self.run.coverage(),
             due: &gaps,
@@ -144,6 +174,7 @@ impl HalfHour<'_> {
             self.snapshot.presence(&changed, since).await?
         };
         missing.extend(universe.missing);
+        missing.extend(short_of_calls(&decision, &crowded_out));
         let changes = owed.changes(enters, crowded_out, &presence);
         let visited = decision.visits.iter();
         let planned = Planned {

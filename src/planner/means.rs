@@ -16,6 +16,8 @@ pub struct Means {
     pub credits: Option<u64>,
     /// Calls of one snapshot.
     pub snapshot: u64,
+    /// Calls of all snapshots that are still to come this month.
+    pub snapshots: u64,
     /// Calls that charts may take in one run, by the plan's pace.
     pub a_run: Option<u64>,
     /// Calls that charts may take until the month ends.
@@ -32,6 +34,7 @@ impl Means {
             month,
             credits: plan.credits_per_month,
             snapshot,
+            snapshots,
             a_run: plan.calls_per_minute.map(|calls| {
                 (u64::from(calls.get()) * MINUTES)
                     .saturating_sub(snapshot)

@@ -116,12 +116,12 @@ impl Demand {
             let a_day = 48 * self.snapshot();
             let pages = (credits / slots).saturating_sub(self.lists);
             let fits = match pages {
-                0 => "this plan has too few for any schedule of half-hours".to_owned(),
-                pages => format!("the top {} fit", grouped(pages * 250)),
+                0 => "not even one call in each half-hour fits: take".to_owned(),
+                pages => format!("the top {} fit, or take", grouped(pages * 250)),
             };
             return Some(format!(
                 "snapshots of {} coins take {} credits in {days} days and the plan {} has {}: the month runs dry after {} \
-                 days; {fits}, or a plan with {} credits a month",
+                 days; {fits} a plan with {} credits a month",
                 grouped(self.top + self.named),
                 grouped(slots * self.snapshot()),
                 plan.kind,

@@ -60,7 +60,7 @@ pub struct Decision {
     pub visits: Vec<CoinId>,
     /// Coins whose charts are kept from now on.
     pub enters: Vec<CoinId>,
-    /// Coins whose charts are no longer kept, since there is no room for so many.
+    /// Coins whose charts are no longer kept, since the month has no calls for so many and there is no room for them anyway.
     pub leaves: Vec<CoinId>,
     /// Coins that wait for a later run though a chart fetched now would have what they need.
     pub postponed: u64,
@@ -132,15 +132,11 @@ impl Rotation {
         let before = visits.len();
         visits.extend_within(stale.iter(), &mut fresh);
         spare = spare.map(|spare| spare.saturating_sub((visits.len() - before) as u64));
-        let short = self.of(Stage::Kept);
-        let short = short.filter(|coin| decision.unaffordable.contains(&coin.id));
-        decision.postponed = coins
+        let waits = coins
             .iter()
-            .copied()
-            .chain(short)
             .filter(|coin| coin.is_due && !visits.seen.contains(&coin.id))
-            .filter(|coin| spare.is_none() || coin.is_unseen || coin.deadline() <= now)
-            .count() as u64;
+            .filter(|coin| spare.is_none() || coin.is_unseen || coin.deadline() <= now);
+        decision.postponed = (waits.count() + decision.unaffordable.len()) as u64;
         decision.idle = self
             .means
             .a_run
@@ -148,6 +144,14 @@ impl Rotation {
         decision.visits = visits.chosen;
         decision.spare = spare;
         decision
+    }
+
+    /// Calls that every snapshot and every coin that is kept take until the month ends, whether or not the month has so many.
+    pub fn needed(&self) -> u64 {
+        let month = self.means.month;
+        let kept = self.coins.iter().filter(|coin| coin.stage != Stage::New);
+        let charts: u64 = kept.map(|coin| coin.cost(month.now, month.end)).sum();
+        self.means.snapshots.saturating_add(charts)
     }
 
     /// Which coins there is room for, and calls until the month ends.
@@ -164,9 +168,8 @@ impl Rotation {
             afforded.pay(coin, month.now, month.end);
         }
         let mut held = self.of(Stage::Leaving).count() as u64;
-        for (place, coin) in self.of(Stage::Kept).enumerate() {
-            let fits = (place as u64) < room;
-            if fits && afforded.pay(coin, month.now, month.end) {
+        for coin in self.of(Stage::Kept) {
+            if afforded.pay(coin, month.now, month.end) {
                 held += 1;
             } else if is_crowded {
                 decision.leaves.push(coin.id.clone());

@@ -204,7 +204,8 @@ class Undisturbed:
         self.sim.set_clock(now)
         assert self.mill.run_snapshot()["state"] == "complete"
         report = self.mill.run_timeseries()
-        assert report["state"] == "complete"
+        # after some days without a run, points are lost
+        assert report["state"] == "complete" or all("are lost" in one["reason"] for one in report["missing"])
         return report
 
     def content(self) -> Content:

@@ -17,6 +17,7 @@ on_both_databases!(
     charts_of_the_largest_are_kept_where_not_all_fit,
     the_plan_says_what_is_at_risk_and_until_when,
     gaps_say_why_and_what_part_they_are,
+    what_nobody_was_owed_is_no_gap,
 );
 
 const FIVE: Resolution = Resolution::FiveMinutes;
@@ -292,6 +293,28 @@ async fn the_plan_says_what_is_at_risk_and_until_when(kind: Kind) {
             .iter()
             .all(|risk| risk.falls_off_at >= schedule.now())
     );
+    // nothing has run for thirty hours, and the gaps of now say so
+    let gaps = schedule.gaps().await;
+    assert!(gaps.is_partial());
+    let kinds = |kind: &str| gaps.gaps.iter().filter(|gap| gap.kind == kind).count();
+    assert_eq!((kinds("lost"), kinds("not_asked")), (6, 6), "{gaps:?}");
+    assert!(gaps.all[0].missing_pct > 70.0 && gaps.all[0].missing_pct <= 100.0);
+}
+
+async fn what_nobody_was_owed_is_no_gap(kind: Kind) {
+    let mut schedule = Schedule::new(kind).await;
+    schedule.runs(3, &TIGHT).await;
+    let fewer = [TIGHT[0], TIGHT[1], ("chart_top", "2")];
+    schedule.runs(70, &fewer).await;
+    schedule.runs(3, &TIGHT).await;
+    let gaps = schedule.gaps().await;
+    let said: Vec<_> = gaps
+        .gaps
+        .iter()
+        .filter(|gap| gap.kind != "not_asked")
+        .collect();
+    assert!(said.is_empty(), "{said:?}");
+    assert!(gaps.totals.iter().all(|total| total.missing_pct <= 100.0));
 }
 
 async fn gaps_say_why_and_what_part_they_are(kind: Kind) {

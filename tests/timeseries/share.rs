@@ -62,18 +62,26 @@ async fn a_month_that_is_short_keeps_the_largest_and_names_what_the_others_lose(
     account.reserve(now, taken, 1700).await.unwrap();
     mill.bench.sim.advance(TimeDelta::hours(22)).unwrap();
     let report = mill.run(FIVE, &[TIGHT]).await.unwrap();
-    assert_eq!((report.received, report.postponed), (1, 1));
+    assert_eq!((report.received, report.postponed), (1, 2));
+    // it is said before anything falls off
+    assert_eq!(report.state, RunState::Partial);
+    let said: Vec<String> = report.missing.iter().map(ToString::to_string).collect();
+    assert!(
+        said.len() == 1 && said[0].contains("the month has no calls left for them"),
+        "{said:?}"
+    );
     mill.bench.sim.advance(TimeDelta::hours(3)).unwrap();
-    // without a response it is the clock alone that says so
+    // without a response it is the clock alone that says that something is lost
     let report = mill.run(FIVE, &[TIGHT]).await.unwrap();
-    assert_eq!((report.state, report.calls), (RunState::Complete, 0));
+    assert_eq!((report.state, report.calls), (RunState::Partial, 0));
     assert_eq!(mill.count("lost").await, 0);
     mill.snapshot("3").await;
     let report = mill.run(FIVE, &[TIGHT]).await.unwrap();
     assert_eq!((report.state, report.calls), (RunState::Partial, 0));
     assert_eq!(report.postponed, 2);
+    assert!(report.heal.is_none(), "five-minute points go before hours");
     let said: Vec<String> = report.missing.iter().map(ToString::to_string).collect();
-    assert_eq!(said.len(), 2, "{said:?}");
+    assert_eq!(said.len(), 3, "{said:?}");
     for coin in &ranking[1..] {
         let of_coin = said.iter().find(|said| said.starts_with(coin)).unwrap();
         assert!(
@@ -81,10 +89,14 @@ async fn a_month_that_is_short_keeps_the_largest_and_names_what_the_others_lose(
             "{of_coin}"
         );
     }
-    // it is said once
+    // a loss is said once
     let report = mill.run(FIVE, &[TIGHT]).await.unwrap();
-    assert_eq!((report.state, report.calls), (RunState::Complete, 0));
+    assert_eq!((report.missing.len(), report.calls), (1, 0));
     assert_eq!(mill.count("lost").await, 2);
+    let plan = coinmill::pipeline::plan(&mill.settings(&[TIGHT]))
+        .await
+        .unwrap();
+    assert!(plan.short.unwrap() > 10, "{plan:?}");
 }
 
 async fn a_plan_too_small_for_any_chart_says_so_and_asks_nothing(kind: Kind) {

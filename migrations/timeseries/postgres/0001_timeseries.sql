@@ -404,7 +404,8 @@ select
 from uncovered u
 join resolution r on r.minutes = u.resolution
 left join judged j on j.resolution = u.resolution
-where j.ends_at is null or u.ends_at > j.ends_at
+-- of less than a step it is not known whether there is a point
+where j.ends_at is null or u.ends_at - greatest(u.starts_at, j.ends_at) >= r.minutes * interval '1 minute'
 union all
 select
   c.id,
@@ -424,7 +425,7 @@ cross join lateral (
   offset 0
 ) p
 where p.next_ts - p.ts > r.minutes * interval '150 seconds'
-  and not exists (
-    select 1 from uncovered u
-    where u.coin_id = c.id and u.resolution = r.minutes and u.starts_at < p.next_ts and u.ends_at > p.ts
+  and exists (
+    select 1 from coverage v
+    where v.coin = c.key and v.resolution = r.minutes and v.starts_at <= p.ts and v.ends_at >= p.next_ts
   );

@@ -415,11 +415,13 @@ from (
   from uncovered u
   join resolution r on r.minutes = u.resolution
   left join judged j on j.resolution = u.resolution
-  where j.ends_at is null or u.ends_at > j.ends_at
+  -- of less than a step it is not known whether there is a point
+  where j.ends_at is null or u.ends_at - max(u.starts_at, j.ends_at) >= r.minutes * 60000
   union all
   select p.coin_id, p.resolution, 'source_empty', p.ts + p.minutes * 60000, p.next_ts, null
   from (
     select
+      q.coin,
       c.id as coin_id,
       r.name as resolution,
       r.minutes,
@@ -432,8 +434,8 @@ from (
     cross join price_point q on q.coin = c.key and q.resolution = r.minutes
   ) p
   where p.next_ts - p.ts > p.minutes * 150000
-    and not exists (
-      select 1 from uncovered u
-      where u.coin_id = p.coin_id and u.resolution = p.minutes and u.starts_at < p.next_ts and u.ends_at > p.ts
+    and exists (
+      select 1 from coverage v
+      where v.coin = p.coin and v.resolution = p.minutes and v.starts_at <= p.ts and v.ends_at >= p.next_ts
     )
 ) g;
