@@ -45,7 +45,7 @@ async fn a_filled_database_is_upgraded_while_a_reader_reads(kind: Kind) {
         let sql = "select count(*) from v_price_series";
         while !is_over.load(Ordering::Relaxed) {
             let count = rows(&mill.timeseries, sql).await[0][0].int();
-            assert_eq!(count as usize, view.len());
+            assert_eq!(usize::try_from(count).unwrap(), view.len());
             reads.fetch_add(1, Ordering::Relaxed);
         }
     };
