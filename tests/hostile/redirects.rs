@@ -50,11 +50,11 @@ async fn the_key_never_reaches_a_host_that_a_response_names() {
             }
         }
         // the host that was set got the key each time, and each call only once
-        let log = mill.bench.sim.call_log();
-        assert!(
-            log.len() == 10 && log.iter().all(|call| call.key),
-            "{log:?}"
-        );
+        let mut log = mill.bench.sim.call_log();
+        assert!(log.iter().all(|call| call.key), "{log:?}");
+        // what a paid key has spent is another question
+        log.retain(|call| call.path != "/key");
+        assert_eq!(log.len(), 10, "{log:?}");
         assert_eq!(mill.bench.run(&with).await.unwrap().stored, 20);
     }
     assert_eq!(other.calls(), 0);
