@@ -17,7 +17,7 @@ async fn late(kind: Kind) -> Mill {
     let mut mill = Mill::new(kind, 5).await;
     let options = SimOptions {
         market: Market::Seeded { seed: 1, coins: 5 },
-        clock: ClockSetting::StartingAt("2026-01-14T12:29:50Z".parse().unwrap()),
+        clock: ClockSetting::StartingAt("2026-01-14T12:29:45Z".parse().unwrap()),
         ..SimOptions::default()
     };
     mill.bench.sim = Sim::start(options).await.unwrap();
@@ -79,7 +79,7 @@ async fn a_run_that_cannot_finish_ends_before_the_next_half_hour_and_that_goes_o
 async fn a_backfill_takes_as_long_as_it_takes(kind: Kind) {
     let mill = late(kind).await;
     // it is asked to wait for longer than the half-hour has left
-    mill.bench.fault("429:path=market_chart,retry_after=11");
+    mill.bench.fault("429:path=market_chart,retry_after=16");
     let with = [END, ("ATTEMPTS", "2")];
     let arguments = ["backfill", "--days", "2", "--coins", "bitcoin", "--json"];
     let output = finish(coinmill(
