@@ -8,6 +8,7 @@ mod failure;
 mod gaps;
 mod interrupt;
 mod layout;
+mod plan;
 mod progress;
 mod prune;
 mod quarantine;
@@ -123,12 +124,10 @@ async fn dispatch(Arguments { command, json, .. }: Arguments, interrupt: &Interr
             let yes = arguments.yes;
             let (settings, wanted) = arguments.load()?;
             ask::before_a_backfill(&settings, &wanted, yes).await?;
-            let bar = progress::Bar::new();
-            let show = |progress| bar.show(progress);
-            let observer = Observer::new(&show).stopped_by(stopper.listen());
-            let outcome = pipeline::backfill(&settings, &wanted, &observer).await;
-            bar.clear();
-            series(outcome)?.tell(json)
+            let run = async |observer: &Observer<'_>| {
+                pipeline::backfill(&settings, &wanted, observer).await
+            };
+            series(progress::shown(stopper, run).await)?.tell(json)
         }
         Command::Export {
             format: Format::Parquet,
@@ -166,17 +165,15 @@ async fn dispatch(Arguments { command, json, .. }: Arguments, interrupt: &Interr
         }
         Command::Heal { spend, settings } => {
             let settings = settings.load()?;
-            let bar = progress::Bar::new();
-            let show = |progress| bar.show(progress);
-            let observer = Observer::new(&show).stopped_by(stopper.listen());
-            let outcome = pipeline::heal(&settings, spend, &observer).await;
-            bar.clear();
+            let run =
+                async |observer: &Observer<'_>| pipeline::heal(&settings, spend, observer).await;
+            let outcome = progress::shown(stopper, run).await;
             Ended::of(outcome, |report| report.state, gaps::heal)?.tell(json)
         }
         Command::Plan { settings } => {
             let settings = settings.load()?;
             let plan = pipeline::plan(&settings).await?;
-            print(json, &plan, || show::plan(&plan))?;
+            print(json, &plan, || plan::plan(&plan))?;
             Ok(COMPLETE)
         }
         Command::Quarantine { what } => quarantine::quarantine(what, json).await,
@@ -247,11 +244,9 @@ impl Ended {
 }
 
 async fn snapshot(settings: &Settings, slot: Option<Slot>, stopper: &Stopper) -> Result<Ended> {
-    let bar = progress::Bar::new();
-    let show = |progress| bar.show(progress);
-    let observer = Observer::new(&show).stopped_by(stopper.listen());
-    let outcome = pipeline::run_snapshot(settings, slot, &observer).await;
-    bar.clear();
+    let run =
+        async |observer: &Observer<'_>| pipeline::run_snapshot(settings, slot, observer).await;
+    let outcome = progress::shown(stopper, run).await;
     Ended::of(outcome, |report| report.state, show::report)
 }
 
@@ -260,12 +255,10 @@ async fn timeseries(
     resolution: Resolution,
     stopper: &Stopper,
 ) -> Result<Ended> {
-    let bar = progress::Bar::new();
-    let show = |progress| bar.show(progress);
-    let observer = Observer::new(&show).stopped_by(stopper.listen());
-    let outcome = pipeline::run_timeseries(settings, resolution, &observer).await;
-    bar.clear();
-    series(outcome)
+    let run = async |observer: &Observer<'_>| {
+        pipeline::run_timeseries(settings, resolution, observer).await
+    };
+    series(progress::shown(stopper, run).await)
 }
 
 fn series(outcome: Result<SeriesReport>) -> Result<Ended> {

@@ -395,6 +395,14 @@ fn transport(message: String, error: reqwest::Error) -> Error {
 /// The most bytes of a simulated market's clock.
 const CLOCK_LIMIT: usize = 1 << 16;
 
+/// The present instant by the clock that a setting names, or by the machine's where the simulated market does not say its own: for
+/// looking at what is stored, which needs no market.
+pub async fn now(settings: &Settings) -> DateTime<Utc> {
+    clock(settings)
+        .await
+        .map_or_else(|_| Utc::now(), Clock::now)
+}
+
 /// The clock that a setting names. The simulated market is asked for its own; that is no API call.
 ///
 /// # Errors

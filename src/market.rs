@@ -216,6 +216,16 @@ impl FromStr for Instant {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Slot(DateTime<Utc>);
 
+/// The first coins of some by name, and how many more there are.
+pub fn named(coins: &[CoinId], most: usize) -> String {
+    let names: Vec<&str> = coins.iter().take(most).map(CoinId::as_str).collect();
+    let names = names.join(", ");
+    match coins.len().saturating_sub(most) {
+        0 => names,
+        more => format!("{names} and {more} more"),
+    }
+}
+
 impl Slot {
     /// How long a slot lasts.
     pub const LENGTH: TimeDelta = TimeDelta::minutes(30);

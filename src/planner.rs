@@ -8,7 +8,7 @@ mod rotation;
 
 pub use means::Means;
 pub use month::Month;
-pub use outlook::{Demand, Load, Loads, Outlook, grouped};
+pub use outlook::{Demand, Load, Loads, Outlook, grouped, grouped_digits};
 pub use rotation::{Coin, Decision, Rotation, Stage};
 
 /// After how many half-hours a coin's last day is fetched again: 23 hours, so that one run that fails loses nothing of the 24

@@ -5,7 +5,18 @@ use std::time::Duration;
 
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 
-use crate::pipeline::Progress;
+use crate::pipeline::{Observer, Progress};
+use crate::stop::Stopper;
+
+/// Does a run, with a bar as long as it lasts.
+pub(super) async fn shown<T>(stopper: &Stopper, run: impl AsyncFnOnce(&Observer<'_>) -> T) -> T {
+    let bar = Bar::new();
+    let show = |progress| bar.show(progress);
+    let observer = Observer::new(&show).stopped_by(stopper.listen());
+    let outcome = run(&observer).await;
+    bar.clear();
+    outcome
+}
 
 /// A bar on stderr; hidden where stderr is no terminal.
 pub(super) struct Bar(ProgressBar);

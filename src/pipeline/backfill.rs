@@ -16,7 +16,7 @@ use super::retention::{kept_from, worth_a_backfill};
 use super::series_report::SeriesReport;
 use super::series_run::{Planned, Series, SeriesRun};
 use super::snapshot::unknown_coins;
-use super::spendable::Spendable;
+use super::spendable::{Spendable, beyond};
 use super::terms::{RunSettings, Terms, Wanted, demand};
 use super::universe::Universe;
 use crate::coingecko::charts::{Chart, charts};
@@ -234,12 +234,7 @@ pub async fn backfill(
         .iter()
         .flat_map(|(coin, gaps)| charts(coin, wanted.resolution, gaps, now))
         .collect();
-    let most = spendable.most(wanted.spend).unwrap_or(u64::MAX);
-    let left = planned.split_off(
-        planned
-            .len()
-            .min(usize::try_from(most).unwrap_or(usize::MAX)),
-    );
+    let left = beyond(&mut planned, spendable.most(wanted.spend));
     if planned.is_empty() && !left.is_empty() {
         let error = nothing_to_spend(left.len(), &settings.plan, wanted.spend);
         return run.fail(error).await;

@@ -7,7 +7,6 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::status::timeseries;
-use crate::clock::Clock;
 use crate::config::Settings;
 use crate::error::{Error, Result};
 use crate::http;
@@ -84,9 +83,7 @@ pub async fn gaps(settings: &Settings, wanted: &Gaps) -> Result<GapsReport> {
         (wanted.coins.is_empty() || wanted.coins.contains(&owed.coin))
             && wanted.resolution.is_none_or(|only| only == owed.resolution)
     };
-    let now = http::clock(settings)
-        .await
-        .map_or_else(|_| Utc::now(), Clock::now);
+    let now = http::now(settings).await;
     let mut owed = owed_by_now(&mut store, now).await?;
     if let Some(coin) = wanted
         .coins

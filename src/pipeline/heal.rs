@@ -14,7 +14,7 @@ use super::report::RunState;
 use super::retention::kept_from;
 use super::series_report::SeriesReport;
 use super::series_run::{Planned, Series, SeriesRun};
-use super::spendable::Spendable;
+use super::spendable::{Spendable, beyond};
 use super::terms::{RunSettings, Terms};
 use crate::coingecko::charts::{Chart, charts};
 use crate::config::Settings;
@@ -55,9 +55,7 @@ pub(super) async fn heal_lost(
         return Ok(None);
     }
     let now = http::clock(settings).await?.now();
-    let mut store = TimeseriesStore::open(&settings.timeseries_url, &settings.vs_currency).await?;
-    let lacking = lost_and_not_covered(&mut store, settings, now).await?;
-    store.close().await?;
+    let lacking = look_at_lost(settings, now).await?;
     let chosen = Chosen::of(&lacking, Resolution::Hour, calls, now);
     if chosen.charts.is_empty() {
         return Ok(None);
@@ -70,9 +68,7 @@ pub(super) async fn heal_lost(
         }
         Err(error) => return Err(error),
     };
-    let mut store = TimeseriesStore::open(&settings.timeseries_url, &settings.vs_currency).await?;
-    lost_and_not_covered(&mut store, settings, now).await?;
-    store.close().await?;
+    look_at_lost(settings, now).await?;
     Ok(healed)
 }
 
@@ -113,9 +109,7 @@ pub async fn heal(
         let run = fetch(settings, &purse, chosen, left_to_others, observer).await?;
         report.runs.push(run);
     }
-    let mut store = TimeseriesStore::open(&settings.timeseries_url, &settings.vs_currency).await?;
-    lost_and_not_covered(&mut store, settings, now).await?;
-    store.close().await?;
+    look_at_lost(settings, now).await?;
     let is_partial = |run: &SeriesReport| run.state != RunState::Complete;
     if report.left > 0 || report.runs.iter().any(is_partial) {
         report.state = RunState::Partial;
@@ -133,12 +127,11 @@ struct Chosen {
 
 impl Chosen {
     fn of(lacking: &Lacking, resolution: Resolution, calls: u64, now: DateTime<Utc>) -> Self {
-        let calls = usize::try_from(calls).unwrap_or(usize::MAX);
         let mut all: Vec<Chart> = lacking
             .iter()
             .flat_map(|(coin, spans)| charts(coin, resolution, spans, now))
             .collect();
-        let left = all.split_off(all.len().min(calls)).len() as u64;
+        let left = beyond(&mut all, Some(calls)).len() as u64;
         let starts = lacking.iter().flat_map(|(_, spans)| spans);
         let start = starts.map(|span| span.start).min();
         Self {
@@ -148,9 +141,7 @@ impl Chosen {
             left,
         }
     }
-}
 
-impl Chosen {
     /// Whose charts they are.
     fn coins(&self) -> Vec<CoinId> {
         let mut coins: Vec<CoinId> = self.charts.iter().map(|chart| chart.coin.clone()).collect();
@@ -228,14 +219,11 @@ async fn lacking(
             spans.entry(coin).or_default().extend(found);
         }
     }
-    let mut lacking: Lacking = spans
-        .into_iter()
-        .map(|(coin, spans)| (coin, spans.into_iter().collect::<Spans>().iter().collect()))
-        .collect();
-    lacking.sort_by_key(|(coin, spans): &(CoinId, Vec<Span>)| {
-        (spans.first().map(|span| span.start), coin.clone())
+    let in_order = spans.into_iter().map(|(coin, spans)| {
+        let spans: Spans = spans.into_iter().collect();
+        (coin, spans.iter().collect())
     });
-    Ok(lacking)
+    Ok(oldest_first(in_order))
 }
 
 /// The oldest instant that the plan reaches and retention keeps.
@@ -246,6 +234,13 @@ fn oldest_kept(settings: &Settings, resolution: Resolution, now: DateTime<Utc>) 
 
 /// The kinds of gaps that another chart may fill.
 const CAN_BE_HAD: [&str; 3] = ["not_asked", "failed", "doubted"];
+
+/// Spans by coin, the oldest first.
+fn oldest_first(spans: impl IntoIterator<Item = (CoinId, Vec<Span>)>) -> Lacking {
+    let mut lacking: Lacking = spans.into_iter().collect();
+    lacking.sort_by_key(|(coin, spans)| (spans.first().map(|span| span.start), coin.clone()));
+    lacking
+}
 
 /// What is lost at five minutes and lacks at an hour, too, by coin, the oldest first. What does not lack is noted as healed.
 async fn lost_and_not_covered(
@@ -280,6 +275,13 @@ async fn lost_and_not_covered(
     if !healed.is_empty() {
         store.note_healed(&healed, now).await?;
     }
-    open.sort_by_key(|(coin, spans)| (spans.first().map(|span| span.start), coin.clone()));
-    Ok(open)
+    Ok(oldest_first(open))
+}
+
+/// The same on a connection of its own.
+async fn look_at_lost(settings: &Settings, now: DateTime<Utc>) -> Result<Lacking> {
+    let mut store = TimeseriesStore::open(&settings.timeseries_url, &settings.vs_currency).await?;
+    let lacking = lost_and_not_covered(&mut store, settings, now).await?;
+    store.close().await?;
+    Ok(lacking)
 }

@@ -5,6 +5,8 @@ use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 
+use super::universe::Universe;
+use crate::config::Settings;
 use crate::market::{CoinId, Slot};
 use crate::planner::{Coin, Stage};
 use crate::series::{Resolution, Span, Spans, days};
@@ -36,9 +38,23 @@ pub(super) fn all_coins(wanted: &[CoinId], followed: &[Followed]) -> Vec<CoinId>
 }
 
 /// The coins that are followed now.
-pub(super) fn still_followed(followed: &[Followed]) -> impl Iterator<Item = &CoinId> {
+fn still_followed(followed: &[Followed]) -> impl Iterator<Item = &CoinId> {
     let open = followed.iter().filter(|followed| followed.until.is_none());
     open.map(|followed| &followed.coin)
+}
+
+/// The coins whose charts are wanted, the dearest first.
+pub(super) fn wanted_now(
+    universe: &Universe,
+    settings: &Settings,
+    followed: &[Followed],
+) -> Vec<CoinId> {
+    let mut wanted = universe.for_charts(settings);
+    if !universe.missing.is_empty() {
+        // of a snapshot that lacks ranks it is not known who has left
+        wanted.extend(still_followed(followed).cloned());
+    }
+    wanted
 }
 
 impl Owed<'_> {

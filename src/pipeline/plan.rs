@@ -6,18 +6,17 @@ use std::collections::HashSet;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use super::keeping::{Owed, all_coins, still_followed};
+use super::keeping::{Owed, all_coins, wanted_now};
 use super::known::{Due, Known};
 use super::reach::recent;
-use super::status::{spent, timeseries};
-use super::terms::{RunSettings, demand, outlook};
+use super::status::{if_there, spent, timeseries};
+use super::terms::{RunSettings, means, outlook};
 use super::universe::Universe;
-use crate::clock::Clock;
 use crate::config::Settings;
 use crate::error::Result;
 use crate::http;
 use crate::market::{CoinId, Slot};
-use crate::planner::{Coin, Means, Outlook, Rotation, Stage};
+use crate::planner::{Coin, Outlook, Rotation, Stage};
 use crate::series::{Resolution, days};
 use crate::store::{SnapshotStore, TimeseriesStore};
 
@@ -78,25 +77,15 @@ impl Risk {
 /// # Errors
 /// As [`super::status`], but that nothing has to be there yet.
 pub async fn plan(settings: &Settings) -> Result<PlanReport> {
-    let now = http::clock(settings)
-        .await
-        .map_or_else(|_| Utc::now(), Clock::now);
+    let now = http::now(settings).await;
     let spent = spent(settings, now).await?;
-    let file = settings.snapshot_url.file();
-    let mut snapshot = match file.is_some_and(|file| !file.exists()) {
-        true => None,
-        false => {
-            let url = &settings.snapshot_url;
-            Some(SnapshotStore::open_existing(url, &settings.vs_currency).await?)
-        }
-    };
+    let url = &settings.snapshot_url;
+    let mut snapshot: Option<SnapshotStore> = if_there(url, &settings.vs_currency).await?;
     let newest = match &mut snapshot {
         Some(snapshot) => snapshot.newest_slot(None, None).await?,
         None => None,
     };
-    let is_taken = newest.is_some_and(|newest| newest >= Slot::containing(now));
-    let calls = demand(settings).snapshot();
-    let means = Means::of(&settings.plan, spent, calls, is_taken, now);
+    let means = means(settings, spent, newest, now);
     let mut coins = Vec::new();
     if let (Some(snapshot), Some(newest)) = (&mut snapshot, newest)
         && let Some(mut series) = timeseries(settings).await?
@@ -159,10 +148,7 @@ async fn followed_coins(
     let wanted = RunSettings::of(settings).wanted;
     let universe = Universe::newest(snapshot, &wanted, settings.has_only_these).await?;
     let followed = series.followed(resolution, reach.start).await?;
-    let mut wanted = universe.for_charts(settings);
-    if !universe.missing.is_empty() {
-        wanted.extend(still_followed(&followed).cloned());
-    }
+    let wanted = wanted_now(&universe, settings, &followed);
     let known = Known {
         since: reach.start,
         kept_from: i64::MIN,

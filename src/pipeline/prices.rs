@@ -9,7 +9,6 @@ use serde::{Deserialize, Serialize};
 use super::missing::{Missing, Read, Wanted};
 use super::reach::oldest;
 use super::{retention, unknown};
-use crate::clock::Clock;
 use crate::config::{Kept, Settings};
 use crate::error::{Error, Result};
 use crate::http;
@@ -48,9 +47,7 @@ pub async fn prices(settings: &Settings, wanted: &Prices) -> Result<Read> {
             shown(end)
         )));
     }
-    let now = http::clock(settings)
-        .await
-        .map_or_else(|_| Utc::now(), Clock::now);
+    let now = http::now(settings).await;
     let mut store =
         TimeseriesStore::open_existing(&settings.timeseries_url, &settings.vs_currency).await?;
     let read = read(&mut store, settings, wanted, now).await?;

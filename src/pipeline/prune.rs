@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::arrival::blocking;
 use super::begin::run_start;
 use super::report::{RunState, failed};
-use super::status::timeseries_at;
+use super::status::if_there;
 use super::terms::{RunSettings, Terms};
 use crate::clock::Clock;
 use crate::config::{Kept, Retention, Settings};
@@ -182,7 +182,7 @@ impl Pass<'_> {
             }
             false => None,
         };
-        let mut series = timeseries_at(self.settings.timeseries_owner(), vs_currency).await?;
+        let mut series = if_there(self.settings.timeseries_owner(), vs_currency).await?;
         if !self.is_dry_run {
             if let Some(snapshot) = &mut snapshot {
                 snapshot.check_may_delete().await?;

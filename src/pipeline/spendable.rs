@@ -5,6 +5,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::credits::Purse;
 use super::terms::demand;
+use crate::coingecko::charts::Chart;
 use crate::config::Settings;
 use crate::error::Result;
 use crate::market::Slot;
@@ -61,4 +62,10 @@ impl Spendable {
     pub(super) fn left_to_others(&self, spend: Option<u64>) -> u64 {
         if spend.is_some() { 0 } else { self.needed }
     }
+}
+
+/// Takes off what is beyond so many charts, each of which is a call; `None` is no limit.
+pub(super) fn beyond(charts: &mut Vec<Chart>, most: Option<u64>) -> Vec<Chart> {
+    let most = most.and_then(|most| usize::try_from(most).ok());
+    charts.split_off(most.unwrap_or(usize::MAX).min(charts.len()))
 }

@@ -10,7 +10,9 @@ use crate::contract::Drift;
 use crate::error::Result;
 use crate::http;
 use crate::market::{Quote, Slot};
-use crate::store::{Budget, Holdings, RunRow, SeriesHoldings, SnapshotStore, TimeseriesStore};
+use crate::store::{
+    Budget, Database, Holdings, RunRow, SeriesHoldings, SnapshotStore, Tables, TimeseriesStore,
+};
 
 /// Makes or migrates the databases, as their owner where one is named. Repeating it changes nothing.
 ///
@@ -60,20 +62,18 @@ pub async fn runs(settings: &Settings, limit: u32) -> Result<Vec<RunRow>> {
 
 /// The time series database; none where it is a SQLite file that no run has made yet.
 pub(super) async fn timeseries(settings: &Settings) -> Result<Option<TimeseriesStore>> {
-    timeseries_at(&settings.timeseries_url, &settings.vs_currency).await
+    if_there(&settings.timeseries_url, &settings.vs_currency).await
 }
 
-/// The same at a URL.
-pub(super) async fn timeseries_at(
+/// Either database at a URL; none where it is a SQLite file that no run has made yet.
+pub(super) async fn if_there<T: Tables>(
     url: &DatabaseUrl,
     vs_currency: &str,
-) -> Result<Option<TimeseriesStore>> {
+) -> Result<Option<Database<T>>> {
     if url.file().is_some_and(|file| !file.exists()) {
         return Ok(None);
     }
-    TimeseriesStore::open_existing(url, vs_currency)
-        .await
-        .map(Some)
+    Database::open_existing(url, vs_currency).await.map(Some)
 }
 
 /// The quotes of the newest slot, by market cap, the largest first.
@@ -130,9 +130,7 @@ pub struct Status {
 /// # Errors
 /// As [`init`].
 pub async fn status(settings: &Settings) -> Result<Status> {
-    let now = http::clock(settings)
-        .await
-        .map_or_else(|_| Utc::now(), crate::clock::Clock::now);
+    let now = http::now(settings).await;
     let slot = Slot::containing(now);
     let mut store =
         SnapshotStore::open_existing(&settings.snapshot_url, &settings.vs_currency).await?;

@@ -11,8 +11,8 @@ use crate::coingecko;
 use crate::config::{Settings, Thresholds};
 use crate::contract::Contract;
 use crate::error::Result;
-use crate::market::CoinId;
-use crate::planner::{Demand, Outlook};
+use crate::market::{CoinId, Slot};
+use crate::planner::{Demand, Means, Outlook};
 use crate::quality::Rules;
 use crate::store::SlotState;
 
@@ -127,6 +127,18 @@ pub(super) fn demand(settings: &Settings) -> Demand {
         lists: coingecko::by_ids(&settings.vs_currency, &settings.coins).len() as u64,
         charts: largest + named,
     }
+}
+
+/// What the plan has for charts at an instant, when so many calls of the month are spent and that is the newest slot.
+pub(super) fn means(
+    settings: &Settings,
+    spent: u64,
+    newest: Option<Slot>,
+    now: DateTime<Utc>,
+) -> Means {
+    let is_taken = newest.is_some_and(|newest| newest >= Slot::containing(now));
+    let snapshot = demand(settings).snapshot();
+    Means::of(&settings.plan, spent, snapshot, is_taken, now)
 }
 
 /// What the settings ask of the plan, month after month, and what of it cannot be had.

@@ -6,20 +6,20 @@ use chrono::TimeDelta;
 use super::Observer;
 use super::credits::{Caller, Purse};
 use super::heal::heal_lost;
-use super::keeping::{Owed, still_followed};
+use super::keeping::{Owed, wanted_now};
 use super::known::Due;
 use super::reach::recent;
 use super::retention::{kept_from, worth_fetching};
 use super::series_report::SeriesReport;
 use super::series_run::{Planned, Series, SeriesRun};
 use super::snapshot::unknown_coins;
-use super::terms::{RunSettings, Terms, demand, outlook};
+use super::terms::{RunSettings, Terms, means, outlook};
 use super::universe::Universe;
 use crate::coingecko::charts::charts;
 use crate::config::Settings;
 use crate::error::{Error, Result};
 use crate::http::{self, Client};
-use crate::market::{CoinId, Slot};
+use crate::market::{CoinId, Slot, named};
 use crate::planner::{Decision, Means, Rotation};
 use crate::series::{Resolution, days};
 use crate::store::{Absent, IfHeld, SnapshotStore};
@@ -92,25 +92,18 @@ pub async fn run_timeseries(
 
 /// Says of whom the month has no calls left, as long as it lasts, and of whom the charts are no longer kept for that, once.
 fn short_of_calls(decision: &Decision, crowded_out: &[CoinId]) -> Vec<Absent> {
-    let named = |coins: &[CoinId]| {
-        let names: Vec<&str> = coins.iter().take(5).map(CoinId::as_str).collect();
-        match coins.len().saturating_sub(names.len()) {
-            0 => names.join(", "),
-            more => format!("{} and {more} more", names.join(", ")),
-        }
-    };
     let mut said = Vec::new();
     if !decision.unaffordable.is_empty() {
         let reason = "the month has no calls left for them, so their points fall off: `coinmill plan` says how many lack";
         said.push(Absent::other(
-            format!("charts of {}", named(&decision.unaffordable)),
+            format!("charts of {}", named(&decision.unaffordable, 5)),
             reason,
         ));
     }
     if !crowded_out.is_empty() {
         let reason = "the month has no calls for so many coins: they are no longer kept from this half-hour on";
         said.push(Absent::other(
-            format!("charts of {}", named(crowded_out)),
+            format!("charts of {}", named(crowded_out, 5)),
             reason,
         ));
     }
@@ -138,11 +131,7 @@ impl HalfHour<'_> {
         let newest = newest.unwrap_or_else(|| Slot::containing(now));
         let visits = self.run.visits().await?;
         let followed = self.run.followed(reach.start).await?;
-        let mut wanted = universe.for_charts(self.settings);
-        if !universe.missing.is_empty() {
-            // of a snapshot that lacks ranks it is not known who has left
-            wanted.extend(still_followed(&followed).cloned());
-        }
+        let wanted = wanted_now(&universe, self.settings, &followed);
         let Due {
             gaps,
             waiting: mut missing,
@@ -226,14 +215,6 @@ impl HalfHour<'_> {
     async fn means(&self, newest: Option<Slot>) -> Result<Means> {
         let now = self.run.started_at();
         let spent = self.purse.spent(now).await?;
-        let is_taken = newest.is_some_and(|newest| newest >= Slot::containing(now));
-        let snapshot = demand(self.settings).snapshot();
-        Ok(Means::of(
-            &self.settings.plan,
-            spent,
-            snapshot,
-            is_taken,
-            now,
-        ))
+        Ok(means(self.settings, spent, newest, now))
     }
 }

@@ -96,7 +96,6 @@ impl Coin {
 }
 
 /// The coins that the plan has means for.
-#[derive(Default)]
 struct Afforded<'a> {
     coins: Vec<&'a Coin>,
     spare: Option<u64>,

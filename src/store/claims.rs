@@ -14,7 +14,7 @@ use super::lock_file;
 use super::value::Row;
 use crate::config::DatabaseUrl;
 use crate::error::{Error, Result};
-use crate::market::CoinId;
+use crate::market::{CoinId, named};
 
 /// How often it is looked whether another run has recovered what it had claimed for that.
 const LOOK: Duration = Duration::from_millis(100);
@@ -98,7 +98,7 @@ impl Wish<'_> {
         let is_held = |coin: &&CoinId| others.iter().any(|other| other.coins.own.contains(*coin));
         let held: Vec<CoinId> = self.coins.iter().filter(is_held).cloned().collect();
         match self.if_held {
-            IfHeld::Refuse if !held.is_empty() => Err(self.held(&named(&held))),
+            IfHeld::Refuse if !held.is_empty() => Err(self.held(&named(&held, 3))),
             _ => Ok(held),
         }
     }
@@ -117,16 +117,6 @@ impl Wish<'_> {
                 ),
             },
         }
-    }
-}
-
-/// Up to three coins, and how many more there are.
-fn named(coins: &[CoinId]) -> String {
-    let names: Vec<&str> = coins.iter().take(3).map(CoinId::as_str).collect();
-    let names = names.join(", ");
-    match coins.len().saturating_sub(3) {
-        0 => names,
-        more => format!("{names} and {more} more"),
     }
 }
 
