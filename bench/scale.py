@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -37,6 +38,7 @@ NOON = datetime(2026, 1, 14, 12, 10, tzinfo=timezone.utc)
 HALF_HOUR = 1800
 DAY = 86_400
 READS, TICKS, BEFORE = 7, 9, 3
+BACKFILLS, BACKFILL_COINS = 5, 50
 
 # One statement each. `{slots}` and the like are rows with numbers from 1 on, `{t}` and the like instants made of them.
 # Ids are negative, so that those of later commits go on from what the real half-hours left.
@@ -289,6 +291,7 @@ def measure(kind: str, scratch: Path, o: argparse.Namespace) -> None:
         print(f"| both | {whole['new']:,.1f} | {whole['full']:,.1f} | {whole['full'] / whole['new']:.2f} |")
         ratio = statistics.median(idle["full"]) / statistics.median(idle["new"])
         print(f"| run with nothing to do | {shown(idle['new'])} | {shown(idle['full'])} | {ratio:.2f} |", flush=True)
+        backfills(sim, both)
 
 
 def quote_columns(pair: Pair) -> list[str]:
@@ -370,6 +373,42 @@ def memory(pair: Pair, start: str, end: str) -> None:
         f" more than for one coin, its worker {worker:,} MB.\n",
         flush=True,
     )
+
+
+# a process of its own for each, so that its peak is this backfill's; on SQLite the work is a worker's
+BACKFILL = """
+import json, resource, sys, time, coinmill
+settings, coins = json.loads(sys.argv[1])
+mill = coinmill.Mill(**settings)
+began = time.perf_counter()
+report = mill.backfill(days=365, resolution="1h", coins=coins)
+took = time.perf_counter() - began
+assert report["state"] == "complete", report
+who = resource.RUSAGE_CHILDREN if settings["snapshot_url"].startswith("sqlite") else resource.RUSAGE_SELF
+print(json.dumps([report["stored"] / took, resource.getrusage(who).ru_maxrss / 1000]))
+"""
+
+
+def backfills(sim: coinmill.Sim, both: dict[str, Pair]) -> None:
+    """Points a second and peak memory of a year of hours, of coins that nobody has asked for, in both pairs in turn."""
+    listed = f"{sim.url}/coins/markets?vs_currency=usd&per_page=250&page=3"
+    request = urllib.request.Request(listed, headers={"User-Agent": "coinmill-benchmark"})
+    with urllib.request.urlopen(request) as response:
+        coins = [row["id"] for row in json.load(response)]
+    speeds: dict[str, list[float]] = {name: [] for name in both}
+    peaks: dict[str, list[float]] = {name: [] for name in both}
+    for turn in range(BACKFILLS):
+        chosen = coins[turn * BACKFILL_COINS : (turn + 1) * BACKFILL_COINS]
+        for name, pair in both.items():
+            command = [sys.executable, "-W", "ignore", "-c", BACKFILL, json.dumps([pair.settings, chosen])]
+            done = subprocess.run(command, check=True, capture_output=True, text=True)
+            speed, peak = json.loads(done.stdout)
+            speeds[name].append(speed)
+            peaks[name].append(peak)
+    ratio = statistics.median(speeds["full"]) / statistics.median(speeds["new"])
+    print(f"\n| a year of hours of {BACKFILL_COINS} coins | new | full | full / new |\n| --- | --- | --- | --- |")
+    print(f"| points a second | {shown(speeds['new'])} | {shown(speeds['full'])} | {ratio:.2f} |")
+    print(f"| peak memory, MB | {shown(peaks['new'])} | {shown(peaks['full'])} | |", flush=True)
 
 
 def points(pair: Pair, coins: list[str] | None, start: str | None, end: str | None) -> int:

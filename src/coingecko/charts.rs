@@ -257,6 +257,9 @@ pub struct Points {
     pub refused: Vec<(Option<u64>, Finding, String)>,
     /// The stamps of points whose numbers are refused, in order: what stands there is not known.
     pub holes: Vec<i64>,
+    /// From the newest stamp to the end of the span, where a chart that ends about now should have more points. A response out of
+    /// a cache that hides its age is such a one, and then its newest point was live; so is the chart of a coin that has stalled.
+    pub tail: Option<Span>,
     /// Fields that a chart is not known to have, or lacks.
     pub drift: Vec<(Deviation, String)>,
 }
@@ -368,6 +371,7 @@ pub fn parse(body: &[u8], chart: &Chart, made_at: DateTime<Utc>) -> Result<Point
         points: Vec::with_capacity(prices.len()),
         refused: Vec::new(),
         holes: Vec::new(),
+        tail: stamps::tail(&stamps, resolution, ends, made_at, span),
         drift,
     };
     let Some(span) = span else { return Ok(parsed) };

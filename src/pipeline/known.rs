@@ -44,11 +44,21 @@ impl Known {
         chart.fresh = self.since <= span.start && covered.is_clear_of(span);
         let received_at = chart.landed.received_at;
         let noted = self.empty_spans.entry(chart.coin.clone()).or_default();
-        let empty_before: Spans = noted
+        let told_before = noted
             .iter()
             .filter(|it| !it.is_refused && (received_at - it.received_at).abs() >= APART)
-            .map(|it| it.span)
-            .collect();
+            .map(|it| it.span);
+        let empty_before: Spans = told_before.clone().collect();
+        // a cache that is behind ends later each time, so only where another chart ended with the same point is it the coin
+        // that has stalled
+        let agreed = chart.tail.and_then(|tail| {
+            let same = told_before.filter(|it| it.start == tail.start);
+            Span::new(tail.start, same.map(|it| it.end).max()?.min(tail.end))
+        });
+        if let Some(agreed) = agreed {
+            chart.points.extend(chart.last.take());
+            chart.coverage.covers.push(agreed);
+        }
         let empty = std::mem::take(&mut chart.coverage.empty);
         let empty = empty.into_iter().flat_map(|span| covered.gaps_in(span));
         let mut believed = Vec::new();
@@ -67,6 +77,8 @@ impl Known {
         for span in &chart.coverage.covers {
             covered.insert(*span);
         }
+        // whole, however much of it is covered, since its beginning is what charts are compared by
+        chart.tail = chart.tail.filter(|tail| !covered.gaps_in(*tail).is_empty());
         let empty_span = |is_refused| {
             move |span: &Span| EmptySpan {
                 span: *span,
@@ -74,13 +86,17 @@ impl Known {
                 is_refused,
             }
         };
-        noted.extend(chart.coverage.empty.iter().map(empty_span(false)));
+        noted.extend(chart.empty().iter().map(empty_span(false)));
         noted.extend(chart.coverage.refused.iter().map(empty_span(true)));
         chart
     }
 
     fn leave_out_what_is_not_kept(&self, chart: &mut ReceivedChart) {
         chart.points.retain(|point| point.ts >= self.kept_from);
+        if let Some(tail) = chart.tail.take_if(|tail| tail.start < self.kept_from) {
+            chart.coverage.empty.push(tail);
+            chart.last = None;
+        }
         let ChartCoverage {
             covers,
             empty,

@@ -71,10 +71,16 @@ impl Reader {
                 reason: finding.reason(),
                 raw,
             });
-        let stamps: Vec<i64> = parsed.points.iter().map(|point| point.ts).collect();
-        let coverage = parsed
-            .span
-            .map(|span| ChartCoverage::of(chart.resolution(), span, &stamps, &parsed.holes));
+        let (mut points, mut holes, mut told, mut last) =
+            (parsed.points, parsed.holes, parsed.span, None);
+        if let (Some(span), Some(tail)) = (parsed.span, parsed.tail) {
+            told = Span::new(span.start, tail.start);
+            last = points.pop_if(|point| point.ts == tail.start);
+            holes.retain(|ts| *ts < tail.start);
+        }
+        let stamps: Vec<i64> = points.iter().map(|point| point.ts).collect();
+        let coverage =
+            told.map(|span| ChartCoverage::of(chart.resolution(), span, &stamps, &holes));
         let settled = chart.settled_by(landed.received_at);
         let behind = parsed.span.and_then(|span| Span::new(span.end, settled));
         let step = chart.resolution().step();
@@ -85,7 +91,9 @@ impl Reader {
             coin: chart.coin.clone(),
             resolution: chart.resolution(),
             span: parsed.span,
-            points: parsed.points,
+            points,
+            tail: parsed.tail,
+            last,
             refused: refused.collect(),
             fresh: false,
         })

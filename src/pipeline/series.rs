@@ -102,8 +102,7 @@ impl Outcome {
         match chart.span {
             Some(_) => {
                 self.received += 1;
-                let empty = &chart.coverage.empty;
-                self.missing.extend(no_points(&chart.coin, empty));
+                self.missing.extend(no_points(&chart.coin, &chart.empty()));
                 self.missing
                     .extend(refusal(&chart.coin, &chart.coverage.refused));
                 self.missing.extend(chart.behind.map(|behind| {

@@ -41,10 +41,22 @@ pub struct ReceivedChart {
     pub behind: Option<Span>,
     /// Its points, in the order of their stamps, all inside the span.
     pub points: Vec<PricePoint>,
+    /// From its newest point on, where it should have more: not known, until another chart ends as early.
+    pub tail: Option<Span>,
+    /// That newest point, which may have been live, and so is none of the points yet.
+    pub last: Option<PricePoint>,
     /// What was refused of it; `body` counts for nothing here.
     pub refused: Vec<RefusedRow>,
     /// True where nothing of the span is covered yet, so that no point can be there.
     pub fresh: bool,
+}
+
+impl ReceivedChart {
+    /// Where it has no points though it should.
+    pub fn empty(&self) -> Vec<Span> {
+        let empty = self.coverage.empty.iter().chain(&self.tail);
+        empty.copied().collect()
+    }
 }
 
 /// Some charts to store together.
@@ -116,10 +128,14 @@ pub(crate) async fn commit_charts(
             }
         }
         failpoint::pass(failpoint::COMMIT_HALF_DONE);
-        coverage::insert_covered(connection, spans(&rows, id, |coverage| &coverage.covers)).await?;
-        let empty = spans(&rows, id, |coverage| &coverage.empty);
+        coverage::insert_covered(
+            connection,
+            spans(&rows, id, |chart| chart.coverage.covers.clone()),
+        )
+        .await?;
+        let empty = spans(&rows, id, ReceivedChart::empty);
         coverage::insert_empty(connection, empty, false).await?;
-        let refused = spans(&rows, id, |coverage| &coverage.refused);
+        let refused = spans(&rows, id, |chart| chart.coverage.refused.clone());
         coverage::insert_empty(connection, refused, true).await?;
         insert_refused(connection, &rows).await?;
         visits::note(connection, visits_of(commit, clock.now())).await?;
@@ -315,17 +331,16 @@ static INSERT_REVISIONS: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
-fn spans<'a>(
-    rows: &'a [Keyed<'a>],
+fn spans(
+    rows: &[Keyed<'_>],
     commit: i64,
-    of: impl Fn(&ChartCoverage) -> &Vec<Span> + 'a,
-) -> impl Iterator<Item = SpanRow> + 'a {
+    of: fn(&ReceivedChart) -> Vec<Span>,
+) -> impl Iterator<Item = SpanRow> {
     rows.iter().flat_map(move |row| {
-        let of_row = of(&row.chart.coverage).iter();
-        of_row.map(move |span| SpanRow {
+        of(row.chart).into_iter().map(move |span| SpanRow {
             coin: row.coin,
             resolution: row.chart.resolution,
-            span: *span,
+            span,
             landing: row.landing,
             commit,
         })

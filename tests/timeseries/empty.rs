@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use coinmill::pipeline::{Backfill, Observer, Reach, RunState, SeriesReport, backfill};
 use coinmill::series::Resolution;
 
-use crate::series::{DAY, HOUR, MINUTE, Mill, chart, prices, wanted};
+use crate::series::{DAY, HOUR, MINUTE, Mill, SECOND, View, chart, prices, wanted};
 use crate::support::{Kind, named, noon, on_both_databases};
 
 on_both_databases!(
@@ -15,6 +15,9 @@ on_both_databases!(
     only_what_was_empty_twice_is_believed,
     what_is_covered_is_asked_for_again_where_that_is_wanted,
     the_body_of_a_run_that_died_counts_as_the_first_empty_chart,
+    a_chart_from_a_cache_that_hides_its_age_is_not_believed_beyond_its_newest_point,
+    a_cache_that_stays_behind_is_not_believed_a_second_time_either,
+    a_coin_that_has_stalled_is_believed_once_two_charts_end_with_the_same_point,
 );
 
 const EMPTY: &str = r#"{"prices":[],"market_caps":[],"total_volumes":[]}"#;
@@ -89,7 +92,7 @@ async fn a_second_empty_chart_an_hour_later_is_believed_and_none_is_fetched_befo
 async fn a_chart_that_lost_most_of_its_points_is_healed_by_the_next(kind: Kind) {
     let mill = Mill::new(kind, 3).await;
     let first = noon().timestamp_millis() - 20 * HOUR;
-    mill.bench.body(&prices(first, 5 * MINUTE, &["1"; 100]));
+    mill.answer(&prices(first, 5 * MINUTE, &["1"; 100]));
     let report = mill.bitcoin().await.unwrap();
     assert_eq!((report.state, report.stored), (RunState::Partial, 100));
     let covered = mill.covered("bitcoin", 5).await;
@@ -104,7 +107,7 @@ async fn a_chart_that_lost_most_of_its_points_is_healed_by_the_next(kind: Kind) 
 async fn a_chart_with_half_of_its_points_covers_all_of_its_span(kind: Kind) {
     let mill = Mill::new(kind, 3).await;
     let first = noon().timestamp_millis() - 20 * HOUR;
-    mill.bench.body(&prices(first, 5 * MINUTE, &["1"; 144]));
+    mill.answer(&prices(first, 5 * MINUTE, &["1"; 144]));
     let report = mill.bitcoin().await.unwrap();
     assert_eq!((report.state, report.stored), (RunState::Complete, 144));
     assert_eq!(mill.covered("bitcoin", 5).await.len(), 1);
@@ -119,9 +122,7 @@ async fn only_what_was_empty_twice_is_believed(kind: Kind) {
     // each has three points; what one holds the other has not
     for hours in [200, 100] {
         let body = chart(&[point(hours), point(hours - 1), point(hours - 2)]);
-        mill.bench.sim.clear_faults();
-        mill.bench
-            .fault(&format!("body:status=200,times=0,text={body}"));
+        mill.answer(&body);
         days(&mill).await;
         later(&mill, 61);
     }
@@ -189,4 +190,106 @@ async fn the_body_of_a_run_that_died_counts_as_the_first_empty_chart(kind: Kind)
     let report = days(&mill).await;
     assert_eq!((report.recovered, report.calls), (1, 1));
     assert_eq!(mill.covered("bitcoin", 60).await.len(), 1);
+}
+
+/// The points of an undisturbed run at the same instants, which take as long.
+async fn undisturbed(kind: Kind, minutes: &[i64], resolution: Resolution) -> View {
+    let mill = Mill::new(kind, 3).await;
+    for minutes in minutes {
+        later(&mill, *minutes);
+        fetched(&mill, resolution).await;
+    }
+    mill.view().await
+}
+
+async fn fetched(mill: &Mill, resolution: Resolution) -> SeriesReport {
+    let is_fine = resolution == Resolution::FiveMinutes;
+    let reach = Reach::Days(if is_fine { 1 } else { 10 });
+    let report = mill.backfill(resolution, reach, &["bitcoin"], &[]).await;
+    report.unwrap()
+}
+
+async fn a_chart_from_a_cache_that_hides_its_age_is_not_believed_beyond_its_newest_point(
+    kind: Kind,
+) {
+    for (resolution, age) in [
+        (Resolution::FiveMinutes, 2 * HOUR),
+        (Resolution::FiveMinutes, 40 * MINUTE),
+        (Resolution::Hour, 26 * HOUR),
+    ] {
+        let mill = Mill::new(kind, 3).await;
+        let fault = format!("back:seconds={},path=market_chart", age / SECOND);
+        mill.bench.fault(&fault);
+        let report = fetched(&mill, resolution).await;
+        assert_eq!(report.state, RunState::Partial, "{resolution} {age}");
+        let missing = named(&report.missing).join("; ");
+        assert!(
+            missing.contains("bitcoin (CoinGecko gave no points from"),
+            "{missing}"
+        );
+        let covered = mill.covered("bitcoin", resolution.minutes().into()).await;
+        let believed = noon().timestamp_millis() - age;
+        assert!(
+            covered.iter().all(|(_, end)| *end <= believed),
+            "{covered:?}"
+        );
+        // nor is what was live then, which no other chart has
+        let whole = undisturbed(kind, &[0], resolution).await;
+        let view = mill.view().await;
+        let known = |key| whole.contains_key(key) || key.2 < noon().timestamp_millis() - DAY;
+        assert!(
+            !view.is_empty() && view.keys().all(known),
+            "{resolution} {age}"
+        );
+        later(&mill, 61);
+        let report = fetched(&mill, resolution).await;
+        assert_eq!(
+            (report.state, report.missing.len()),
+            (RunState::Complete, 0)
+        );
+        let whole = undisturbed(kind, &[0, 61], resolution).await;
+        let view = mill.view().await;
+        assert!(whole.keys().all(|key| view.contains_key(key)));
+    }
+}
+
+async fn a_cache_that_stays_behind_is_not_believed_a_second_time_either(kind: Kind) {
+    let mill = Mill::new(kind, 3).await;
+    mill.bench
+        .fault("back:seconds=10800,times=0,path=market_chart");
+    for minutes in [0, 61, 61] {
+        later(&mill, minutes);
+        let report = fetched(&mill, Resolution::FiveMinutes).await;
+        assert_eq!((report.state, report.calls), (RunState::Partial, 1));
+    }
+    mill.bench.sim.clear_faults();
+    later(&mill, 61);
+    let report = fetched(&mill, Resolution::FiveMinutes).await;
+    assert_eq!(report.state, RunState::Complete);
+    let view = mill.view().await;
+    let whole = undisturbed(kind, &[0, 61, 61, 61], Resolution::FiveMinutes).await;
+    assert!(whole.keys().all(|key| view.contains_key(key)));
+}
+
+async fn a_coin_that_has_stalled_is_believed_once_two_charts_end_with_the_same_point(kind: Kind) {
+    let mill = Mill::new(kind, 3).await;
+    let first = noon().timestamp_millis() - 20 * HOUR;
+    let last = first + 9 * HOUR;
+    let body = prices(first, 5 * MINUTE, &["1"; 109]);
+    mill.bench.fault(&format!(
+        "body:status=200,times=0,path=market_chart,text={body}"
+    ));
+    let report = fetched(&mill, Resolution::FiveMinutes).await;
+    assert_eq!((report.state, report.stored), (RunState::Partial, 108));
+    later(&mill, 61);
+    let report = fetched(&mill, Resolution::FiveMinutes).await;
+    // what both have is believed, with the point that both end with; what has passed since is not, yet
+    assert_eq!((report.state, report.stored), (RunState::Partial, 1));
+    assert!(mill.view().await.keys().any(|key| key.2 == last));
+    let until = noon().timestamp_millis() - 10 * MINUTE;
+    let covered = mill.covered("bitcoin", 5).await;
+    assert!(covered.iter().all(|span| span.1 == until), "{covered:?}");
+    assert_eq!(mill.torn().await, 0);
+    // and nothing is asked for twice within the hour
+    assert_eq!(fetched(&mill, Resolution::FiveMinutes).await.calls, 0);
 }

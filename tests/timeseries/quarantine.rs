@@ -29,7 +29,7 @@ fn first() -> i64 {
 }
 
 async fn run_on(mill: &Mill, body: &str) -> SeriesReport {
-    mill.bench.body(body);
+    mill.answer(body);
     mill.bitcoin().await.unwrap()
 }
 

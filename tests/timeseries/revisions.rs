@@ -22,7 +22,7 @@ fn first() -> i64 {
 /// A run that is answered with this, an hour after the one before: so few points leave the rest of the day open.
 async fn run_on(mill: &Mill, body: &str) -> SeriesReport {
     mill.bench.sim.advance(TimeDelta::hours(1)).unwrap();
-    mill.bench.body(body);
+    mill.answer(body);
     let report = mill.bitcoin().await.unwrap();
     assert_eq!((report.calls, report.rejected), (1, 0));
     report

@@ -4,10 +4,13 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::quality::{Finding, chart as rules};
-use crate::series::{Resolution, days};
+use crate::series::{Resolution, Span, days};
 
 /// A range that ends within so long of now is closed by the live point.
 const LIVE_EDGE: TimeDelta = TimeDelta::minutes(5);
+
+/// How old a response can be that hides its age.
+const HIDDEN_AGE: TimeDelta = TimeDelta::days(1);
 
 /// The oldest that a live point among hourly or five-minutely ones can be: 29 minutes were seen.
 const LIVE_AGE: TimeDelta = TimeDelta::hours(1);
@@ -24,10 +27,28 @@ pub(super) fn is_live(
     if resolution == Resolution::Day {
         return !is_midnight(last);
     }
-    let now = made_at.timestamp_millis();
-    let ends_now = ends.is_none_or(|end| end >= now - LIVE_EDGE.num_milliseconds());
-    let age = now.saturating_sub(last);
-    ends_now && last % 1000 == 0 && age < LIVE_AGE.num_milliseconds()
+    let age = made_at.timestamp_millis().saturating_sub(last);
+    ends_within(LIVE_EDGE, ends, made_at) && last % 1000 == 0 && age < LIVE_AGE.num_milliseconds()
+}
+
+/// True for a window that ends now, or so long ago at most.
+fn ends_within(ago: TimeDelta, ends: Option<i64>, made_at: DateTime<Utc>) -> bool {
+    ends.is_none_or(|end| end >= made_at.timestamp_millis() - ago.num_milliseconds())
+}
+
+/// From the newest stamp to the end of the span, where a chart that ends about now should have more points: neighbours are up to two
+/// and a half steps apart.
+pub(super) fn tail(
+    stamps: &[i64],
+    resolution: Resolution,
+    ends: Option<i64>,
+    made_at: DateTime<Utc>,
+    span: Option<Span>,
+) -> Option<Span> {
+    let (span, newest) = (span?, *stamps.last()?);
+    let tail = Span::new(newest, span.end).filter(|_| span.contains(newest))?;
+    let is_short = tail.length() > resolution.step() * 5 / 2;
+    (is_short && ends_within(HIDDEN_AGE, ends, made_at)).then_some(tail)
 }
 
 /// Daily points are midnights; others sit on no grid.
