@@ -184,3 +184,44 @@ async fn every_column_is_in_the_dictionary_and_former_names_are_nowhere() {
         assert!(!dictionary.contains(former), "{former}");
     }
 }
+
+/// Databases of users were made by these: whoever has one gets what comes later by a migration of its own, and sqlx refuses a database
+/// that was made by another text.
+#[test]
+fn a_migration_that_databases_were_made_by_never_changes() {
+    let settled = [
+        (
+            "migrations/budget/postgres/0001_budget.sql",
+            "b709e9f25e31174f7fd08d78b7464dc8104c05e6ae28b50a7d8ca29485591e82",
+        ),
+        (
+            "migrations/budget/sqlite/0001_budget.sql",
+            "d89593b1cbb5d858d2853d274f7cbacb99833008946de4de50bf2308e203a4f5",
+        ),
+        (
+            "migrations/snapshot/postgres/0001_snapshot.sql",
+            "61ab2de5fafa0ccfe292672866dab995b0e8371d6f7bbaecfe96fbc1071edd08",
+        ),
+        (
+            "migrations/snapshot/sqlite/0001_snapshot.sql",
+            "325795570549c98c944fb113a2fa8ce1e78008f9e2a0ffe4fd35c68cc153a5dd",
+        ),
+        (
+            "migrations/timeseries/postgres/0001_timeseries.sql",
+            "05085ab43a6b49192d8c5d8f8d79975407397cf361a347a90308c16fc432c452",
+        ),
+        (
+            "migrations/timeseries/sqlite/0001_timeseries.sql",
+            "b59578d701882609a22cdbe811d6763128c6953b5bb8ec539fe22d9c5b4d664b",
+        ),
+    ];
+    for (path, hash) in settled {
+        let place = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+        let text = std::fs::read(place).unwrap();
+        assert_eq!(
+            coinmill::landing::sha256(&text),
+            hash,
+            "{path} is settled: write a new migration beside it"
+        );
+    }
+}

@@ -150,7 +150,8 @@ create index coverage_by_end on coverage (resolution, ends_at);
 
 -- Spans for which a chart had no points where there should be some. Believed, and so covered, only once a second chart,
 -- received at least an hour earlier or later, is empty there too: a response may have lost what it should hold. Where the
--- points are refused, it is never covered, and not asked for a third time.
+-- points are refused, it is never covered, and not asked for a third time. A chart that ends too early is empty from its newest point
+-- on, whole, however much of that another covers: a second one is believed where it begins alike.
 create table empty_span (
   coin integer not null,
   resolution integer not null,
