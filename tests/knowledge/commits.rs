@@ -218,6 +218,8 @@ async fn chart(store: &mut TimeseriesStore, writer: usize, step: Step) {
             ..ChartCoverage::default()
         },
         behind: None,
+        tail: None,
+        last: None,
         points: vec![PricePoint {
             ts: ts(at),
             price: Some(f64::from(step.number)),
