@@ -3,6 +3,7 @@
 
 mod args;
 mod ask;
+mod candles;
 mod demo;
 mod failure;
 mod gaps;
@@ -152,6 +153,18 @@ async fn dispatch(Arguments { command, json, .. }: Arguments, interrupt: &Interr
             let status = pipeline::status(&settings).await?;
             print(json, &status, || show::status(&status))?;
             Ok(if status.is_stale { PARTIAL } else { COMPLETE })
+        }
+        Command::Candles(arguments) => {
+            let (settings, wanted) = arguments.load()?;
+            let read = pipeline::candles(&settings, &wanted).await?;
+            print(json, &candles::json(&read), || {
+                candles::text(&read, &wanted)
+            })?;
+            Ok(if read.missing.is_empty() {
+                COMPLETE
+            } else {
+                PARTIAL
+            })
         }
         Command::Gaps(arguments) => {
             let (settings, wanted) = arguments.load()?;

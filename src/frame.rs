@@ -8,12 +8,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow_array::builder::{
-    Float64Builder, Int32Builder, Int64Builder, StringBuilder, TimestampMillisecondBuilder,
+    BooleanBuilder, Float64Builder, Int32Builder, Int64Builder, StringBuilder,
+    TimestampMillisecondBuilder,
 };
 use arrow_array::types::Int32Type;
 use arrow_array::{
-    Array, ArrayRef, DictionaryArray, Float64Array, Int32Array, Int64Array, RecordBatch,
-    StringArray, TimestampMillisecondArray,
+    Array, ArrayRef, BooleanArray, DictionaryArray, Float64Array, Int32Array, Int64Array,
+    RecordBatch, StringArray, TimestampMillisecondArray,
 };
 use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef, TimeUnit};
 use parquet::arrow::ArrowWriter;
@@ -33,7 +34,7 @@ pub const BATCH: usize = 1 << 16;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Frame {
     /// The columns: texts as `utf8` or, where they repeat, as a dictionary that all batches share; whole numbers as `int64`,
-    /// numbers as `float64`, instants as `timestamp[ms, UTC]`. Keys are never null.
+    /// numbers as `float64`, true or false as `bool`, instants as `timestamp[ms, UTC]`. Keys are never null.
     pub schema: SchemaRef,
     /// The rows, in order.
     pub batches: Vec<RecordBatch>,
@@ -68,6 +69,8 @@ pub enum Filler {
     Float(Float64Builder),
     /// Instants, in milliseconds since 1970.
     Time(TimestampMillisecondBuilder),
+    /// True or false.
+    Bool(BooleanBuilder),
 }
 
 /// Texts that repeat: each once, and its place for each row.
@@ -111,6 +114,7 @@ impl Filler {
             Kind::Int => Self::Int(Int64Builder::new()),
             Kind::Float => Self::Float(Float64Builder::new()),
             Kind::Time => Self::Time(TimestampMillisecondBuilder::new().with_timezone(UTC)),
+            Kind::Bool => Self::Bool(BooleanBuilder::new()),
         }
     }
 
@@ -122,6 +126,7 @@ impl Filler {
             Self::Int(values) => Arc::new(values.finish()),
             Self::Float(values) => Arc::new(values.finish()),
             Self::Time(values) => Arc::new(values.finish()),
+            Self::Bool(values) => Arc::new(values.finish()),
         }
     }
 }
@@ -133,6 +138,7 @@ fn data_type(kind: Kind) -> DataType {
         Kind::Int => DataType::Int64,
         Kind::Float => DataType::Float64,
         Kind::Time => DataType::Timestamp(TimeUnit::Millisecond, Some(UTC.into())),
+        Kind::Bool => DataType::Boolean,
     }
 }
 
@@ -224,6 +230,8 @@ pub enum Cell<'a> {
     Float(f64),
     /// An instant, in milliseconds since 1970.
     Time(i64),
+    /// True or false.
+    Bool(bool),
 }
 
 /// The value of a column in a row of its batch; none for null.
@@ -240,6 +248,8 @@ pub fn cell(column: &dyn Array, row: usize) -> Option<Cell<'_>> {
         Some(Cell::Float(numbers.value(row)))
     } else if let Some(stamps) = any.downcast_ref::<TimestampMillisecondArray>() {
         Some(Cell::Time(stamps.value(row)))
+    } else if let Some(values) = any.downcast_ref::<BooleanArray>() {
+        Some(Cell::Bool(values.value(row)))
     } else {
         let categories = any.downcast_ref::<DictionaryArray<Int32Type>>()?;
         cell(categories.values().as_ref(), categories.key(row)?)

@@ -3,6 +3,7 @@
 //!
 //! `docs/architecture.md` says how the parts fit together.
 
+pub mod candles;
 pub mod cli;
 pub mod clock;
 pub mod coingecko;

@@ -6,6 +6,7 @@ mod arrival;
 mod backfill;
 mod begin;
 mod calls;
+mod candles;
 mod compare;
 mod credits;
 mod fetch;
@@ -46,6 +47,7 @@ mod unknown;
 mod writer;
 
 pub use backfill::{Estimate, backfill, estimate};
+pub use candles::{Candles, candles};
 pub use compare::{Change, Difference};
 pub use gaps::{Gaps, GapsReport, GapsTotal, gaps};
 pub use heal::{HealReport, heal};

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const LAYERS: [(&str, u8); 26] = [
+const LAYERS: [(&str, u8); 27] = [
     ("error", 0),
     ("failpoint", 0),
     ("stamp", 0),
@@ -27,6 +27,7 @@ const LAYERS: [(&str, u8); 26] = [
     ("landing", 2),
     ("derive", 2),
     ("frame", 2),
+    ("candles", 2),
     ("planner", 2),
     ("http", 3),
     ("quality", 3),

@@ -106,6 +106,7 @@ async fn tables_views_and_frames_follow_the_lists() {
         market::Kind::Int => "whole",
         market::Kind::Float => "number",
         market::Kind::Time => "instant",
+        market::Kind::Bool => "whole",
     };
     for column in stored_columns() {
         let place = ("quote".to_owned(), column.name.to_owned());

@@ -17,6 +17,8 @@ mod support;
 #[path = "support/series.rs"]
 mod series;
 
+#[path = "timeseries/candles.rs"]
+mod candles;
 #[path = "timeseries/due.rs"]
 mod due;
 #[path = "timeseries/empty.rs"]

@@ -326,6 +326,49 @@ class Mill:
             Nothing is stored of one of the coins, or at this resolution, or was stored by `as_of`.
         """
 
+    def candles(
+        self,
+        coins: str | Sequence[str] | None = None,
+        start: str | date | datetime | None = None,
+        end: str | date | datetime | None = None,
+        *,
+        every: str = "1h",
+        zone: str = "UTC",
+        as_of: str | date | datetime | None = None,
+    ) -> Frame:
+        """Candles by coin and time: ``coin_id``, ``ts`` (the beginning), ``open``, ``high``, ``low``, ``close``, ``points``,
+        ``market_cap``, ``volume_24h``, ``resolution``, ``is_partial``.
+
+        Each is made of the exact points between its beginning and the next one's: of five-minute points where these
+        cover it, else of hourly ones, never of both (``resolution`` says which). ``open`` is its first point's price,
+        not the close before. ``volume_24h`` and ``market_cap`` are the last in it: CoinGecko's volume is the sum of the
+        24 hours before, so volumes must not be added up. ``is_partial`` marks one that is not covered whole: it is
+        running, or has a hole. Without a point there is no candle, and ``frame.missing`` lists what neither resolution
+        covers.
+
+        Parameters
+        ----------
+        coins
+            Only these, as in :meth:`prices`.
+        start, end
+            Candles that begin from `start` on and before `end`, each whole.
+        every
+            Minutes or hours that divide a day (``"5m"``, ``"15m"``, ``"1h"``, ``"4h"``), days, weeks from Monday on or
+            months (``"1d"``, ``"1w"``, ``"1mo"``). Below an hour only five-minute points are used.
+        zone
+            The time zone whose midnights days begin at, such as ``"Europe/Berlin"``: shorter candles are counted from
+            midnight on, so where clocks are put forward or back, a day has fewer or more of them.
+        as_of
+            As it was stored at this instant, as in :meth:`prices`.
+
+        Raises
+        ------
+        ValueError
+            `every` is no such length, `zone` no time zone, `start` not before `end`, or `coins` empty.
+        DataError
+            Nothing is stored of one of the coins that could make such candles, or was stored by `as_of`.
+        """
+
     def quarantine(
         self, ids: Sequence[str] | None = None, *, rule: str | None = None, stored: bool = False
     ) -> list[Quarantined]:

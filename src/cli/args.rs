@@ -7,10 +7,11 @@ use clap::{Parser, Subcommand};
 use super::quarantine::Quarantine;
 use super::settings::SettingArguments;
 use super::simulate::SimArguments;
+use crate::candles::zone;
 use crate::config::Settings;
 use crate::error::{Error, Result};
 use crate::market::{CoinId, Instant};
-use crate::pipeline::{Backfill, Gaps, Reach};
+use crate::pipeline::{Backfill, Candles, Gaps, Reach};
 
 /// Market data from CoinGecko: complete or with a list of what is missing, stored once, traceable to the received bytes.
 #[derive(Debug, Parser)]
@@ -93,6 +94,8 @@ pub(super) enum Command {
         #[command(flatten)]
         settings: SettingArguments,
     },
+    /// Open, high, low and close of coins, from what is stored
+    Candles(CandlesArguments),
     /// Where price history has gaps, and why
     Gaps(GapsArguments),
     /// Fetch what `gaps` lists and CoinGecko still gives: what is lost at 5m, by the hour
@@ -225,6 +228,46 @@ impl BackfillArguments {
             spend: self.spend,
         };
         Ok((settings, wanted))
+    }
+}
+
+/// Which candles to show.
+#[derive(Debug, clap::Args)]
+pub(super) struct CandlesArguments {
+    /// The coins, by id
+    #[arg(value_name = "COIN", value_parser = coin, required = true)]
+    only: Vec<CoinId>,
+    /// How long each is: minutes or hours that divide a day (5m, 15m, 1h, 4h), or 1d, 1w, 1mo
+    #[arg(long, default_value = "1h", value_name = "LENGTH")]
+    every: String,
+    /// Whose midnights days begin at, such as Europe/Berlin
+    #[arg(long, default_value = "UTC", value_name = "ZONE")]
+    zone: String,
+    /// Those that begin on this day or at this instant (UTC), or later
+    #[arg(long, value_parser = instant)]
+    from: Option<DateTime<Utc>>,
+    /// Those that begin before this day or instant (UTC)
+    #[arg(long, value_parser = instant)]
+    until: Option<DateTime<Utc>>,
+    /// As it was stored at this instant
+    #[arg(long, value_parser = instant, value_name = "INSTANT")]
+    as_of: Option<DateTime<Utc>>,
+    #[command(flatten)]
+    settings: SettingArguments,
+}
+
+impl CandlesArguments {
+    /// The settings, and what is wanted under them.
+    pub(super) fn load(self) -> Result<(Settings, Candles)> {
+        let wanted = Candles {
+            coins: self.only,
+            every: self.every.parse()?,
+            zone: zone(&self.zone)?,
+            start: self.from,
+            end: self.until,
+            as_of: self.as_of,
+        };
+        Ok((self.settings.load()?, wanted))
     }
 }
 

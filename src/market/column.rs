@@ -16,6 +16,8 @@ pub enum Kind {
     Float,
     /// An instant, to the millisecond.
     Time,
+    /// True or false.
+    Bool,
 }
 
 /// Where a column's values come from.

@@ -93,6 +93,7 @@ fn value(column: &dyn Array, row: usize) -> Value {
     match cell(column, row) {
         Some(Cell::Text(text)) => text.into(),
         Some(Cell::Int(number)) => number.into(),
+        Some(Cell::Bool(value)) => i64::from(value).into(),
         Some(Cell::Float(number)) => number.into(),
         Some(Cell::Time(stamp)) => DateTime::from_timestamp_millis(stamp).into(),
         None => Value::Text(None),

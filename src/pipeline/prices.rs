@@ -38,15 +38,7 @@ pub struct Prices {
 /// [`Error::Argument`] for a span that is empty or still to come; [`Error::Data`] for a coin or a resolution of which nothing
 /// is stored, or was known at `as_of`; otherwise as the database gives them.
 pub async fn prices(settings: &Settings, wanted: &Prices) -> Result<Read> {
-    if let (Some(start), Some(end)) = (wanted.start, wanted.end)
-        && start >= end
-    {
-        return Err(Error::argument(format!(
-            "the span begins at {} and ends at {}: start must be before end",
-            shown(start),
-            shown(end)
-        )));
-    }
+    check_order(wanted.start, wanted.end)?;
     let now = http::now(settings).await;
     let mut store =
         TimeseriesStore::open_existing(&settings.timeseries_url, &settings.vs_currency).await?;
@@ -61,23 +53,8 @@ async fn read(
     wanted: &Prices,
     now: DateTime<Utc>,
 ) -> Result<Read> {
-    let mut seen = HashSet::new();
-    let coins: Vec<CoinId> = wanted
-        .coins
-        .iter()
-        .filter(|coin| seen.insert(*coin))
-        .cloned()
-        .collect();
-    // one pin for all that is read, so that a commit meanwhile does not tear it
-    let pin = match wanted.as_of {
-        None => store.newest_commit().await?.unwrap_or_default(),
-        Some(at) => store.pin(at).await?.ok_or_else(|| {
-            Error::data(format!(
-                "nothing was stored by {}: this history was fetched later",
-                shown(at)
-            ))
-        })?,
-    };
+    let coins = each_once(&wanted.coins);
+    let pin = pinned(store, wanted.as_of).await?;
     // of what is gone no pin knows any more
     let pruned = store.pruned(Kept::Points(wanted.resolution)).await?;
     let ends = store.coverage_ends(wanted.resolution, &coins, pin).await?;
@@ -92,19 +69,11 @@ async fn read(
         let pruned = pruned.map(|pruned| retention::points_pruned(resolution, &pruned));
         return Err(unknown::not_stored(settings, store, resolution, as_of, &absent, pruned).await);
     }
-    // stamps are whole milliseconds: the first that is not before the bound
-    let edge = |instant: Option<DateTime<Utc>>| {
-        instant.map(|at| {
-            at.checked_add_signed(JUST_BELOW)
-                .unwrap_or(at)
-                .timestamp_millis()
-        })
-    };
     let known_at = wanted.as_of.map_or(now, |at| at.min(now));
     let span = Wanted {
         resolution: wanted.resolution,
-        start: edge(wanted.start),
-        end: edge(wanted.end),
+        start: wanted.start.map(edge),
+        end: wanted.end.map(edge),
         settled: wanted.resolution.settled(known_at),
         is_past: wanted.as_of.is_some(),
         oldest: oldest(wanted.resolution, &settings.plan, now),
@@ -161,6 +130,47 @@ async fn read(
     })
 }
 
+/// Refuses a span that ends before it begins.
+pub(super) fn check_order(start: Option<DateTime<Utc>>, end: Option<DateTime<Utc>>) -> Result<()> {
+    match (start, end) {
+        (Some(start), Some(end)) if start >= end => Err(Error::argument(format!(
+            "the span begins at {} and ends at {}: start must be before end",
+            shown(start),
+            shown(end)
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// Coins as they were named first.
+pub(super) fn each_once(coins: &[CoinId]) -> Vec<CoinId> {
+    let mut seen = HashSet::new();
+    let first = coins.iter().filter(|coin| seen.insert(*coin));
+    first.cloned().collect()
+}
+
+/// One pin for all that is read, so that a commit meanwhile does not tear it.
+pub(super) async fn pinned(
+    store: &mut TimeseriesStore,
+    as_of: Option<DateTime<Utc>>,
+) -> Result<i64> {
+    match as_of {
+        None => Ok(store.newest_commit().await?.unwrap_or_default()),
+        Some(at) => store.pin(at).await?.ok_or_else(|| {
+            Error::data(format!(
+                "nothing was stored by {}: this history was fetched later",
+                shown(at)
+            ))
+        }),
+    }
+}
+
+/// The first stamp that is not before a bound: stamps are whole milliseconds.
+pub(super) fn edge(at: DateTime<Utc>) -> i64 {
+    let at = at.checked_add_signed(JUST_BELOW).unwrap_or(at);
+    at.timestamp_millis()
+}
+
 /// What was pruned of a span whose bounds were written, and what else is missing of it.
 fn warning(wanted: &Prices, gone: Option<&Missing>, rest: Option<String>) -> Option<String> {
     let is_bounded = wanted.start.is_some() || wanted.end.is_some();
@@ -175,7 +185,7 @@ fn warning(wanted: &Prices, gone: Option<&Missing>, rest: Option<String>) -> Opt
 const JUST_BELOW: TimeDelta = TimeDelta::nanoseconds(999_999);
 
 /// Later than any point: 2200-01-01.
-const FAR: i64 = 7_258_118_400_000;
+pub(super) const FAR: i64 = 7_258_118_400_000;
 
 fn shown(at: DateTime<Utc>) -> impl std::fmt::Display {
     at.format("%Y-%m-%dT%H:%M:%SZ")

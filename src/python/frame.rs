@@ -131,6 +131,7 @@ fn shown(column: &dyn Array, row: usize) -> String {
         None => String::new(),
         Some(Cell::Text(text)) => text.to_owned(),
         Some(Cell::Int(number)) => number.to_string(),
+        Some(Cell::Bool(value)) => value.to_string(),
         Some(Cell::Float(number)) => number.to_string(),
         Some(Cell::Time(stamp)) => DateTime::from_timestamp_millis(stamp)
             .map_or_else(String::new, |t| {

@@ -10,10 +10,11 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyList, PyString, PyTuple, PyType};
 
 use super::errors::to_exception;
+use crate::candles;
 use crate::config::{Layers, Portable, Settings, resolve_with};
 use crate::error::Error;
 use crate::market::{CoinId, Instant, Slot};
-use crate::pipeline::{Backfill, Gaps, Pick, Prices, Quotes, Reach};
+use crate::pipeline::{Backfill, Candles, Gaps, Pick, Prices, Quotes, Reach};
 use crate::quality::Rules;
 use crate::remote::call::Call;
 
@@ -195,6 +196,29 @@ impl Mill {
             as_of: as_of.map(|at| at.0),
         };
         self.done(py, Call::Prices(wanted))
+    }
+
+    #[pyo3(signature = (coins = None, start = None, end = None, *, every = "1h", zone = "UTC", as_of = None))]
+    #[expect(clippy::too_many_arguments, reason = "keywords of Python")]
+    fn candles<'py>(
+        &self,
+        py: Python<'py>,
+        coins: Option<CoinsArgument>,
+        start: Option<InstantArgument>,
+        end: Option<InstantArgument>,
+        every: &str,
+        zone: &str,
+        as_of: Option<InstantArgument>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let wanted = Candles {
+            coins: coins.map_or_else(Vec::new, |coins| coins.0),
+            every: parsed(py, every)?,
+            zone: candles::zone(zone).map_err(|error| to_exception(py, &error))?,
+            start: start.map(|start| start.0),
+            end: end.map(|end| end.0),
+            as_of: as_of.map(|at| at.0),
+        };
+        self.done(py, Call::Candles(wanted))
     }
 
     #[pyo3(signature = (ids = None, *, rule = None, stored = false))]

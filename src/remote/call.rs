@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::Settings;
 use crate::error::{Error, Result};
 use crate::market::Slot;
-use crate::pipeline::{self, Backfill, Gaps, Observer, Pick, Prices, Quotes, Read};
+use crate::pipeline::{self, Backfill, Candles, Gaps, Observer, Pick, Prices, Quotes, Read};
 use crate::series::Resolution;
 use crate::stop::Stopper;
 
@@ -24,6 +24,7 @@ pub(crate) enum Call {
     Plan,
     Quotes(Quotes),
     Prices(Prices),
+    Candles(Candles),
     Quarantine(Pick),
     Requeue(Pick),
     Replay { run: String },
@@ -78,6 +79,9 @@ impl Call {
             Self::Plan => json(&pipeline::plan(settings).await?),
             Self::Quotes(wanted) => Ok(Returned::Frame(pipeline::quotes(settings, &wanted).await?)),
             Self::Prices(wanted) => Ok(Returned::Frame(pipeline::prices(settings, &wanted).await?)),
+            Self::Candles(wanted) => {
+                Ok(Returned::Frame(pipeline::candles(settings, &wanted).await?))
+            }
             Self::Quarantine(pick) => json(&pipeline::quarantine(settings, &pick).await?),
             Self::Requeue(pick) => json(&pipeline::requeue(settings, &pick).await?),
             Self::Replay { run } => json(&pipeline::replay(settings, &run).await?),

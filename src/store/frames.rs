@@ -58,6 +58,7 @@ fn fill(column: &mut Filler, row: &Cells<'_>, place: usize) -> Result<()> {
         Filler::Int(values) => values.append_option(row.int(place)?),
         Filler::Float(values) => values.append_option(row.float(place)?),
         Filler::Time(values) => values.append_option(row.milliseconds(place)?),
+        Filler::Bool(values) => values.append_option(row.int(place)?.map(|number| number != 0)),
     }
     Ok(())
 }
@@ -104,7 +105,7 @@ pub(super) async fn prices(connection: &mut Connection, query: &PricesQuery) -> 
                 Filler::Float(values) => {
                     values.append_option(numbers.next().and_then(|number| (number.of)(&point)));
                 }
-                Filler::Text(_) | Filler::Int(_) => {}
+                Filler::Text(_) | Filler::Int(_) | Filler::Bool(_) => {}
             }
         }
         filling.end_row();

@@ -27,14 +27,24 @@ pub(crate) struct Schema {
 /// The snapshot database.
 pub(crate) static SNAPSHOT: Schema = Schema {
     name: "snapshot",
-    migrations: &[(
-        1,
-        "snapshot",
-        Sql {
-            postgres: include_str!("../../migrations/snapshot/postgres/0001_snapshot.sql"),
-            sqlite: include_str!("../../migrations/snapshot/sqlite/0001_snapshot.sql"),
-        },
-    )],
+    migrations: &[
+        (
+            1,
+            "snapshot",
+            Sql {
+                postgres: include_str!("../../migrations/snapshot/postgres/0001_snapshot.sql"),
+                sqlite: include_str!("../../migrations/snapshot/sqlite/0001_snapshot.sql"),
+            },
+        ),
+        (
+            2,
+            "runs",
+            Sql {
+                postgres: include_str!("../../migrations/snapshot/postgres/0002_runs.sql"),
+                sqlite: include_str!("../../migrations/snapshot/sqlite/0002_runs.sql"),
+            },
+        ),
+    ],
     grants: include_str!("../../migrations/snapshot/postgres/grants.sql"),
     written: "run",
 };
@@ -42,14 +52,24 @@ pub(crate) static SNAPSHOT: Schema = Schema {
 /// The time series database.
 pub(crate) static TIMESERIES: Schema = Schema {
     name: "timeseries",
-    migrations: &[(
-        1,
-        "timeseries",
-        Sql {
-            postgres: include_str!("../../migrations/timeseries/postgres/0001_timeseries.sql"),
-            sqlite: include_str!("../../migrations/timeseries/sqlite/0001_timeseries.sql"),
-        },
-    )],
+    migrations: &[
+        (
+            1,
+            "timeseries",
+            Sql {
+                postgres: include_str!("../../migrations/timeseries/postgres/0001_timeseries.sql"),
+                sqlite: include_str!("../../migrations/timeseries/sqlite/0001_timeseries.sql"),
+            },
+        ),
+        (
+            2,
+            "ohlc",
+            Sql {
+                postgres: include_str!("../../migrations/timeseries/postgres/0002_ohlc.sql"),
+                sqlite: include_str!("../../migrations/timeseries/sqlite/0002_ohlc.sql"),
+            },
+        ),
+    ],
     grants: include_str!("../../migrations/timeseries/postgres/grants.sql"),
     written: "run",
 };

@@ -1,0 +1,254 @@
+//! Reading candles: the points of the coins at the resolutions that fit, as bars of a grid, and what of them is not there.
+//! How points become bars, and whose points a bar is made of, is `crate::candles`' to say.
+
+use std::collections::{BTreeMap, HashMap};
+
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
+use serde::{Deserialize, Serialize};
+
+use super::missing::{Read, Wanted};
+use super::prices::{FAR, check_order, each_once, edge, pinned};
+use super::reach::oldest;
+use super::{retention, unknown};
+use crate::candles::{Chosen, Every, Filling as Bars, Grid, Told, choose};
+use crate::config::{Kept, Settings};
+use crate::error::{Error, Result};
+use crate::frame::{Filler, Filling};
+use crate::http;
+use crate::market::{CoinId, Column, Kind, Origin};
+use crate::series::{Resolution, Span, Spans};
+use crate::store::{EmptySpan, PricesQuery, TimeseriesStore};
+
+/// Which candles to read.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Candles {
+    /// The coins; empty is all of them.
+    pub coins: Vec<CoinId>,
+    /// How long each candle is.
+    pub every: Every,
+    /// The zone whose midnights days begin at.
+    pub zone: Tz,
+    /// Those that begin at this instant or later.
+    pub start: Option<DateTime<Utc>>,
+    /// Those that begin before this instant.
+    pub end: Option<DateTime<Utc>>,
+    /// As it was known at this instant.
+    pub as_of: Option<DateTime<Utc>>,
+}
+
+/// Coins whose points are read together: many for few ways to a server, few for the memory of their candles.
+const AT_ONCE: usize = 25;
+
+/// The columns of a candle, in order.
+const COLUMNS: [Column; 11] = {
+    const fn column(name: &'static str, kind: Kind, origin: Origin) -> Column {
+        Column { name, kind, origin }
+    }
+    [
+        column("coin_id", Kind::Category, Origin::Key),
+        column("ts", Kind::Time, Origin::Key),
+        column("open", Kind::Float, Origin::Derived),
+        column("high", Kind::Float, Origin::Derived),
+        column("low", Kind::Float, Origin::Derived),
+        column("close", Kind::Float, Origin::Derived),
+        column("points", Kind::Int, Origin::Derived),
+        column("market_cap", Kind::Float, Origin::Derived),
+        column("volume_24h", Kind::Float, Origin::Derived),
+        column("resolution", Kind::Category, Origin::Derived),
+        column("is_partial", Kind::Bool, Origin::Derived),
+    ]
+};
+
+/// Candles by coin and beginning, from five-minute points where those cover the bar and else from hourly ones, never from both; and
+/// what of the span is covered by neither. A bar without a point has no candle.
+///
+/// # Errors
+/// [`Error::Argument`] for a span that is empty; [`Error::Data`] for a coin of which nothing is stored that could make such candles, or
+/// was known at `as_of`; otherwise as the database gives them.
+pub async fn candles(settings: &Settings, wanted: &Candles) -> Result<Read> {
+    check_order(wanted.start, wanted.end)?;
+    let now = http::now(settings).await;
+    let mut store =
+        TimeseriesStore::open_existing(&settings.timeseries_url, &settings.vs_currency).await?;
+    let read = read(&mut store, settings, wanted, now).await?;
+    store.close().await?;
+    Ok(read)
+}
+
+/// What is stored of the coins at the resolutions together.
+#[derive(Default)]
+struct Known {
+    ends: BTreeMap<CoinId, Span>,
+    coverage: HashMap<CoinId, Vec<(Resolution, Spans)>>,
+    empty_spans: HashMap<CoinId, Vec<EmptySpan>>,
+}
+
+impl Known {
+    /// Where any resolution covers each coin.
+    fn together(&self) -> HashMap<CoinId, Spans> {
+        let all = self.coverage.iter().map(|(coin, told)| {
+            let spans = told.iter().flat_map(|(_, spans)| spans.iter());
+            (coin.clone(), spans.collect())
+        });
+        all.collect()
+    }
+}
+
+async fn read(
+    store: &mut TimeseriesStore,
+    settings: &Settings,
+    wanted: &Candles,
+    now: DateTime<Utc>,
+) -> Result<Read> {
+    let grid = Grid::new(wanted.every, wanted.zone);
+    let resolutions = wanted.every.resolutions();
+    let Some(&coarsest) = resolutions.last() else {
+        return Err(Error::argument("no points make candles of this length"));
+    };
+    let coins = each_once(&wanted.coins);
+    let pin = pinned(store, wanted.as_of).await?;
+    let known_at = wanted.as_of.map_or(now, |at| at.min(now));
+    let pruned = store.pruned(Kept::Points(coarsest)).await?;
+    // candles that begin between the bounds, whole
+    let first_after = |at| match grid.bar_of(at)? {
+        bar if bar.start == at => Ok(at),
+        bar => Ok(bar.end),
+    };
+    let span = Wanted {
+        resolution: coarsest,
+        start: wanted.start.map(edge).map(first_after).transpose()?,
+        end: wanted.end.map(edge).map(first_after).transpose()?,
+        settled: coarsest.settled(known_at),
+        is_past: wanted.as_of.is_some(),
+        oldest: oldest(coarsest, &settings.plan, now),
+        pruned: pruned
+            .as_ref()
+            .map(|pruned| pruned.before.timestamp_millis()),
+    };
+    let known = known(store, resolutions, &coins, span, pin).await?;
+    let absent: Vec<&CoinId> = coins
+        .iter()
+        .filter(|coin| !known.ends.contains_key(coin))
+        .collect();
+    if known.ends.is_empty() || !absent.is_empty() {
+        let pruned = pruned.map(|pruned| retention::points_pruned(coarsest, &pruned));
+        let as_of = wanted.as_of;
+        // of which resolution others are stored, for the error to tell what there is
+        let mut stored = coarsest;
+        for resolution in resolutions {
+            if !store.coverage_ends(*resolution, &[], pin).await?.is_empty() {
+                stored = *resolution;
+            }
+        }
+        return Err(unknown::not_stored(settings, store, stored, as_of, &absent, pruned).await);
+    }
+    let mut missing = span.missing(&known.ends, &known.together(), &known.empty_spans);
+    if let Some(pruned) = &pruned {
+        retention::in_one(&mut missing, coarsest, pruned, None);
+    }
+    let warning = span.warning(&known.ends, &missing);
+    let mut filling = Filling::new(&COLUMNS);
+    let wanted = Span {
+        start: span.start.unwrap_or(0),
+        end: span.end.unwrap_or(FAR),
+    };
+    let coins: Vec<CoinId> = known.ends.keys().cloned().collect();
+    for coins in coins.chunks(AT_ONCE) {
+        let mut bars: HashMap<(CoinId, Resolution), Bars<'_>> = HashMap::new();
+        for resolution in resolutions {
+            let query = PricesQuery {
+                coins: coins.to_vec(),
+                resolution: *resolution,
+                span: wanted,
+                pin: Some(pin),
+            };
+            store
+                .each_point(&query, |coin, point| {
+                    let bars = bars.entry((coin.clone(), *resolution));
+                    bars.or_insert_with(|| Bars::new(&grid)).push(point)
+                })
+                .await?;
+        }
+        for coin in coins {
+            let covered = known.coverage.get(coin).into_iter().flatten();
+            let told = covered.map(|(resolution, coverage)| {
+                let bars = bars.remove(&(coin.clone(), *resolution));
+                Told {
+                    resolution: *resolution,
+                    candles: bars.map(Bars::finish).unwrap_or_default(),
+                    coverage: coverage.clone(),
+                }
+            });
+            let told: Vec<Told> = told.collect();
+            for chosen in choose(&told) {
+                fill(&mut filling, coin, &chosen);
+            }
+        }
+    }
+    Ok(Read {
+        frame: filling.finish()?,
+        warning,
+        missing,
+    })
+}
+
+/// What is covered at each resolution, the best one first.
+async fn known(
+    store: &mut TimeseriesStore,
+    resolutions: &[Resolution],
+    coins: &[CoinId],
+    span: Wanted,
+    pin: i64,
+) -> Result<Known> {
+    let mut known = Known::default();
+    for resolution in resolutions {
+        // where a coin is stored at one of them only, the other's ends are none
+        for (coin, own) in store.coverage_ends(*resolution, coins, pin).await? {
+            let ends = known.ends.entry(coin).or_insert(own);
+            ends.start = ends.start.min(own.start);
+            ends.end = ends.end.max(own.end);
+        }
+    }
+    let all = Span {
+        start: span.start.unwrap_or(0),
+        end: span.end.unwrap_or(FAR),
+    };
+    let stored: Vec<&CoinId> = known.ends.keys().collect();
+    for resolution in resolutions {
+        let coverage = store.coverage_of(*resolution, &stored, all, pin).await?;
+        for (coin, spans) in coverage {
+            let told = known.coverage.entry(coin).or_default();
+            told.push((*resolution, spans));
+        }
+        for (coin, empty) in store.empty_spans_since(*resolution, all.start, pin).await? {
+            known.empty_spans.entry(coin).or_default().extend(empty);
+        }
+    }
+    Ok(known)
+}
+
+fn fill(filling: &mut Filling, coin: &CoinId, chosen: &Chosen) {
+    let candle = &chosen.candle;
+    let mut texts = [coin.as_str(), chosen.resolution.name()].into_iter();
+    let mut numbers = [
+        Some(candle.open),
+        Some(candle.high),
+        Some(candle.low),
+        Some(candle.close),
+        candle.market_cap,
+        candle.volume_24h,
+    ]
+    .into_iter();
+    for column in filling.columns() {
+        match column {
+            Filler::Category(values) => values.append_option(texts.next()),
+            Filler::Time(values) => values.append_value(candle.span.start),
+            Filler::Float(values) => values.append_option(numbers.next().flatten()),
+            Filler::Int(values) => values.append_value(candle.points),
+            Filler::Bool(values) => values.append_value(chosen.is_partial),
+            Filler::Text(_) => {}
+        }
+    }
+    filling.end_row();
+}
