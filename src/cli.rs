@@ -5,6 +5,7 @@ mod args;
 mod ask;
 mod candles;
 mod demo;
+mod explain;
 mod failure;
 mod gaps;
 mod interrupt;
@@ -165,6 +166,12 @@ async fn dispatch(Arguments { command, json, .. }: Arguments, interrupt: &Interr
             } else {
                 PARTIAL
             })
+        }
+        Command::Explain(arguments) => {
+            let (settings, wanted) = arguments.load()?;
+            let explained = pipeline::explain(&settings, &wanted).await?;
+            print(json, &explained, || explain::text(&explained))?;
+            Ok(COMPLETE)
         }
         Command::Gaps(arguments) => {
             let (settings, wanted) = arguments.load()?;

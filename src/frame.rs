@@ -17,13 +17,16 @@ use arrow_array::{
     RecordBatch, StringArray, TimestampMillisecondArray,
 };
 use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef, TimeUnit};
+use chrono::DateTime;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
+use serde_json::Value;
 
 use crate::error::{Error, Result};
 use crate::market::{Column, Kind, Origin};
+use crate::stamp;
 
 const UTC: &str = "UTC";
 
@@ -232,6 +235,20 @@ pub enum Cell<'a> {
     Time(i64),
     /// True or false.
     Bool(bool),
+}
+
+impl From<Cell<'_>> for Value {
+    fn from(cell: Cell<'_>) -> Self {
+        match cell {
+            Cell::Text(text) => text.into(),
+            Cell::Int(number) => number.into(),
+            Cell::Float(number) => number.into(),
+            Cell::Bool(value) => value.into(),
+            Cell::Time(stamp) => DateTime::from_timestamp_millis(stamp)
+                .map(stamp::text)
+                .into(),
+        }
+    }
 }
 
 /// The value of a column in a row of its batch; none for null.

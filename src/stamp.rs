@@ -13,6 +13,10 @@ pub fn stamp<S: Serializer>(
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
     let at: Option<DateTime<Utc>> = (*at).into();
-    let text = at.map(|at| at.to_rfc3339_opts(SecondsFormat::Millis, true));
-    text.serialize(serializer)
+    at.map(text).serialize(serializer)
+}
+
+/// An instant in that form.
+pub fn text(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::Millis, true)
 }

@@ -23,6 +23,8 @@ mod budget;
 mod coins;
 #[path = "together/currency.rs"]
 mod currency;
+#[path = "together/explain.rs"]
+mod explain;
 #[path = "together/readers.rs"]
 mod readers;
 #[path = "together/resolutions.rs"]

@@ -8,6 +8,7 @@ from typing_extensions import Self
 
 from coinmill.records import (
     DemoReports,
+    Explained,
     GapsReport,
     HealReport,
     Missing,
@@ -367,6 +368,26 @@ class Mill:
             `every` is no such length, `zone` no time zone, `start` not before `end`, or `coins` empty.
         DataError
             Nothing is stored of one of the coins that could make such candles, or was stored by `as_of`.
+        """
+
+    def explain(
+        self, coin: str, ts: str | date | datetime, *, resolution: Resolution | None = None
+    ) -> Explained:
+        """Where the numbers of a coin at an instant came from.
+
+        Its quote of that half-hour, and for each resolution its newest point that is not more than two and a half steps
+        older: every value that it had, each with the landed body and its hash, the request, the run, the version of
+        coinmill and the rules, when it was received and since when it was known; and what was refused.
+
+        Parameters
+        ----------
+        resolution
+            Only the point of this resolution, and no quote.
+
+        Raises
+        ------
+        DataError
+            Nothing of the coin is stored at this instant.
         """
 
     def quarantine(

@@ -383,3 +383,74 @@ class PruneReport(TypedDict):
     state: Literal["complete"]
     is_dry_run: bool
     pruned: list[PrunedPart]
+
+
+class Provenance(TypedDict):
+    """Where a value came from, and when it was known.
+
+    ``body`` is the landed file, below the landing folder; ``landed`` says whether it is still there with its hash.
+    ``known_at`` is since when readers could see the value; None right after its commit.
+    """
+
+    run: str
+    kind: str
+    version: str
+    rule_set: str
+    request: str
+    status: int
+    body: str
+    sha256: str
+    bytes: int
+    received_at: str
+    known_at: str | None
+
+
+class Origin(Provenance):
+    """Where a value came from, and whether its bytes are there."""
+
+    landed: Literal["there", "gone", "damaged"]
+
+
+class RefusedRecord(TypedDict):
+    """A record that was refused, by which rule and why, and its own bytes."""
+
+    rule: str
+    reason: str
+    raw: str
+    origin: Provenance
+
+
+class ExplainedQuote(TypedDict):
+    """A quote: every column of it, or why it is missing."""
+
+    snapshot_time: str
+    values: dict[str, str | int | float | bool | None] | None
+    origin: Origin | None
+    missing: str | None
+    refused: list[RefusedRecord]
+
+
+class Version(Origin):
+    """A value that a point had."""
+
+    price: float | None
+    market_cap: float | None
+    volume: float | None
+
+
+class ExplainedPoint(TypedDict):
+    """A point under CoinGecko's own stamp: every value that it had, the first one first; the last one stands."""
+
+    resolution: Resolution
+    ts: str
+    versions: list[Version]
+    refused: list[RefusedRecord]
+
+
+class Explained(TypedDict):
+    """The numbers of a coin at an instant, and where they came from."""
+
+    coin_id: str
+    at: str
+    quote: ExplainedQuote | None
+    points: list[ExplainedPoint]

@@ -11,7 +11,7 @@ use crate::candles::zone;
 use crate::config::Settings;
 use crate::error::{Error, Result};
 use crate::market::{CoinId, Instant};
-use crate::pipeline::{Backfill, Candles, Gaps, Reach};
+use crate::pipeline::{Backfill, Candles, Explain, Gaps, Reach};
 
 /// Market data from CoinGecko: complete or with a list of what is missing, stored once, traceable to the received bytes.
 #[derive(Debug, Parser)]
@@ -96,6 +96,8 @@ pub(super) enum Command {
     },
     /// Open, high, low and close of coins, from what is stored
     Candles(CandlesArguments),
+    /// Where a number came from: its body, request, run, rules, revisions and what was refused
+    Explain(ExplainArguments),
     /// Where price history has gaps, and why
     Gaps(GapsArguments),
     /// Fetch what `gaps` lists and CoinGecko still gives: what is lost at 5m, by the hour
@@ -271,6 +273,34 @@ impl CandlesArguments {
     }
 }
 
+/// Which number to explain.
+#[derive(Debug, clap::Args)]
+pub(super) struct ExplainArguments {
+    /// The coin, by id
+    #[arg(value_parser = coin)]
+    coin: CoinId,
+    /// An instant (UTC): the half-hour that holds it, and the points at it or shortly before
+    #[arg(value_name = "INSTANT", value_parser = instant)]
+    at: DateTime<Utc>,
+    /// Only the point of this resolution: 5m, 1h or 1d
+    #[arg(long)]
+    resolution: Option<String>,
+    #[command(flatten)]
+    settings: SettingArguments,
+}
+
+impl ExplainArguments {
+    /// The settings, and what is wanted under them.
+    pub(super) fn load(self) -> Result<(Settings, Explain)> {
+        let wanted = Explain {
+            coin: self.coin,
+            at: self.at,
+            resolution: self.resolution.map(|text| text.parse()).transpose()?,
+        };
+        Ok((self.settings.load()?, wanted))
+    }
+}
+
 /// Which gaps to list.
 #[derive(Debug, clap::Args)]
 pub(super) struct GapsArguments {
@@ -364,7 +394,7 @@ mod tests {
             }
             with_settings += u32::from(has_settings);
         }
-        assert_eq!(with_settings, 16);
+        assert_eq!(with_settings, 18);
     }
 
     #[test]

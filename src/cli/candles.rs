@@ -84,27 +84,11 @@ pub(super) fn json(read: &Read) -> Value {
     let candle = |row: Vec<(&str, Option<Cell<'_>>)>| {
         let fields = row
             .into_iter()
-            .map(|(name, value)| (name.to_owned(), written(value)));
+            .map(|(name, value)| (name.to_owned(), value.map_or(Value::Null, Value::from)));
         Value::Object(fields.collect::<Map<_, _>>())
     };
     let candles: Vec<Value> = rows(&read.frame).into_iter().map(candle).collect();
     serde_json::json!({ "candles": candles, "missing": read.missing })
-}
-
-fn written(value: Option<Cell<'_>>) -> Value {
-    match value {
-        None => Value::Null,
-        Some(Cell::Text(text)) => text.into(),
-        Some(Cell::Int(number)) => number.into(),
-        Some(Cell::Float(number)) => number.into(),
-        Some(Cell::Bool(value)) => value.into(),
-        Some(Cell::Time(stamp)) => {
-            DateTime::from_timestamp_millis(stamp).map_or(Value::Null, |at| {
-                at.to_rfc3339_opts(chrono::SecondsFormat::Millis, true)
-                    .into()
-            })
-        }
-    }
 }
 
 /// Each row of a frame, as its columns' names and values.

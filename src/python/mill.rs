@@ -14,7 +14,7 @@ use crate::candles;
 use crate::config::{Layers, Portable, Settings, resolve_with};
 use crate::error::Error;
 use crate::market::{CoinId, Instant, Slot};
-use crate::pipeline::{Backfill, Candles, Gaps, Pick, Prices, Quotes, Reach};
+use crate::pipeline::{Backfill, Candles, Explain, Gaps, Pick, Prices, Quotes, Reach};
 use crate::quality::Rules;
 use crate::remote::call::Call;
 
@@ -219,6 +219,22 @@ impl Mill {
             as_of: as_of.map(|at| at.0),
         };
         self.done(py, Call::Candles(wanted))
+    }
+
+    #[pyo3(signature = (coin, ts, *, resolution = None))]
+    fn explain<'py>(
+        &self,
+        py: Python<'py>,
+        coin: &str,
+        ts: InstantArgument,
+        resolution: Option<&str>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let wanted = Explain {
+            coin: parsed(py, coin)?,
+            at: ts.0,
+            resolution: resolution.map(|text| parsed(py, text)).transpose()?,
+        };
+        self.done(py, Call::Explain(wanted))
     }
 
     #[pyo3(signature = (ids = None, *, rule = None, stored = false))]

@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 use crate::config::Settings;
 use crate::error::{Error, Result};
 use crate::market::Slot;
-use crate::pipeline::{self, Backfill, Candles, Gaps, Observer, Pick, Prices, Quotes, Read};
+use crate::pipeline::{
+    self, Backfill, Candles, Explain, Gaps, Observer, Pick, Prices, Quotes, Read,
+};
 use crate::series::Resolution;
 use crate::stop::Stopper;
 
@@ -25,6 +27,7 @@ pub(crate) enum Call {
     Quotes(Quotes),
     Prices(Prices),
     Candles(Candles),
+    Explain(Explain),
     Quarantine(Pick),
     Requeue(Pick),
     Replay { run: String },
@@ -82,6 +85,7 @@ impl Call {
             Self::Candles(wanted) => {
                 Ok(Returned::Frame(pipeline::candles(settings, &wanted).await?))
             }
+            Self::Explain(wanted) => json(&pipeline::explain(settings, &wanted).await?),
             Self::Quarantine(pick) => json(&pipeline::quarantine(settings, &pick).await?),
             Self::Requeue(pick) => json(&pipeline::requeue(settings, &pick).await?),
             Self::Replay { run } => json(&pipeline::replay(settings, &run).await?),

@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 
 use super::account::{self, Account};
 use super::commit::{self, SnapshotCommit};
+use super::explain::{self, Provenance, RefusedRecord};
 use super::frames;
 use super::ledger::RunEnd;
 use super::names::{self, Named};
@@ -64,6 +65,30 @@ impl SnapshotStore {
     /// [`crate::error::Error::Store`].
     pub async fn presence(&mut self, coins: &[&CoinId], since: DateTime<Utc>) -> Result<Presence> {
         quotes::presence(&mut self.connection, coins, since).await
+    }
+
+    /// Where a coin's quote of a slot came from; none where there is none.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Store`].
+    pub async fn origin_of_quote(
+        &mut self,
+        slot: Slot,
+        coin: &CoinId,
+    ) -> Result<Option<Provenance>> {
+        explain::of_quote(&mut self.connection, slot, coin).await
+    }
+
+    /// What of a coin was refused in a slot.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Store`].
+    pub async fn refused_quotes(
+        &mut self,
+        slot: Slot,
+        coin: &CoinId,
+    ) -> Result<Vec<RefusedRecord>> {
+        explain::refused_quotes(&mut self.connection, slot, coin).await
     }
 
     /// The records of a slot that are in quarantine, as body and place.

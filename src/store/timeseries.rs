@@ -9,6 +9,7 @@ use chrono::{DateTime, Utc};
 use super::claims::{self, IfHeld, Wish};
 use super::connection::Connection;
 use super::coverage::{self, EmptySpan};
+use super::explain::{self, Provenance, RefusedRecord};
 use super::followed::{self, Changes, Followed};
 use super::frames::{self, PricesQuery};
 use super::gaps::{self, Gap, Owed};
@@ -318,6 +319,45 @@ impl TimeseriesStore {
     /// [`crate::error::Error::Store`].
     pub async fn spans_of(&mut self, run: &str) -> Result<Vec<(CoinId, Span)>> {
         trace::spans(&mut self.connection, run).await
+    }
+
+    /// The stamp of a coin's newest point at or before an instant, in milliseconds since 1970.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Store`].
+    pub async fn stamp_before(
+        &mut self,
+        coin: &CoinId,
+        resolution: Resolution,
+        at: i64,
+    ) -> Result<Option<i64>> {
+        explain::stamp_before(&mut self.connection, coin, resolution, at).await
+    }
+
+    /// Every value of a point and where it came from; the last one stands.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Store`].
+    pub async fn origins_of_point(
+        &mut self,
+        coin: &CoinId,
+        resolution: Resolution,
+        ts: i64,
+    ) -> Result<Vec<(PricePoint, Provenance)>> {
+        explain::of_point(&mut self.connection, coin, resolution, ts).await
+    }
+
+    /// What was refused under a stamp of a coin.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Store`].
+    pub async fn refused_points(
+        &mut self,
+        coin: &CoinId,
+        resolution: Resolution,
+        ts: i64,
+    ) -> Result<Vec<RefusedRecord>> {
+        explain::refused_points(&mut self.connection, coin, resolution, ts).await
     }
 
     /// What the database holds, by resolution.
