@@ -58,10 +58,10 @@ impl Default for Thresholds {
     /// Those of prices in US dollars.
     fn default() -> Self {
         Self {
-            min_price: 1e-6,
+            min_price: 1e-12,
             max_price: 1e6,
-            min_market_cap: 1e6,
-            min_volume: 1e5,
+            min_market_cap: 1e4,
+            min_volume: 1e3,
             max_change_24h: 50.0,
             stale_after: 3600.0,
         }
@@ -69,6 +69,19 @@ impl Default for Thresholds {
 }
 
 impl Thresholds {
+    /// The bound that a setting of this name gives.
+    pub fn get(&self, setting: &str) -> Option<f64> {
+        Some(match setting {
+            "min_price" => self.min_price,
+            "max_price" => self.max_price,
+            "min_market_cap" => self.min_market_cap,
+            "min_volume" => self.min_volume,
+            "max_change_24h" => self.max_change_24h,
+            "stale_after" => self.stale_after,
+            _ => return None,
+        })
+    }
+
     /// The defaults for a currency: in any but US dollars no amount is remarkable, since the bounds are dollars.
     fn of_currency(vs_currency: &str) -> Self {
         if vs_currency == "usd" {

@@ -2,14 +2,18 @@
 //! It refuses only what can never be true; what is merely strange is kept and said. Nothing is repaired here.
 
 mod rules;
+mod score;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 use ring::digest::{SHA256, digest};
 use serde::Serialize;
 
-pub use rules::{CHART_RULES, FUTURE_TOLERANCE, QUOTE_RULES, RECORD_RULES, chart, record};
+pub use rules::{
+    CHART_RULES, FUTURE_TOLERANCE, QUOTE_RULES, RECORD_RULES, TOLERANCE, chart, record,
+};
+pub use score::{FORMULA, Quality};
 
 use crate::config::Thresholds;
 use crate::error::{Error, Result};
@@ -61,7 +65,7 @@ impl Rules {
     }
 
     /// What follows when a rule is broken.
-    fn verdict(&self, rule: &Rule) -> Verdict {
+    pub fn verdict(&self, rule: &Rule) -> Verdict {
         if self.refuse.contains(rule.name) {
             Verdict::Reject
         } else {
@@ -71,8 +75,7 @@ impl Rules {
 
     /// Their name, for the ledger: a hash of all names, versions, verdicts and bounds.
     pub fn name(&self) -> String {
-        let quotes = QUOTE_RULES.iter().map(|(rule, _)| rule);
-        self.name_of(RECORD_RULES.into_iter().chain(CHART_RULES).chain(quotes))
+        self.name_of(all_rules())
     }
 
     fn name_of<'a>(&self, rules: impl Iterator<Item = &'a Rule>) -> String {
@@ -96,11 +99,10 @@ pub struct Context<'a> {
     pub rules: &'a Rules,
 }
 
-/// The names of all rules.
-pub fn rule_names() -> impl Iterator<Item = &'static str> {
-    let quotes = QUOTE_RULES.iter().map(|(rule, _)| rule.name);
-    let others = RECORD_RULES.into_iter().chain(CHART_RULES);
-    others.map(|rule| rule.name).chain(quotes)
+/// All rules: those of records, of charts and of quotes.
+pub fn all_rules() -> impl Iterator<Item = &'static Rule> {
+    let quotes = QUOTE_RULES.iter().map(|(rule, _)| rule);
+    RECORD_RULES.into_iter().chain(CHART_RULES).chain(quotes)
 }
 
 /// A rule that quotes are held against.
@@ -112,10 +114,41 @@ pub struct Rule {
     pub version: u32,
     /// What follows when it is broken.
     pub verdict: Verdict,
+    /// Where it begins to be broken.
+    pub bound: Bound,
     /// Why, for people.
     pub reason: &'static str,
     /// What the rule rests on.
     pub source: &'static str,
+}
+
+/// Where a rule begins to be broken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bound {
+    /// There is nothing to measure.
+    None,
+    /// Part of the program.
+    Fixed(&'static str),
+    /// Chosen by the settings.
+    Set(&'static [Limit]),
+}
+
+/// A setting that is a bound; the value at it is still within.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limit {
+    /// Broken below this setting.
+    Below(&'static str),
+    /// Broken above this setting.
+    Above(&'static str),
+}
+
+impl Limit {
+    /// The setting's name.
+    pub fn setting(self) -> &'static str {
+        match self {
+            Self::Below(name) | Self::Above(name) => name,
+        }
+    }
 }
 
 /// One broken rule.
@@ -170,70 +203,6 @@ pub fn rejects(findings: &[Finding]) -> bool {
     findings
         .iter()
         .any(|finding| finding.verdict == Verdict::Reject)
-}
-
-/// The quality of what one run received.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
-pub struct Quality {
-    /// Records that broke each rejecting rule.
-    pub rejections: BTreeMap<&'static str, u64>,
-    /// Accepted quotes that broke each warning rule.
-    pub warnings: BTreeMap<&'static str, u64>,
-}
-
-impl Quality {
-    /// Counts the findings of one record: of a refused one the rejections, of an accepted one the warnings.
-    pub fn count(&mut self, findings: &[Finding]) {
-        let refused = rejects(findings);
-        for finding in findings {
-            match finding.verdict {
-                Verdict::Reject => *self.rejections.entry(finding.rule.name).or_default() += 1,
-                Verdict::Warn if !refused => {
-                    *self.warnings.entry(finding.rule.name).or_default() += 1
-                }
-                Verdict::Warn => {}
-            }
-        }
-    }
-
-    /// Counts the warnings of quotes that are stored already, by the names beside them. Names of rules that are no longer in
-    /// force are passed over.
-    pub fn count_stored(&mut self, names: &str) {
-        for name in names.split(',') {
-            if let Some((rule, _)) = QUOTE_RULES.iter().find(|(rule, _)| rule.name == name) {
-                *self.warnings.entry(rule.name).or_default() += 1;
-            }
-        }
-    }
-
-    /// The score, in \[0, 1\]: `completeness · (1 - warnings / (accepted · rules))`.
-    ///
-    /// `completeness` is `min(1, accepted / expected)`; `warnings` counts each broken warning rule of each accepted
-    /// quote; `rules` is the number of warning rules. So 1 is complete and unremarkable, a missing or refused record costs
-    /// its share, and a quote that breaks every warning rule counts for nothing. `None` where nothing was expected.
-    pub fn score(&self, expected: u64, accepted: u64) -> Option<f64> {
-        let rules = QUOTE_RULES
-            .iter()
-            .filter(|(rule, _)| rule.verdict == Verdict::Warn)
-            .count();
-        if expected == 0 {
-            return None;
-        }
-        if accepted == 0 {
-            return Some(0.0);
-        }
-        let warnings: u64 = self.warnings.values().sum();
-        let completeness = (ratio(accepted) / ratio(expected)).min(1.0);
-        Some(completeness * (1.0 - ratio(warnings) / (ratio(accepted) * ratio(rules as u64))))
-    }
-}
-
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "counts of coins are far below 2^53"
-)]
-fn ratio(count: u64) -> f64 {
-    count as f64
 }
 
 #[cfg(test)]

@@ -118,7 +118,7 @@ pub const SETTINGS: &[Setting] = &[
     ),
     setting(
         "min_price",
-        "warn below this price [default: 1e-6, of usd only]",
+        "warn below this price [default: 1e-12, of usd only]",
     ),
     setting(
         "max_price",
@@ -126,11 +126,11 @@ pub const SETTINGS: &[Setting] = &[
     ),
     setting(
         "min_market_cap",
-        "warn below this market cap [default: 1e6, of usd only]",
+        "warn below this market cap [default: 1e4, of usd only]",
     ),
     setting(
         "min_volume",
-        "warn below this 24 h volume [default: 1e5, of usd only]",
+        "warn below this 24 h volume [default: 1e3, of usd only]",
     ),
     setting(
         "max_change_24h",

@@ -56,7 +56,8 @@ pub(super) struct Gathered {
     pub(super) refusals: BTreeMap<CoinId, Refusal>,
     /// Records in quarantine already, as body and place.
     quarantined: HashSet<(String, u64)>,
-    pub(super) quality: Quality,
+    /// The quality of what the slot held before, and of what is refused.
+    quality: Quality,
     pub(super) repeated: u64,
     /// Fields that are not as they are known to be.
     pub(super) drifts: Drifts,
@@ -139,7 +140,6 @@ impl Gathered {
             let (quote, findings) = validated(record.quote, &context);
             if let Some(quote) = quote {
                 usable = true;
-                self.quality.count(&findings);
                 self.accept(quote, &findings, index);
                 continue;
             }
@@ -171,7 +171,7 @@ impl Gathered {
                 .quarantined
                 .contains(&(body.landed.path.clone(), place as u64))
             {
-                self.quality.count(&findings);
+                self.quality.reject(&findings);
                 self.refused.push(row);
             }
         }
@@ -234,6 +234,15 @@ impl Gathered {
             };
             self.accepted.remove(smallest);
         }
+    }
+
+    /// The quality of what the slot then holds: what it held before, and what was accepted.
+    pub(super) fn quality(&self) -> Quality {
+        let mut quality = self.quality.clone();
+        for row in &self.accepted {
+            quality.accept(row.quote.market_cap_rank, row.warnings.iter().copied());
+        }
+        quality
     }
 
     /// The rows to store, of quotes in `vs_currency`.

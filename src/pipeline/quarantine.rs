@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::status::timeseries;
 use crate::config::Settings;
 use crate::error::{Error, Result};
-use crate::quality::rule_names;
+use crate::quality::all_rules;
 use crate::series::Resolution;
 use crate::store::{Refused, Scope, SnapshotStore};
 
@@ -187,7 +187,7 @@ pub(super) async fn picked(
             .iter()
             .chain(&points)
             .any(|refused| refused.rule == *rule);
-        let mut names: Vec<&str> = rule_names().collect();
+        let mut names: Vec<&str> = all_rules().map(|rule| rule.name).collect();
         if !is_stored && !names.contains(&rule.as_str()) {
             names.sort_unstable();
             names.dedup();

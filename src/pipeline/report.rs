@@ -102,7 +102,9 @@ pub struct Report {
     pub recovered: u64,
     /// The quality score, in \[0, 1\]; see [`crate::quality::Quality::score`].
     pub score: Option<f64>,
-    /// Accepted quotes that break each warning rule.
+    /// Quotes that the slot now holds and that break any warning rule.
+    pub warned: u64,
+    /// Quotes that the slot now holds and that break each warning rule.
     pub warnings: BTreeMap<&'static str, u64>,
     /// Records that break each rejecting rule.
     pub rejections: BTreeMap<&'static str, u64>,

@@ -202,8 +202,8 @@ impl Run<'_> {
         let began = Instant::now();
         let stored = Stored::of(store, self.slot, &self.run_settings.wanted).await?;
         let mut quality = Quality::default();
-        for names in store.warnings(self.slot).await? {
-            quality.count_stored(&names);
+        for (rank, names) in store.warnings(self.slot).await? {
+            quality.accept(rank, names.iter().flat_map(|names| names.split(',')));
         }
         if let Some(state) = stored.state.as_ref()
             && stored.is_done(state, self.run_settings)
@@ -277,7 +277,13 @@ impl Run<'_> {
             accepted: stored.len() as u64,
             refused: state.account.refused.clone(),
             unknown: unknown_coins(store, &state.account.unknown, &[]).await?,
-            score: quality.score(state.expected, stored.len() as u64),
+            score: quality.score(
+                state
+                    .expected
+                    .saturating_sub(state.account.refused.len() as u64),
+                state.top == 0,
+            ),
+            warned: quality.warned,
             warnings: quality.warnings,
             content_hash: Some(state.content_hash.clone()),
             ..self.report(RunState::Complete)
@@ -304,6 +310,7 @@ impl Run<'_> {
             calls: 0,
             recovered: self.intake.recovered,
             score: None,
+            warned: 0,
             warnings: Default::default(),
             rejections: Default::default(),
             content_hash: None,
@@ -328,6 +335,7 @@ impl Run<'_> {
         let received = &self.intake.gathered.accepted;
         let unknown = unknown_coins(store, &sums.account.unknown, received).await?;
         let gathered = std::mem::take(&mut self.intake.gathered);
+        let quality = gathered.quality();
         let accepted = (stored.quotes.len() + gathered.accepted.len()) as u64;
         let is_complete = sums.account.missing.is_empty();
         let mut report = Report {
@@ -341,9 +349,14 @@ impl Run<'_> {
             refused: sums.account.refused.clone(),
             unknown,
             can_grow: sums.can_grow,
-            score: gathered.quality.score(sums.expected, accepted),
-            warnings: gathered.quality.warnings.clone(),
-            rejections: gathered.quality.rejections.clone(),
+            score: quality.score(
+                sums.expected
+                    .saturating_sub(sums.account.refused.len() as u64),
+                self.intake.top() == 0,
+            ),
+            warned: quality.warned,
+            warnings: quality.warnings,
+            rejections: quality.rejections,
             drift: gathered.drifts.list(),
             calls: fetched.calls,
             landing_folder: fetched

@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use chrono::TimeDelta;
 
 use super::*;
@@ -84,10 +86,10 @@ fn every_rule_is_broken_by_its_own_example() {
         ("zero_price", broken(set(Measure::CurrentPrice, 0.0))),
         (
             "price_out_of_bounds",
-            broken(set(Measure::CurrentPrice, 1e-7)),
+            broken(set(Measure::CurrentPrice, 1e-13)),
         ),
-        ("low_market_cap", broken(set(Measure::MarketCap, 999_999.0))),
-        ("low_volume", broken(set(Measure::TotalVolume, 99_999.0))),
+        ("low_market_cap", broken(set(Measure::MarketCap, 9_999.0))),
+        ("low_volume", broken(set(Measure::TotalVolume, 999.0))),
         (
             "large_change_24h",
             broken(set(Measure::PriceChangePct24h, -50.1)),
@@ -131,24 +133,74 @@ fn what_is_at_a_bound_is_within_it() {
             .contains(&"ancient_stamp")
     );
     assert!(
-        !broken(|quote| quote.measures[Measure::MarketCap as usize] = Some(1e6))
+        !broken(|quote| quote.measures[Measure::MarketCap as usize] = Some(1e4))
             .contains(&"low_market_cap")
     );
 }
 
+/// The fields of a quote are renewed at different moments: only what no lag and no rounding explains is a contradiction.
 #[test]
-fn the_score_is_one_for_the_best_and_falls_with_what_is_missing_or_strange() {
-    let clean = Quality::default();
-    assert_eq!(clean.score(100, 100), Some(1.0));
-    assert_eq!(clean.score(100, 50), Some(0.5));
-    assert_eq!(clean.score(100, 101), Some(1.0));
-    assert_eq!(clean.score(100, 0), Some(0.0));
-    assert_eq!(clean.score(0, 0), None);
-    let warned = Quality {
-        warnings: BTreeMap::from([("low_volume", 14)]),
-        ..Quality::default()
+fn what_contradicts_itself_by_no_more_than_one_percent_is_not_remarkable() {
+    let cases = [
+        (Measure::CurrentPrice, 11.0, "outside_24h_range"),
+        (
+            Measure::FullyDilutedValuation,
+            1e9 / 1.01,
+            "valuation_below_cap",
+        ),
+        (Measure::TotalSupply, 1e8 / 1.01, "circulating_above_total"),
+        (Measure::MaxSupply, 1e8 / 1.01, "supply_above_max"),
+        (Measure::Ath, 10.0 / 1.01, "above_ath"),
+    ];
+    for (field, value, rule) in cases {
+        let shifted = |share: f64| {
+            let outward = if field == Measure::CurrentPrice {
+                1.01
+            } else {
+                1.0
+            };
+            let direction = if field == Measure::CurrentPrice {
+                share
+            } else {
+                1.0 / share
+            };
+            broken(|quote| quote.measures[field as usize] = Some(value * outward * direction))
+        };
+        assert!(!shifted(0.9999).contains(&rule), "{rule}");
+        assert!(shifted(1.0001).contains(&rule), "{rule}");
+    }
+    let low = |price| broken(|quote| quote.measures[Measure::CurrentPrice as usize] = Some(price));
+    assert!(!low(8.911).contains(&"outside_24h_range"));
+    assert!(low(8.909).contains(&"outside_24h_range"));
+}
+
+#[test]
+fn a_cap_of_0_is_low_only_where_the_supply_is_known() {
+    let with_supply = |supply| {
+        broken(|quote| {
+            quote.measures[Measure::MarketCap as usize] = Some(0.0);
+            quote.measures[Measure::CirculatingSupply as usize] = supply;
+        })
     };
-    assert_eq!(warned.score(100, 100), Some(0.99));
+    assert!(with_supply(Some(1e8)).contains(&"low_market_cap"));
+    for unknown in [None, Some(0.0)] {
+        assert!(!with_supply(unknown).contains(&"low_market_cap"));
+    }
+}
+
+#[test]
+fn every_bound_that_a_rule_names_is_a_setting() {
+    for rule in all_rules() {
+        if let Bound::Set(limits) = rule.bound {
+            assert!(!limits.is_empty());
+            for limit in limits {
+                assert!(
+                    Thresholds::default().get(limit.setting()).is_some(),
+                    "{limit:?}"
+                );
+            }
+        }
+    }
 }
 
 #[test]
@@ -181,7 +233,7 @@ fn a_warning_can_be_made_a_refusal() {
     let findings = findings(&quote, &strict);
     assert!(rejects(&findings));
     let mut quality = Quality::default();
-    quality.count(&findings);
+    quality.reject(&findings);
     assert_eq!(quality.rejections, BTreeMap::from([("zero_price", 1)]));
 }
 
@@ -198,23 +250,34 @@ fn probes() -> Vec<Quote> {
         Some(-50.5),
         Some(-1e-9),
         Some(0.0),
+        Some(1e-13),
+        Some(1e-12),
         Some(1e-7),
         Some(1e-6),
         Some(0.5),
         Some(8.9),
+        Some(8.95),
         Some(9.0),
+        Some(9.95),
         Some(11.1),
+        Some(11.2),
         Some(20.5),
         Some(50.0),
         Some(50.5),
+        Some(9e2),
+        Some(1e3),
+        Some(9e3),
+        Some(1e4),
         Some(9e4),
         Some(1e5),
         Some(9e5),
         Some(1e6),
         Some(1.1e6),
         Some(9e7),
+        Some(9.95e7),
         Some(2e8),
         Some(9e8),
+        Some(9.95e8),
         Some(2e9),
     ];
     for field in Measure::ALL {

@@ -53,7 +53,7 @@ impl Extremes {
             let end = self.next;
             let near = prices.price(index, end).is_some_and(|price| {
                 // Within a step a price seldom moves by more: only then can the finer grid hold a new extreme.
-                price > self.high.price * 0.9 || price < self.low.price * 1.1
+                price > self.high.price * 0.8 || price < self.low.price * 1.25
             });
             if near {
                 for part in 0..STEP / FINE {
@@ -61,6 +61,16 @@ impl Extremes {
                 }
             }
             self.next += STEP;
+        }
+        self
+    }
+
+    /// The same with what has come since the last whole step. Not to be continued from: `extend` is.
+    #[must_use]
+    pub fn up_to(mut self, prices: &Prices, index: usize, until: i64) -> Self {
+        let begun = self.next - STEP;
+        for part in 1..=(until - begun).div_euclid(FINE) {
+            self.see(prices, index, begun + FINE * part);
         }
         self
     }

@@ -53,7 +53,7 @@ pub fn observed(coin: &Coin, now: i64) -> i64 {
     let phase = whole(between(pair(coin.key, 41), 0.0, real(MINUTE)));
     let fresh = (now - 20 * SECOND - phase).div_euclid(MINUTE) * MINUTE + phase;
     let mut seen = fresh;
-    for (window, share) in [(6 * HOUR, 0.015), (10 * DAY, 0.001)] {
+    for (window, share) in [(6 * HOUR, 0.004), (10 * DAY, 0.001)] {
         let number = (now - phase).div_euclid(window);
         // What is stale stays at the instant its window began, so a stamp never moves back.
         if chance(

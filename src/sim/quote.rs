@@ -122,8 +122,12 @@ pub fn row<'a>(
     let range = before.and_then(|_| day_range(coin, at, now, &price_at));
     let total = (supply > 0.0 && !chance(draw(52), 0.03)).then(|| total_supply(coin, supply));
     let diluted = total.zip(now).map(|(total, now)| {
-        // Its own cache is of another minute: now and then it is below the capitalisation.
-        let lag = if chance(draw(53), 0.018) { 0.985 } else { 1.0 };
+        // Its own cache is of another minute: now and then it is below the capitalisation, mostly by a millionth.
+        let lag = if chance(draw(53), 0.018) {
+            1.0 - 10f64.powf(between(draw(59), -6.0, -2.5))
+        } else {
+            1.0
+        };
         now * coin.max_supply.unwrap_or(total).max(supply) * lag
     });
     let peak = |peak: Option<&Peak>| peak.and_then(|peak| Some((price_at(peak.at)?, peak.at)));
@@ -255,8 +259,8 @@ fn day_range(
     // A fifth of the ranges are older than the price beside them, which may then lie outside.
     let lags = chance(pair(coin.key, at.div_euclid(HOUR).cast_unsigned()), 0.2);
     let first = if lags { None } else { now };
-    (1..=36)
-        .filter_map(|step| price_at(at - step * 40 * MINUTE))
+    (0..36)
+        .filter_map(|step| price_at(at - 10 * MINUTE - step * 40 * MINUTE))
         .chain(first)
         .fold(None, |range: Option<(f64, f64)>, price| {
             Some(range.map_or((price, price), |(low, high)| {

@@ -163,7 +163,7 @@ impl SeededMarket {
         };
         let extremes = begin.extend(&self.prices, standing.coin, standing.observed);
         known.insert(standing.coin, extremes);
-        Some(extremes)
+        Some(extremes.up_to(&self.prices, standing.coin, standing.observed))
     }
 }
 

@@ -102,7 +102,7 @@ fn invented(seed: u64, number: usize) -> Coin {
     let draw = |purpose: u64| pair(key, purpose);
     let place = rank(number);
     let cap = 4.9e8 * (150.0 / place).powf(1.6) * between(draw(1), 0.8, 1.25);
-    let price = 10f64.powf(between(draw(2), -8.0, 2.5));
+    let price = 10f64.powf(log_price(draw(2)));
     // Some markets report no supply, and a few listed coins have never been traded.
     let unreported = place > 300.0 && chance(draw(3), 0.03);
     let untraded = place > 300.0 && chance(draw(4), 0.001);
@@ -141,6 +141,15 @@ fn invented(seed: u64, number: usize) -> Coin {
         },
         id,
     }
+}
+
+/// The decimal logarithm of a price: about normal (four uniform numbers), centred at 6 cents. Half of the small coins cost
+/// cents, one in a hundred costs less than a millionth of a dollar.
+fn log_price(draw: u64) -> f64 {
+    let sum: f64 = (0..4)
+        .map(|part| between(pair(draw, part), -1.0, 1.0))
+        .sum();
+    -1.2 + 2.0 * sum * 0.75f64.sqrt()
 }
 
 fn free(key: u64) -> Motion {

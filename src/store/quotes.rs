@@ -201,12 +201,16 @@ pub(crate) async fn quotes_until(
     rows.iter().map(quote).collect()
 }
 
-/// The warnings of a slot's quotes: the names of the rules that each breaks, with commas.
-pub(crate) async fn warnings_of(connection: &mut Connection, slot: Slot) -> Result<Vec<String>> {
-    let sql = "select warnings from quote where snapshot_time = $1 and warnings is not null";
+/// A quote's market cap rank, and the names of the rules that it breaks, with commas.
+pub type Warned = (Option<i64>, Option<String>);
+
+/// The warnings of a slot's quotes.
+pub(crate) async fn warnings_of(connection: &mut Connection, slot: Slot) -> Result<Vec<Warned>> {
+    let sql =
+        "select cast(market_cap_rank as bigint), warnings from quote where snapshot_time = $1";
     let rows = connection.fetch(sql, vec![slot.start().into()]).await?;
     rows.iter()
-        .map(|row| needed(row.text(0)?, "quote.warnings"))
+        .map(|row| Ok((row.int(0)?, row.text(1)?)))
         .collect()
 }
 

@@ -154,11 +154,11 @@ impl SnapshotStore {
         quarantine::refused(&mut self.connection, Some(&ids)).await
     }
 
-    /// The warnings of a slot's quotes: the names of the rules that each breaks, with commas.
+    /// The market cap rank of each of a slot's quotes, and the names of the rules that it breaks, with commas.
     ///
     /// # Errors
     /// [`crate::error::Error::Store`].
-    pub async fn warnings(&mut self, slot: Slot) -> Result<Vec<String>> {
+    pub async fn warnings(&mut self, slot: Slot) -> Result<Vec<quotes::Warned>> {
         quotes::warnings_of(&mut self.connection, slot).await
     }
 
