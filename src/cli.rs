@@ -15,6 +15,7 @@ mod progress;
 mod prune;
 mod quarantine;
 mod replay;
+mod rules;
 mod settings;
 mod show;
 mod simulate;
@@ -197,6 +198,7 @@ async fn dispatch(Arguments { command, json, .. }: Arguments, interrupt: &Interr
             Ok(COMPLETE)
         }
         Command::Quarantine { what } => quarantine::quarantine(what, json).await,
+        Command::Rules { days, settings } => rules::rules(days, settings, json).await,
         Command::Replay { run, settings } => replay::replay(&run, settings, json).await,
         Command::Prune { dry_run, settings } => prune::prune(dry_run, settings, json).await,
         Command::Sim(options) => simulate::serve(options, json).await,

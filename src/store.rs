@@ -52,7 +52,7 @@ pub use names::Named;
 pub use points::{ReceivedChart, SeriesCommit, Stored};
 pub use prune::{Amount, Bodies, Horizon, Pruned};
 pub use quarantine::{Outcome, Refused, RefusedRow, Requeued};
-pub use quotes::{Presence, SlotState};
+pub use quotes::{Presence, SlotState, Warnings};
 pub use tables::{SnapshotStore, SnapshotTables, TimeseriesStore, TimeseriesTables};
 pub use tally::{Holdings, SeriesHoldings};
 pub use trace::Committed;

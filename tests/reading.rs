@@ -25,3 +25,5 @@ mod prices;
 mod quotes;
 #[path = "reading/slow.rs"]
 mod slow;
+#[path = "reading/sql.rs"]
+mod sql;

@@ -14,11 +14,12 @@
 
 mod support;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use chrono::DateTime;
-use coinmill::market::Slot;
+use coinmill::market::{Quote, Slot};
 use coinmill::pipeline::RunState;
+use coinmill::quality::{Context, Rules, Verdict, validate};
 use coinmill::sim::{Recording, RecordingKind};
 use serde_json::value::RawValue;
 
@@ -105,6 +106,52 @@ async fn every_recorded_number_is_stored_once_and_digit_for_digit(kind: Kind) {
 }
 
 /// The content hash of a recording, without a database between.
+/// What the bounds of the warnings were chosen on. `cargo nextest run --test recordings --no-capture hardly` prints the table.
+#[test]
+fn an_ordinary_page_is_hardly_warned_about() {
+    let Some(folder) = recordings::folder() else {
+        return;
+    };
+    let rules = Rules::default();
+    let (mut quotes, mut warned, mut counts) = (0, 0, BTreeMap::<&str, usize>::new());
+    for entry in std::fs::read_dir(folder.join("markets")).unwrap() {
+        let bytes = std::fs::read(entry.unwrap().path()).unwrap();
+        let page = coinmill::coingecko::parse(&bytes).unwrap();
+        let page: Vec<Quote> = page
+            .into_iter()
+            .map(|record| record.quote.unwrap())
+            .collect();
+        // the recordings do not say when they were sent: just after their newest quote
+        let sent_at = page
+            .iter()
+            .filter_map(|quote| quote.last_updated)
+            .max()
+            .unwrap();
+        let context = Context {
+            sent_at,
+            rules: &rules,
+        };
+        let mut here = 0;
+        for quote in &page {
+            let findings = validate(quote, &context);
+            assert!(
+                findings
+                    .iter()
+                    .all(|finding| finding.verdict == Verdict::Warn)
+            );
+            here += usize::from(!findings.is_empty());
+            for finding in findings {
+                *counts.entry(finding.rule.name).or_default() += 1;
+            }
+        }
+        assert!(here * 20 < page.len(), "{here} of {} quotes", page.len());
+        quotes += page.len();
+        warned += here;
+    }
+    println!("{warned} of {quotes} quotes have a warning: {counts:?}");
+    assert!(warned * 50 < quotes, "{warned} of {quotes}: {counts:?}");
+}
+
 fn hash(slot: Slot, text: &str) -> String {
     let records = coinmill::coingecko::parse(text.as_bytes()).unwrap();
     let quotes: Vec<_> = records

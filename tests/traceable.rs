@@ -23,3 +23,5 @@ mod command;
 mod replay;
 #[path = "traceable/requeue.rs"]
 mod requeue;
+#[path = "traceable/rules.rs"]
+mod rules;

@@ -18,6 +18,7 @@ from coinmill.records import (
     Replay,
     RequeueReport,
     Resolution,
+    Rules,
     Run,
     RunReport,
     SeriesReport,
@@ -456,6 +457,24 @@ class Mill:
         Raises
         ------
         HeldError, ConfigError, StoreError
+            Each with its remedy in the message.
+        """
+
+    def rules(self, *, days: int = 7) -> Rules:
+        """The rules that quotes and charts are held against, each with its verdict, bound, reason, source and counts.
+
+        >>> {rule["rule"]: rule["newest"] for rule in mill.rules()["rules"] if rule["newest"]}
+
+        Parameters
+        ----------
+        days
+            How many days ``recent`` counts back.
+
+        Raises
+        ------
+        ValueError
+            No days, or more than a century.
+        ConfigError, StoreError
             Each with its remedy in the message.
         """
 

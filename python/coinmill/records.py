@@ -79,6 +79,7 @@ class RunReport(TypedDict):
     calls: int
     recovered: int
     score: float | None
+    warned: int
     warnings: dict[str, int]
     rejections: dict[str, int]
     drift: list[Drift]
@@ -267,11 +268,45 @@ class SeriesHoldings(TypedDict):
     newest: str | None
 
 
+class Warned(TypedDict):
+    """How many quotes there are, and how many of them have a warning."""
+
+    quotes: int
+    warned: int
+
+
+class Rule(TypedDict):
+    """A rule with its counts. ``newest`` and ``recent`` are null where there is no snapshot, or no database."""
+
+    rule: str
+    version: int
+    verdict: Literal["reject", "warn"]
+    bound: str | None
+    settings: dict[str, float]
+    reason: str
+    source: str
+    newest: int | None
+    recent: int | None
+
+
+class Rules(TypedDict):
+    """The rules in force. ``score`` is the formula of a snapshot's score, ``days`` how far ``recent`` goes back."""
+
+    rule_set: str
+    score: str
+    days: int
+    newest_snapshot: str | None
+    newest: Warned | None
+    recent: Warned | None
+    rules: list[Rule]
+
+
 class Status(TypedDict):
     """What the databases hold, and how many calls are spent this month. ``snapshot_time`` is the current half-hour."""
 
     snapshot_url: str
     snapshot: Holdings
+    newest: Warned | None
     timeseries_url: str
     timeseries: list[SeriesHoldings]
     snapshot_time: str

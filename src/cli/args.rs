@@ -118,6 +118,16 @@ pub(super) enum Command {
         #[command(subcommand)]
         what: Quarantine,
     },
+    /// The rules that quotes and charts are held against, with their bounds, reasons and counts
+    ///
+    /// A snapshot's score is 1 - (missing + warned / 10) / all, each coin counting as 1 / its market cap rank.
+    Rules {
+        /// How many days to count back
+        #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..=36_525))]
+        days: u32,
+        #[command(flatten)]
+        settings: SettingArguments,
+    },
     /// Rebuild a run from its landing (the received bytes) and compare it with what is stored
     ///
     /// It is rebuilt in a scratch database, by the rules in force. Exit code 3 where rows differ.
@@ -157,6 +167,8 @@ pub(super) enum Format {
 #[derive(Debug, Subcommand)]
 pub(super) enum Run {
     /// The quotes of the largest coins, and of coins by id, for the current half-hour
+    ///
+    /// Its score is 1 - (missing + warned / 10) / all, each coin counting as 1 / its market cap rank.
     Snapshot {
         /// The half-hour by its start, such as 2026-01-31T00:30Z [default: the current one]
         #[arg(long)]
@@ -394,7 +406,7 @@ mod tests {
             }
             with_settings += u32::from(has_settings);
         }
-        assert_eq!(with_settings, 18);
+        assert_eq!(with_settings, 19);
     }
 
     #[test]

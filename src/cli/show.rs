@@ -12,7 +12,7 @@ use super::layout::{line, shortened, table, with_notes, wrapped};
 use crate::config::Settings;
 use crate::market::{Measure, Quote};
 use crate::pipeline::{Exported, Report, SeriesReport, Status, Unknown, outlook};
-use crate::planner::grouped_digits;
+use crate::planner::{grouped, grouped_digits};
 use crate::store::RunRow;
 
 /// The longest id and symbol that a table of prices shows whole.
@@ -107,7 +107,9 @@ pub(super) fn report(report: &Report) -> String {
         line("missing", missing.to_string());
     }
     if let Some(score) = report.score {
-        line("quality", format!("{score:.4}{}", counts(&report.warnings)));
+        line("quality", format!("{score:.4}"));
+        let warned = of_quotes(report.warned, report.accepted);
+        line("warnings", format!("{warned}{}", counts(&report.warnings)));
     }
     line("calls", calls(report.calls, report.recovered));
     for drift in &report.drift {
@@ -135,6 +137,16 @@ pub(super) fn report(report: &Report) -> String {
         ),
     );
     text
+}
+
+/// How many of so many quotes have a warning, as a sentence.
+pub(super) fn of_quotes(warned: u64, quotes: u64) -> String {
+    let quotes = grouped(quotes);
+    match warned {
+        0 => format!("none of {quotes} quotes has a warning"),
+        1 => format!("1 of {quotes} quotes has a warning"),
+        more => format!("{} of {quotes} quotes have a warning", grouped(more)),
+    }
 }
 
 /// Calls made, and bodies that cost none.
@@ -365,6 +377,10 @@ pub(super) fn status(status: &Status) -> String {
     line(&mut text, "database", &status.snapshot_url);
     line(&mut text, "snapshots", &snapshots);
     line(&mut text, "quotes", &quotes);
+    if let Some(newest) = &status.newest {
+        let warned = of_quotes(newest.warned, newest.quotes);
+        line(&mut text, "warnings", &format!("newest snapshot: {warned}"));
+    }
     line(&mut text, "series", &status.timeseries_url);
     for held in &status.timeseries {
         let (first, newest) = (when(held.first), when(held.newest));
@@ -445,6 +461,13 @@ mod tests {
         }
         assert!(row.contains("19750 of 20000") && id.contains("01a21e3d-f50f"));
         assert_eq!(last.trim(), error.trim());
+    }
+
+    #[test]
+    fn warned_quotes_are_counted_in_a_sentence() {
+        assert_eq!(of_quotes(12, 1000), "12 of 1,000 quotes have a warning");
+        assert_eq!(of_quotes(1, 100), "1 of 100 quotes has a warning");
+        assert_eq!(of_quotes(0, 100), "none of 100 quotes has a warning");
     }
 
     #[test]

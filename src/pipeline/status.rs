@@ -12,6 +12,7 @@ use crate::http;
 use crate::market::{Quote, Slot};
 use crate::store::{
     Budget, Database, Holdings, RunRow, SeriesHoldings, SnapshotStore, Tables, TimeseriesStore,
+    Warnings,
 };
 
 /// Makes or migrates the databases, as their owner where one is named. Repeating it changes nothing.
@@ -98,6 +99,8 @@ pub struct Status {
     pub snapshot_url: String,
     /// What it holds.
     pub snapshot: Holdings,
+    /// The quotes of the newest snapshot, and how many of them have a warning; null where there is none.
+    pub newest: Option<Warned>,
     /// The time series database, without its password.
     pub timeseries_url: String,
     /// What it holds, by resolution.
@@ -125,6 +128,24 @@ pub struct Status {
     pub drift: Vec<Drift>,
 }
 
+/// How many quotes there are, and how many of them have a warning.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Warned {
+    /// Quotes.
+    pub quotes: u64,
+    /// Quotes with any warning.
+    pub warned: u64,
+}
+
+impl From<Warnings> for Warned {
+    fn from(found: Warnings) -> Self {
+        Self {
+            quotes: found.quotes,
+            warned: found.warned,
+        }
+    }
+}
+
 /// Looks at what stands.
 ///
 /// # Errors
@@ -143,6 +164,14 @@ pub async fn status(settings: &Settings) -> Result<Status> {
     }
     drift.extend(store.drift().await?);
     let holdings = store.holdings().await?;
+    let newest = match store.newest_slot(None, None).await? {
+        Some(slot) => {
+            let end = slot.start() + Slot::LENGTH;
+            let found = store.warnings_between(slot.start(), end).await?;
+            Some(Warned::from(found))
+        }
+        None => None,
+    };
     let is_stale = holdings
         .newest_slot
         .is_none_or(|newest| newest + Slot::LENGTH < slot.start());
@@ -150,6 +179,7 @@ pub async fn status(settings: &Settings) -> Result<Status> {
         is_stale,
         snapshot_url: settings.snapshot_url.to_string(),
         snapshot: holdings,
+        newest,
         timeseries_url: settings.timeseries_url.to_string(),
         timeseries,
         slot,

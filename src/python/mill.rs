@@ -271,6 +271,11 @@ impl Mill {
         self.done(py, Call::Prune { is_dry_run })
     }
 
+    #[pyo3(signature = (*, days = 7))]
+    fn rules<'py>(&self, py: Python<'py>, days: u32) -> PyResult<Bound<'py, PyAny>> {
+        self.done(py, Call::Rules { days })
+    }
+
     #[pyo3(signature = (limit = 20))]
     fn runs<'py>(&self, py: Python<'py>, limit: u32) -> PyResult<Bound<'py, PyAny>> {
         self.done(py, Call::Runs { limit })

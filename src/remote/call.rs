@@ -29,6 +29,7 @@ pub(crate) enum Call {
     Candles(Candles),
     Explain(Explain),
     Quarantine(Pick),
+    Rules { days: u32 },
     Requeue(Pick),
     Replay { run: String },
     Prune { is_dry_run: bool },
@@ -87,6 +88,7 @@ impl Call {
             }
             Self::Explain(wanted) => json(&pipeline::explain(settings, &wanted).await?),
             Self::Quarantine(pick) => json(&pipeline::quarantine(settings, &pick).await?),
+            Self::Rules { days } => json(&pipeline::rules(settings, days).await?),
             Self::Requeue(pick) => json(&pipeline::requeue(settings, &pick).await?),
             Self::Replay { run } => json(&pipeline::replay(settings, &run).await?),
             Self::Prune { is_dry_run } => json(&pipeline::prune(settings, is_dry_run).await?),

@@ -123,7 +123,7 @@ pub fn row<'a>(
     let total = (supply > 0.0 && !chance(draw(52), 0.03)).then(|| total_supply(coin, supply));
     let diluted = total.zip(now).map(|(total, now)| {
         // Its own cache is of another minute: now and then it is below the capitalisation, mostly by a millionth.
-        let lag = if chance(draw(53), 0.018) {
+        let lag = if chance(draw(53), 0.06) {
             1.0 - 10f64.powf(between(draw(59), -6.0, -2.5))
         } else {
             1.0

@@ -273,6 +273,42 @@ mod tests {
         assert!(count(&|row| row["roi"].is_object()) > 50);
     }
 
+    /// Quotes that break a warning rule, and prices below a millionth of a dollar, of the 1,000 coins of a seed.
+    fn warned(seed: u64) -> (usize, usize) {
+        let market = SeededMarket::new(seed, 1000);
+        let rules = crate::quality::Rules::default();
+        let context = crate::quality::Context {
+            sent_at: now(),
+            rules: &rules,
+        };
+        let (mut warned, mut tiny) = (0, 0);
+        for page in 1..=4 {
+            let text = format!("vs_currency=usd&per_page=250&page={page}&precision=full");
+            let query = markets(&parameters(&text)).unwrap();
+            let body = market
+                .markets(&query, &Upset::default(), now())
+                .unwrap()
+                .body;
+            for record in crate::coingecko::parse(&body).unwrap() {
+                let quote = record.quote.unwrap();
+                warned += usize::from(!crate::quality::validate(&quote, &context).is_empty());
+                let price = quote.measure(crate::market::Measure::CurrentPrice);
+                tiny += usize::from(price.is_some_and(|price| price < 1e-6));
+            }
+        }
+        (warned, tiny)
+    }
+
+    /// As on recorded pages: a warning is news, and a price below a millionth of a dollar is rare, but there are both.
+    #[test]
+    fn few_quotes_are_warned_about() {
+        for seed in [1, 2] {
+            let (warned, tiny) = warned(seed);
+            assert!((1..20).contains(&warned), "{warned} of 1000");
+            assert!((2..40).contains(&tiny), "{tiny} of 1000");
+        }
+    }
+
     #[test]
     fn a_quote_and_the_chart_agree_at_each_instant() {
         let market = SeededMarket::new(9, 5);

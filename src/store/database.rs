@@ -1,6 +1,7 @@
 //! What both databases have alike: opening, the run's lock, the ledger and its ends, and how data is committed.
 //! Their tables are the neighbours' work.
 
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::future::Future;
 
@@ -316,6 +317,14 @@ impl<T: Tables> Database<T> {
     /// [`Error::Store`].
     pub async fn refused(&mut self, ids: Option<&[i64]>) -> Result<Vec<Refused>> {
         quarantine::refused(&mut self.connection, ids).await
+    }
+
+    /// How many records, received since an instant, were refused for each rule.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn refused_since(&mut self, since: DateTime<Utc>) -> Result<BTreeMap<String, u64>> {
+        quarantine::since(&mut self.connection, since).await
     }
 
     /// Ends the connection in good order, and with it the lock.

@@ -1,11 +1,16 @@
 //! The quarantine, and the outcomes of refused records that were validated again. The same tables in both databases.
 //! Nothing here changes a refused record; validating is the pipeline's work.
 
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+
 use super::coins::highest;
 use super::connection::{Connection, Sql};
 use super::ledger::{Scope, needed};
 use super::value::Value;
 use crate::error::Result;
+use crate::market::Slot;
 
 /// A record to put into quarantine.
 #[derive(Debug, Clone)]
@@ -131,6 +136,40 @@ pub(super) async fn refused(
                 raw: needed(row.text(10)?, "quarantine.raw")?,
                 requeued: row.text(11)?.zip(row.text(12)?),
             })
+        })
+        .collect()
+}
+
+/// How many records of a slot were refused for each rule.
+pub(super) async fn of_slot(
+    connection: &mut Connection,
+    slot: Slot,
+) -> Result<BTreeMap<String, u64>> {
+    let sql = "select z.rule, count(*) from quarantine z join landing l on l.id = z.landing join run r on r.id = l.run \
+               where r.slot = $1 group by z.rule";
+    by_rule(connection, sql, slot.start()).await
+}
+
+/// How many records, received since an instant, were refused for each rule.
+pub(super) async fn since(
+    connection: &mut Connection,
+    since: DateTime<Utc>,
+) -> Result<BTreeMap<String, u64>> {
+    let sql = "select z.rule, count(*) from quarantine z join landing l on l.id = z.landing \
+               where l.received_at >= $1 group by z.rule";
+    by_rule(connection, sql, since).await
+}
+
+async fn by_rule(
+    connection: &mut Connection,
+    sql: &'static str,
+    of: DateTime<Utc>,
+) -> Result<BTreeMap<String, u64>> {
+    let rows = connection.fetch(sql, vec![of.into()]).await?;
+    rows.iter()
+        .map(|row| {
+            let rule = needed(row.text(0)?, "quarantine.rule")?;
+            Ok((rule, row.count(1)?.unwrap_or(0)))
         })
         .collect()
 }

@@ -1,7 +1,7 @@
 //! Reading quotes back: a slot's, with each coin's symbol and name as they were known then.
 //! Writing them is the commit's work.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::LazyLock;
 
 use chrono::{DateTime, Utc};
@@ -202,16 +202,53 @@ pub(crate) async fn quotes_until(
 }
 
 /// A quote's market cap rank, and the names of the rules that it breaks, with commas.
-pub type Warned = (Option<i64>, Option<String>);
+pub type RankAndWarnings = (Option<i64>, Option<String>);
 
 /// The warnings of a slot's quotes.
-pub(crate) async fn warnings_of(connection: &mut Connection, slot: Slot) -> Result<Vec<Warned>> {
+pub(crate) async fn warnings_of(
+    connection: &mut Connection,
+    slot: Slot,
+) -> Result<Vec<RankAndWarnings>> {
     let sql =
         "select cast(market_cap_rank as bigint), warnings from quote where snapshot_time = $1";
     let rows = connection.fetch(sql, vec![slot.start().into()]).await?;
     rows.iter()
         .map(|row| Ok((row.int(0)?, row.text(1)?)))
         .collect()
+}
+
+/// How many quotes there are, how many of them have a warning, and how many break each rule.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Warnings {
+    /// Quotes.
+    pub quotes: u64,
+    /// Quotes with any warning.
+    pub warned: u64,
+    /// By the names of rules, also of those that are no longer in force.
+    pub rules: BTreeMap<String, u64>,
+}
+
+/// The warnings of the quotes of the slots in a half-open span, which the key finds.
+pub(crate) async fn warnings_between(
+    connection: &mut Connection,
+    from: DateTime<Utc>,
+    until: DateTime<Utc>,
+) -> Result<Warnings> {
+    let sql = "select warnings, count(*) from quote where snapshot_time >= $1 and snapshot_time < $2 group by warnings";
+    let rows = connection
+        .fetch(sql, vec![from.into(), until.into()])
+        .await?;
+    let mut found = Warnings::default();
+    for row in &rows {
+        let count = row.count(1)?.unwrap_or(0);
+        found.quotes += count;
+        let Some(names) = row.text(0)? else { continue };
+        found.warned += count;
+        for name in names.split(',') {
+            *found.rules.entry(name.to_owned()).or_default() += count;
+        }
+    }
+    Ok(found)
 }
 
 /// A quote's part of the slot's market cap, as the view has it. Beyond these bounds the quotient may be no number, which

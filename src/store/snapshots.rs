@@ -1,7 +1,7 @@
 //! The snapshot database as the pipeline sees it.
 //! The statements are in `commit`, `quotes` and `ledger`.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use chrono::{DateTime, Utc};
 
@@ -12,7 +12,7 @@ use super::frames;
 use super::ledger::RunEnd;
 use super::names::{self, Named};
 use super::quarantine::{self, Refused};
-use super::quotes::{self, Presence, SlotState};
+use super::quotes::{self, Presence, SlotState, Warnings};
 use super::tables::SnapshotStore;
 use super::tally::{self, Holdings};
 use super::trace::{self, Committed};
@@ -158,8 +158,28 @@ impl SnapshotStore {
     ///
     /// # Errors
     /// [`crate::error::Error::Store`].
-    pub async fn warnings(&mut self, slot: Slot) -> Result<Vec<quotes::Warned>> {
+    pub async fn warnings(&mut self, slot: Slot) -> Result<Vec<quotes::RankAndWarnings>> {
         quotes::warnings_of(&mut self.connection, slot).await
+    }
+
+    /// The warnings of the quotes of the slots in a half-open span.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Store`].
+    pub async fn warnings_between(
+        &mut self,
+        from: DateTime<Utc>,
+        until: DateTime<Utc>,
+    ) -> Result<Warnings> {
+        quotes::warnings_between(&mut self.connection, from, until).await
+    }
+
+    /// How many records of a slot were refused for each rule.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Store`].
+    pub async fn refused_of_slot(&mut self, slot: Slot) -> Result<BTreeMap<String, u64>> {
+        quarantine::of_slot(&mut self.connection, slot).await
     }
 
     /// Every coin with its newest symbol and name, the largest first.

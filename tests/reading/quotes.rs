@@ -99,7 +99,12 @@ async fn a_slot_is_read_as_it_was_known_with_what_was_missing_then(kind: Kind) {
 
 async fn what_was_requeued_is_known_from_then_on(kind: Kind) {
     let bench = Bench::new(kind, 300).await;
-    let strict = [TOP, ("refuse", "above_ath"), ("completeness", "0.5")];
+    let strict = [
+        TOP,
+        ("refuse", "large_change_24h"),
+        ("max_change_24h", "5"),
+        ("completeness", "0.5"),
+    ];
     let refused = bench.run(&strict).await.unwrap().rejected;
     assert!(refused > 0);
     bench.sim.advance(TimeDelta::hours(2)).unwrap();

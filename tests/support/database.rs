@@ -350,7 +350,7 @@ async fn administer(server: &str, sql: &str) {
     connection.close().await.unwrap();
 }
 
-fn from_postgres(row: &PgRow) -> Vec<Cell> {
+pub fn from_postgres(row: &PgRow) -> Vec<Cell> {
     let cell = |column: usize| {
         let value = row.try_get_raw(column).unwrap();
         if value.is_null() {
@@ -362,13 +362,14 @@ fn from_postgres(row: &PgRow) -> Vec<Cell> {
             "FLOAT8" => Cell::Float(row.get(column)),
             "TIMESTAMPTZ" => Cell::Int(row.get::<DateTime<Utc>, _>(column).timestamp_millis()),
             "TEXT" => Cell::Text(row.get(column)),
+            "DATE" => Cell::Text(row.get::<chrono::NaiveDate, _>(column).to_string()),
             other => panic!("a column of type {other}"),
         }
     };
     (0..row.len()).map(cell).collect()
 }
 
-fn from_sqlite(row: &SqliteRow) -> Vec<Cell> {
+pub fn from_sqlite(row: &SqliteRow) -> Vec<Cell> {
     let cell = |column: usize| {
         let value = row.try_get_raw(column).unwrap();
         if value.is_null() {

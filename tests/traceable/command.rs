@@ -16,7 +16,11 @@ async fn the_quarantine_is_worked_from_the_command_line(kind: Kind) {
     };
     let output = coinmill(&["quarantine", "list"], &[]).await;
     assert!(code(&output) == 0 && text(&output).contains("nothing is in quarantine"));
-    let strict = [("REFUSE", "above_ath"), ("COMPLETENESS", "0.5")];
+    let strict = [
+        ("REFUSE", "large_change_24h"),
+        ("MAX_CHANGE_24H", "5"),
+        ("COMPLETENESS", "0.5"),
+    ];
     let output = coinmill(&["run", "snapshot", "--top", "200", "--json"], &strict).await;
     let refused = lines(&output)[0]["rejected"].as_u64().unwrap();
     assert!(code(&output) == 0 && refused > 1, "{}", text(&output));
@@ -24,7 +28,7 @@ async fn the_quarantine_is_worked_from_the_command_line(kind: Kind) {
     let output = coinmill(&["quarantine", "list", "--limit", "1"], &[]).await;
     let said = text(&output);
     assert!(
-        said.contains("above_ath") && said.contains("more: --limit"),
+        said.contains("large_change_24h") && said.contains("more: --limit"),
         "{said}"
     );
     let output = coinmill(&["quarantine", "list", "--json"], &[]).await;
@@ -96,13 +100,30 @@ async fn a_replay_says_what_differs(kind: Kind) {
         2,
         "{said}"
     );
-    let output = coinmill(&["replay", id, "--refuse", "above_ath"]).await;
+    let output = coinmill(&[
+        "replay",
+        id,
+        "--refuse",
+        "low_volume",
+        "--min-volume",
+        "1e7",
+    ])
+    .await;
     let said = text(&output);
     assert!(
         code(&output) == 3 && said.contains("different") && said.contains("\n  - "),
         "{said}"
     );
-    let output = coinmill(&["replay", id, "--refuse", "above_ath", "--json"]).await;
+    let output = coinmill(&[
+        "replay",
+        id,
+        "--refuse",
+        "low_volume",
+        "--min-volume",
+        "1e7",
+        "--json",
+    ])
+    .await;
     assert_eq!(lines(&output)[0]["is_same"], false);
     let output = coinmill(&["replay", "nothing"]).await;
     assert!(

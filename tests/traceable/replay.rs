@@ -90,7 +90,8 @@ async fn a_requeue_is_rebuilt_with_what_it_built_on(kind: Kind) {
     let bench = Bench::new(kind, 300).await;
     let strict = [
         ("top", "200"),
-        ("refuse", "above_ath"),
+        ("refuse", "large_change_24h"),
+        ("max_change_24h", "5"),
         ("completeness", "0.5"),
     ];
     let run = bench.run(&strict).await.unwrap().run;
@@ -114,13 +115,14 @@ async fn a_requeue_is_rebuilt_with_what_it_built_on(kind: Kind) {
 
 async fn other_rules_show_each_row_that_differs(kind: Kind) {
     let bench = Bench::new(kind, 300).await;
-    let report = bench.run(&[("top", "200")]).await.unwrap();
-    let broken = report.warnings["above_ath"];
-    let settings = bench.settings(&[("refuse", "above_ath")]);
+    let bound = ("min_volume", "1e7");
+    let report = bench.run(&[("top", "200"), bound]).await.unwrap();
+    let broken = report.warnings["low_volume"];
+    let settings = bench.settings(&[("refuse", "low_volume"), bound]);
     let replayed = pipeline::replay(&settings, &report.run).await.unwrap();
     assert!(!replayed.is_same && replayed.rule_set != replayed.rule_set_now);
     assert_eq!(replayed.rebuilt + broken, replayed.stored);
-    let sql = "select c.id from quote q join coin c on c.key = q.coin where q.warnings like '%above_ath%' order by c.id";
+    let sql = "select c.id from quote q join coin c on c.key = q.coin where q.warnings like '%low_volume%' order by c.id";
     let expected = bench.database.texts(sql).await;
     let removed = replayed.differences.iter();
     let removed = removed.filter(|difference| difference.change == Change::Removed);
@@ -131,7 +133,7 @@ async fn other_rules_show_each_row_that_differs(kind: Kind) {
     let mut changed = changed.filter(|difference| difference.change == Change::Changed);
     assert!(changed.all(|difference| difference.column == Some("dominance_pct")));
 
-    let settings = bench.settings(&[("max_change_24h", "0.5")]);
+    let settings = bench.settings(&[("max_change_24h", "0.5"), bound]);
     let replayed = pipeline::replay(&settings, &report.run).await.unwrap();
     assert_eq!(replayed.stored_hash, replayed.rebuilt_hash);
     let first = &replayed.differences[0];

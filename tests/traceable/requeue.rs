@@ -18,7 +18,12 @@ on_both_databases!(
 );
 
 const TOP: (&str, &str) = ("top", "200");
-const STRICT: (&str, &str) = ("refuse", "above_ath,supply_above_max");
+/// Bounds that refuse a part of any market.
+const STRICT: [(&str, &str); 3] = [
+    ("refuse", "low_volume,large_change_24h"),
+    ("min_volume", "1e7"),
+    ("max_change_24h", "5"),
+];
 
 async fn rows_of_run(bench: &Bench, run: &str) -> Vec<Vec<Cell>> {
     let sql = format!(
@@ -33,7 +38,13 @@ async fn what_a_looser_rule_accepts_is_added_by_a_new_run(kind: Kind) {
     let hash = loose.run(&[TOP]).await.unwrap().content_hash;
 
     let bench = Bench::new(kind, 300).await;
-    let with = [TOP, STRICT, ("completeness", "0.5")];
+    let with = [
+        TOP,
+        STRICT[0],
+        STRICT[1],
+        STRICT[2],
+        ("completeness", "0.5"),
+    ];
     let strict = bench.run(&with).await.unwrap();
     assert!(strict.rejected > 2 && strict.content_hash != hash);
     let (before, refused) = (
@@ -128,7 +139,13 @@ async fn what_is_refused_again_says_why_and_can_be_tried_again(kind: Kind) {
 async fn a_coin_that_came_another_way_is_not_stored_twice(kind: Kind) {
     let bench = Bench::new(kind, 300).await;
     let strict = bench
-        .run(&[("top", "100"), STRICT, ("completeness", "0.5")])
+        .run(&[
+            ("top", "100"),
+            STRICT[0],
+            STRICT[1],
+            STRICT[2],
+            ("completeness", "0.5"),
+        ])
         .await
         .unwrap();
     assert!(strict.rejected > 0);
@@ -229,7 +246,13 @@ async fn a_chart_that_was_refused_whole_is_added_whole(kind: Kind) {
 async fn a_body_that_is_gone_stops_it_and_changes_nothing(kind: Kind) {
     let bench = Bench::new(kind, 300).await;
     bench
-        .run(&[TOP, STRICT, ("completeness", "0.5")])
+        .run(&[
+            TOP,
+            STRICT[0],
+            STRICT[1],
+            STRICT[2],
+            ("completeness", "0.5"),
+        ])
         .await
         .unwrap();
     let counts = bench.database.counts().await;
@@ -254,17 +277,23 @@ async fn a_body_that_is_gone_stops_it_and_changes_nothing(kind: Kind) {
 async fn a_rule_picks_its_records(kind: Kind) {
     let bench = Bench::new(kind, 300).await;
     let report = bench
-        .run(&[TOP, STRICT, ("completeness", "0.5")])
+        .run(&[
+            TOP,
+            STRICT[0],
+            STRICT[1],
+            STRICT[2],
+            ("completeness", "0.5"),
+        ])
         .await
         .unwrap();
     let settings = bench.settings(&[TOP]);
     let pick = |rule: &str| Pick::Rule(rule.to_owned());
-    let by_rule = pipeline::quarantine(&settings, &pick("above_ath"))
+    let by_rule = pipeline::quarantine(&settings, &pick("low_volume"))
         .await
         .unwrap();
-    assert_eq!(by_rule.len() as u64, report.rejections["above_ath"]);
-    assert!(by_rule.iter().all(|record| record.rule == "above_ath"));
-    let reports = pipeline::requeue(&settings, &pick("above_ath"))
+    assert_eq!(by_rule.len() as u64, report.rejections["low_volume"]);
+    assert!(by_rule.iter().all(|record| record.rule == "low_volume"));
+    let reports = pipeline::requeue(&settings, &pick("low_volume"))
         .await
         .unwrap();
     assert_eq!(reports[0].stored, by_rule.len() as u64);

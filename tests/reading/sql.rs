@@ -1,0 +1,268 @@
+//! The recipes of `docs/sql.md`, read from the page itself and run on a filled pair of databases of either kind.
+//! Each returns rows, is right on one number, and uses the index that it names.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use coinmill::pipeline::{self, Observer, Reach};
+use coinmill::series::Resolution;
+use coinmill::store::TimeseriesStore;
+use sqlx::postgres::PgConnection;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _, Row as _};
+
+use crate::series::{Mill, wanted};
+use crate::support::database::{from_postgres, from_sqlite};
+use crate::support::{Bench, Cell, Kind, on_both_databases};
+
+on_both_databases!(every_recipe_of_the_page_returns_rows_and_uses_the_index_that_it_names);
+
+const PAGE: &str = include_str!("../../docs/sql.md");
+
+/// A recipe: its heading, the databases that it reads, and its text.
+struct Recipe {
+    heading: &'static str,
+    of: &'static str,
+    index: Option<&'static str>,
+    sql: &'static str,
+}
+
+/// The recipes of a kind of database. A recipe that names no kind is for both.
+fn recipes(kind: Kind) -> Vec<Recipe> {
+    let other = match kind {
+        Kind::Postgres => "SQLite",
+        Kind::Sqlite => "PostgreSQL",
+    };
+    let mut recipes = Vec::new();
+    for section in PAGE.split("\n## ").skip(1) {
+        let heading = section.lines().next().unwrap();
+        for block in section.split("```sql\n").skip(1) {
+            let sql = block.split_once("\n```").unwrap().0;
+            let first = sql.lines().next().unwrap();
+            let first = first.strip_prefix("-- ").expect("the database");
+            let (of, only) = first.split_once(", ").unwrap_or((first, ""));
+            let index = sql.lines().find_map(|line| line.strip_prefix("-- uses "));
+            if only != other {
+                recipes.push(Recipe {
+                    heading,
+                    of,
+                    index,
+                    sql,
+                });
+            }
+        }
+    }
+    recipes
+}
+
+/// A connection as the page says to make one.
+enum Reader {
+    Postgres(PgConnection),
+    Sqlite(SqliteConnection),
+}
+
+impl Reader {
+    async fn of(mill: &Mill, of: &str) -> Self {
+        let url = mill.bench.database.url();
+        if mill.bench.database.kind() == Kind::Postgres {
+            let mut connection = PgConnection::connect(&url).await.unwrap();
+            if of != "both" {
+                let path = format!("set search_path = {of}");
+                connection.execute(AssertSqlSafe(path)).await.unwrap();
+            }
+            return Self::Postgres(connection);
+        }
+        let file = match of {
+            "timeseries" => mill.timeseries.file(),
+            _ => mill.bench.database.file(),
+        };
+        let options = SqliteConnectOptions::new().filename(file).read_only(true);
+        let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
+        if of == "both" {
+            let attach = format!(
+                "attach '{}' as timeseries",
+                mill.timeseries.file().display()
+            );
+            connection.execute(AssertSqlSafe(attach)).await.unwrap();
+        }
+        Self::Sqlite(connection)
+    }
+
+    async fn rows(&mut self, sql: &str) -> Vec<Vec<Cell>> {
+        let sql = AssertSqlSafe(sql.to_owned());
+        match self {
+            Self::Postgres(connection) => {
+                let rows = sqlx::query(sql).fetch_all(connection).await.unwrap();
+                rows.iter().map(from_postgres).collect()
+            }
+            Self::Sqlite(connection) => {
+                let rows = sqlx::query(sql).fetch_all(connection).await.unwrap();
+                rows.iter().map(from_sqlite).collect()
+            }
+        }
+    }
+
+    /// How the database finds the rows. PostgreSQL reads so small a table whole, unless it is told not to.
+    async fn plan(&mut self, sql: &str) -> String {
+        match self {
+            Self::Postgres(connection) => {
+                let off = "set enable_seqscan = off; set enable_bitmapscan = off";
+                connection.execute(off).await.unwrap();
+                let sql = AssertSqlSafe(format!("explain {sql}"));
+                let rows = sqlx::query(sql).fetch_all(connection).await.unwrap();
+                let lines = rows.iter().map(|row| row.get::<String, _>(0));
+                lines.collect::<Vec<_>>().join("\n")
+            }
+            Self::Sqlite(connection) => {
+                let sql = AssertSqlSafe(format!("explain query plan {sql}"));
+                let rows = sqlx::query(sql).fetch_all(connection).await.unwrap();
+                let lines = rows.iter().map(|row| row.get::<String, _>("detail"));
+                lines.collect::<Vec<_>>().join("\n")
+            }
+        }
+    }
+}
+
+fn at(text: &str) -> DateTime<Utc> {
+    text.parse().unwrap()
+}
+
+/// Both databases in one of PostgreSQL, or in two files, with a partial slot that was completed ten minutes later, and with
+/// bitcoin's hours but for three days.
+async fn filled(kind: Kind) -> Mill {
+    let mut mill = Mill::of(Bench::new(kind, 40).await, kind).await;
+    if kind == Kind::Postgres {
+        let url = mill.bench.database.database_url();
+        TimeseriesStore::init(&url, "usd").await.unwrap();
+        mill.timeseries = mill.bench.database.again();
+    }
+    let settings = mill.settings(&[("top", "40"), ("completeness", "0")]);
+    let snapshot = async || pipeline::run_snapshot(&settings, None, &Observer::none()).await;
+    mill.bench
+        .fault("set:times=0,id=dogecoin,field=price_change_percentage_24h,value=-25.5");
+    mill.bench
+        .fault("set:times=0,id=solana,field=current_price,value=-1");
+    mill.bench
+        .fault("set:times=0,id=ripple,field=ath,value=0.1");
+    snapshot().await.unwrap();
+    // the next slot is partial too, and stays so
+    mill.bench.sim.advance(TimeDelta::minutes(30)).unwrap();
+    snapshot().await.unwrap();
+    for (from, until) in [
+        ("2026-01-01T00:00:00Z", "2026-01-04T00:00:00Z"),
+        ("2026-01-07T00:00:00Z", "2026-01-14T12:00:00Z"),
+    ] {
+        let reach = Reach::Between(at(from), Some(at(until)));
+        let wanted = wanted(Resolution::Hour, reach, &["bitcoin"]);
+        pipeline::backfill(&settings, &wanted, &Observer::none())
+            .await
+            .unwrap();
+    }
+    mill
+}
+
+async fn every_recipe_of_the_page_returns_rows_and_uses_the_index_that_it_names(kind: Kind) {
+    let mill = filled(kind).await;
+    let found = recipes(kind);
+    let headings: Vec<&str> = found.iter().map(|recipe| recipe.heading).collect();
+    for recipe in &found {
+        let heading = recipe.heading;
+        let mut reader = Reader::of(&mill, recipe.of).await;
+        let rows = reader.rows(recipe.sql).await;
+        assert!(!rows.is_empty(), "{heading}");
+        right(&mill, heading, &rows).await;
+        if let Some(index) = recipe.index {
+            let plan = reader.plan(recipe.sql).await;
+            // SQLite names a key's own index by its table and number
+            let table = index
+                .trim_end_matches("_key")
+                .trim_end_matches("_coin_slot");
+            let key = format!("sqlite_autoindex_{table}_1");
+            let uses = [index, &key, "USING PRIMARY KEY"];
+            assert!(
+                uses.iter().any(|name| plan.contains(name)),
+                "{heading}: {plan}"
+            );
+            let is_read_whole = match kind {
+                Kind::Postgres => plan.contains(&format!("Seq Scan on {table}")),
+                Kind::Sqlite => ["SCAN q", "SCAN p", "SCAN o"]
+                    .iter()
+                    .any(|scan| plan.contains(scan)),
+            };
+            assert!(!is_read_whole, "{heading}: {plan}");
+            // a span is found by the key, not filtered afterwards
+            for time in ["ts", "snapshot_time"] {
+                let is_filtered = [
+                    format!(" {time} >="),
+                    format!(" {}_ms >=", &time[..time.len().min(8)]),
+                ];
+                if recipe.sql.contains("and")
+                    && is_filtered.iter().any(|filter| recipe.sql.contains(filter))
+                {
+                    let finds = [format!("{time}>?"), format!("{time} >=")];
+                    assert!(
+                        finds.iter().any(|find| plan.contains(find)),
+                        "{heading}: {plan}"
+                    );
+                }
+            }
+        }
+    }
+    assert_eq!(headings.len(), 12, "{headings:?}");
+}
+
+/// Compares one number of a recipe with what a plain look into the tables, or the market, gives.
+async fn right(mill: &Mill, heading: &str, rows: &[Vec<Cell>]) {
+    let quote = async |column: &str, coin: &str| {
+        let sql = format!(
+            "select q.{column} from quote q join coin c on c.key = q.coin where c.id = '{coin}' order by q.snapshot_time desc"
+        );
+        mill.bench.database.row(&sql).await.remove(0)
+    };
+    match heading {
+        "The newest price of a coin" => {
+            assert_eq!(rows.len(), 1);
+            assert_eq!(rows[0][2], quote("current_price", "bitcoin").await);
+        }
+        "The top 10 by volume" => {
+            assert_eq!(rows.len(), 10);
+            let sql = "select max(total_volume) from quote where snapshot_time = (select max(snapshot_time) from quote)";
+            assert_eq!(rows[0][3], mill.bench.database.row(sql).await[0]);
+        }
+        "What fell by more than 20 % in a day" => {
+            assert_eq!(rows[0][0].text(), "dogecoin");
+            assert_eq!(rows[0][2].float(), -25.5);
+        }
+        "A coin's half-hours" => assert_eq!(rows.len(), 2),
+        "The coins that a slot lacks, and why" => {
+            assert_eq!((rows.len(), rows[0][1].text()), (2, "solana"));
+            assert_eq!(rows[0][2].text(), "refused: negative_price");
+        }
+        "A slot as it was known at a past moment" => {
+            assert_eq!(rows.len(), 39);
+            assert_eq!(rows[0][0].text(), "bitcoin");
+        }
+        "Seven days by the hour" => assert_eq!(rows.len(), 168),
+        "Daily averages" => {
+            assert_eq!(rows.len(), 7);
+            assert_eq!(rows[6][4].int(), 24);
+            let (average, low, high) = (rows[6][1].float(), rows[6][2].float(), rows[6][3].float());
+            assert!(low < average && average < high);
+        }
+        "Where points are missing, and why" | "What of a span is missing for a coin" => {
+            let hourly = rows.iter().any(|row| {
+                row.iter()
+                    .any(|cell| *cell == Cell::Text("not_asked".into()))
+            });
+            assert!(hourly, "{rows:?}");
+        }
+        "A snapshot beside the prices before it" => {
+            assert_eq!((rows.len(), rows[0][0].text()), (1, "bitcoin"));
+            let above = 100.0 * (rows[0][1].float() / rows[0][2].float() - 1.0);
+            assert!((rows[0][3].float() - above).abs() < 1e-9);
+        }
+        "Quotes with a warning, by rule" => {
+            let ripple = rows.iter().find(|row| row[0].text() == "ripple");
+            assert_eq!(ripple.unwrap()[2].text(), "above_ath");
+        }
+        other => panic!("no check of the recipe {other}"),
+    }
+}
