@@ -110,7 +110,9 @@ mod tests {
         let text = text(&report(Some(20_000)));
         let too_long: Vec<&str> = text
             .lines()
-            .filter(|line| line.chars().count() > 80 && !line.starts_with("   "))
+            .filter(|line| line.chars().count() > 80)
+            // these are wrapped where there is a terminal
+            .filter(|line| !line.starts_with("   ") && !line.starts_with(" score"))
             .collect();
         assert!(too_long.is_empty(), "{too_long:#?}");
         assert!(text.contains("12 of 1,000 quotes have a warning"), "{text}");
