@@ -41,6 +41,23 @@ def test_a_report_has_just_the_keys_that_its_type_says(mill: coinmill.Mill) -> N
     assert set(mill.status()) == set(Status.__annotations__)
 
 
+def test_each_rule_is_listed_with_its_bound_and_what_it_flagged(mill: coinmill.Mill) -> None:
+    from coinmill.records import Rule, Rules
+
+    report = mill.run_snapshot()
+    rules = mill.rules(days=1)
+    assert set(rules) == set(Rules.__annotations__)
+    assert all(set(rule) == set(Rule.__annotations__) for rule in rules["rules"])
+    assert rules["newest"] == {"quotes": report["accepted"], "warned": report["warned"]} == mill.status()["newest"]
+    flagged = {rule["rule"]: rule["newest"] for rule in rules["rules"] if rule["newest"]}
+    assert flagged == report["warnings"]
+    price = next(rule for rule in rules["rules"] if rule["rule"] == "price_out_of_bounds")
+    assert price["settings"] == {"min_price": 1e-12, "max_price": 1e6}
+    assert price["bound"] == "< 1e-12, > 1e6"
+    with pytest.raises(ValueError, match="days"):
+        mill.rules(days=0)
+
+
 def test_refused_records_are_listed_validated_again_and_the_run_rebuilt(sim: coinmill.Sim, tmp_path: Path) -> None:
     from coinmill.records import Quarantined, Replay, RequeueReport
 

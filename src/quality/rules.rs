@@ -247,13 +247,17 @@ pub static QUOTE_RULES: [(Rule, Check); 19] = [
     (
         set(
             "low_volume",
-            "a 24 h volume below the set bound: next to nobody traded at this price",
+            "a 24 h volume below the set bound; 0 only where the price moved by over 1 %",
             &[Limit::Below("min_volume")],
         )
         .version(2),
         |q, c| {
+            // funds have a price of their own and no market: always 0, and no news as long as the price stands
+            let stands = q
+                .measure(Measure::PriceChangePct24h)
+                .is_some_and(|change| change.abs() <= 100.0 * TOLERANCE);
             measure(q, Measure::TotalVolume, |volume| {
-                volume < c.rules.thresholds.min_volume
+                volume < c.rules.thresholds.min_volume && (volume != 0.0 || !stands)
             })
         },
     ),

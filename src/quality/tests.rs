@@ -189,6 +189,22 @@ fn a_cap_of_0_is_low_only_where_the_supply_is_known() {
 }
 
 #[test]
+fn a_volume_of_0_is_low_only_where_the_price_moves() {
+    let with_change = |change| {
+        broken(|quote| {
+            quote.measures[Measure::TotalVolume as usize] = Some(0.0);
+            quote.measures[Measure::PriceChangePct24h as usize] = change;
+        })
+    };
+    for stands in [0.0, 1.0, -1.0] {
+        assert!(!with_change(Some(stands)).contains(&"low_volume"));
+    }
+    for moves in [Some(1.1), Some(-1.1), None] {
+        assert!(with_change(moves).contains(&"low_volume"));
+    }
+}
+
+#[test]
 fn every_bound_that_a_rule_names_is_a_setting() {
     for rule in all_rules() {
         if let Bound::Set(limits) = rule.bound {
