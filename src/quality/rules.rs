@@ -13,8 +13,8 @@ const PAGES: &str = "41 recorded pages of the top 100, one a month";
 const FORMAT: &str = "CoinGecko's OpenAPI of /coins/markets";
 
 /// How far two numbers of one quote may contradict each other before it is news, as a share of the bound. CoinGecko renews
-/// the fields of a quote at different moments and rounds them each for itself: of 4,100 recorded quotes 280 contradict
-/// themselves by less, and 19 by more.
+/// the fields of a quote at different moments and rounds them each for itself: of 304 contradictions in 4,100 recorded quotes
+/// 284 are smaller.
 pub const TOLERANCE: f64 = 0.01;
 
 /// How far a stamp may lie after the response's own `Date`.

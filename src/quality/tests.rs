@@ -348,7 +348,7 @@ fn a_check_that_decides_otherwise_has_another_version() {
         "zero_price 1 b42381c5",
         "price_out_of_bounds 2 6c28404e",
         "low_market_cap 2 5e8c0a72",
-        "low_volume 2 86992f5f",
+        "low_volume 2 047cd1b6",
         "large_change_24h 1 2537fc6f",
         "outside_24h_range 2 1efbdd2a",
         "stale_quote 1 87541154",
