@@ -276,9 +276,13 @@ class Warned(TypedDict):
 
 
 class Rule(TypedDict):
-    """A rule with its counts. ``newest`` and ``recent`` are null where there is no snapshot, or no database."""
+    """A rule with its counts, null where there is no snapshot or no database; ``newest`` of a chart's rule is always null.
+
+    Quotes and charts have rules of the same name: ``of`` says what is held against it.
+    """
 
     rule: str
+    of: Literal["quote", "chart", "both"]
     version: int
     verdict: Literal["reject", "warn"]
     bound: str | None

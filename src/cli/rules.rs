@@ -28,6 +28,7 @@ fn text(report: &RulesReport) -> String {
     let row = |rule: &RuleInForce| {
         vec![
             rule.rule.to_owned(),
+            rule.of.to_owned(),
             match rule.verdict {
                 Verdict::Reject => "reject",
                 Verdict::Warn => "warn",
@@ -47,9 +48,9 @@ fn text(report: &RulesReport) -> String {
         let reason = wrapped(&format!("{}{settings}", rule.reason), 3);
         format!("   {reason}\n   {}", wrapped(rule.source, 3))
     };
-    let header = ["rule", "verdict", "bound", "newest", &days];
+    let header = ["rule", "of", "verdict", "bound", "newest", &days];
     let rows = report.rules.iter().map(row).collect();
-    let table = table(&header, &[3, 4], rows);
+    let table = table(&header, &[4, 5], rows);
     let mut text = with_notes(&table, report.rules.iter().map(note));
     text.push_str("\n\n");
     if let (Some(slot), Some(newest)) = (report.newest_snapshot, report.newest) {
@@ -79,6 +80,7 @@ mod tests {
     fn report(count: Option<u64>) -> RulesReport {
         let rule = |rule: &'static crate::quality::Rule| RuleInForce {
             rule: rule.name,
+            of: "quote",
             version: rule.version,
             verdict: rule.verdict,
             bound: Some("< 1e-12, > 1e6".to_owned()),

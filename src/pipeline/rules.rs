@@ -11,14 +11,18 @@ use crate::config::Settings;
 use crate::error::{Error, Result};
 use crate::http;
 use crate::market::Slot;
-use crate::quality::{Bound, FORMULA, Limit, Rule, Rules, Verdict, all_rules};
+use crate::quality::{
+    Bound, CHART_RULES, FORMULA, Limit, QUOTE_RULES, RECORD_RULES, Rule, Rules, Verdict,
+};
 use crate::store::{SnapshotStore, Warnings};
 
 /// One rule with its counts.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RuleInForce {
-    /// Its name.
+    /// Its name. Quotes and charts have rules of the same name.
     pub rule: &'static str,
+    /// What is held against it: `quote`, `chart`, or `both`.
+    pub of: &'static str,
     /// The version of its check.
     pub version: u32,
     /// What follows when it is broken, as the settings say.
@@ -31,9 +35,10 @@ pub struct RuleInForce {
     pub reason: &'static str,
     /// What it rests on.
     pub source: &'static str,
-    /// Quotes of the newest snapshot with this warning, or records refused for it; null where there is no snapshot.
+    /// Quotes of the newest snapshot with this warning, or records refused for it; null where there is no snapshot, and of
+    /// charts, which belong to none.
     pub newest: Option<u64>,
-    /// The same over the last days; null where there is no database.
+    /// The same over the last days, of charts too; null where there is no database.
     pub recent: Option<u64>,
 }
 
@@ -56,16 +61,26 @@ pub struct RulesReport {
     pub rules: Vec<RuleInForce>,
 }
 
+const QUOTE: &str = "quote";
+const CHART: &str = "chart";
+const BOTH: &str = "both";
+
 /// How often each rule was broken.
 struct Counts {
     warnings: Warnings,
-    refused: BTreeMap<String, u64>,
+    quotes: BTreeMap<String, u64>,
+    charts: BTreeMap<String, u64>,
 }
 
 impl Counts {
-    fn of(&self, rule: &Rule) -> u64 {
-        let count = |counts: &BTreeMap<String, u64>| counts.get(rule.name).copied();
-        count(&self.warnings.rules).unwrap_or(0) + count(&self.refused).unwrap_or(0)
+    fn of(&self, rule: &Rule, of: &str) -> u64 {
+        let count = |counts: &BTreeMap<String, u64>| counts.get(rule.name).copied().unwrap_or(0);
+        let quotes = count(&self.warnings.rules) + count(&self.quotes);
+        match of {
+            QUOTE => quotes,
+            CHART => count(&self.charts),
+            _ => quotes + count(&self.charts),
+        }
     }
 }
 
@@ -89,22 +104,27 @@ pub async fn rules(settings: &Settings, days: u32) -> Result<RulesReport> {
             newest_snapshot = Some(slot.start());
             newest = Some(Counts {
                 warnings: store.warnings_between(slot.start(), end).await?,
-                refused: store.refused_of_slot(slot).await?,
+                quotes: store.refused_of_slot(slot).await?,
+                charts: BTreeMap::new(),
             });
         }
-        let mut refused = store.refused_since(since).await?;
+        let quotes = store.refused_since(since).await?;
+        let mut charts = BTreeMap::new();
         if let Some(mut series) = timeseries(settings).await? {
-            for (rule, count) in series.refused_since(since).await? {
-                *refused.entry(rule).or_default() += count;
-            }
+            charts = series.refused_since(since).await?;
             series.close().await?;
         }
         let warnings = store.warnings_between(since, now + Slot::LENGTH).await?;
         store.close().await?;
-        recent = Some(Counts { warnings, refused });
+        recent = Some(Counts {
+            warnings,
+            quotes,
+            charts,
+        });
     }
-    let in_force = |rule: &'static Rule| RuleInForce {
+    let in_force = |(rule, of): (&'static Rule, &'static str)| RuleInForce {
         rule: rule.name,
+        of,
         version: rule.version,
         verdict: rules.verdict(rule),
         bound: bound(rule, &rules),
@@ -113,15 +133,22 @@ pub async fn rules(settings: &Settings, days: u32) -> Result<RulesReport> {
             .collect(),
         reason: rule.reason,
         source: rule.source,
-        newest: newest.as_ref().map(|counts| counts.of(rule)),
-        recent: recent.as_ref().map(|counts| counts.of(rule)),
+        newest: newest
+            .as_ref()
+            .filter(|_| of != CHART)
+            .map(|counts| counts.of(rule, of)),
+        recent: recent.as_ref().map(|counts| counts.of(rule, of)),
     };
     Ok(RulesReport {
         rule_set: rules.name(),
         score: FORMULA,
         days,
         newest_snapshot,
-        rules: all_rules().map(in_force).collect(),
+        rules: (RECORD_RULES.into_iter().map(|rule| (rule, BOTH)))
+            .chain(CHART_RULES.into_iter().map(|rule| (rule, CHART)))
+            .chain(QUOTE_RULES.iter().map(|(rule, _)| (rule, QUOTE)))
+            .map(in_force)
+            .collect(),
         newest: newest.map(|counts| counts.warnings.into()),
         recent: recent.map(|counts| counts.warnings.into()),
     })
@@ -166,6 +193,7 @@ fn short(value: f64) -> String {
 mod tests {
     use super::*;
     use crate::config::Thresholds;
+    use crate::quality::all_rules;
 
     #[test]
     fn a_bound_is_written_as_people_write_it_and_not_at_all_where_it_is_off() {

@@ -72,7 +72,8 @@ async fn a_record_that_the_first_of_several_runs_refused_is_refused_once(kind: K
     let with = [
         ("top", "300"),
         ("attempts", "1"),
-        ("refuse", "above_ath"),
+        ("refuse", "large_change_24h"),
+        ("max_change_24h", "5"),
         ("completeness", "0"),
     ];
     let first = bench.run(&with).await.unwrap();

@@ -16,7 +16,10 @@ on_both_databases!(
 );
 
 fn of<'a>(report: &'a RulesReport, name: &str) -> &'a RuleInForce {
-    report.rules.iter().find(|rule| rule.rule == name).unwrap()
+    let mut rules = report.rules.iter();
+    rules
+        .find(|rule| rule.rule == name && rule.of != "chart")
+        .unwrap()
 }
 
 async fn each_rule_is_listed_with_what_it_flagged(kind: Kind) {
@@ -84,6 +87,15 @@ async fn each_rule_is_listed_with_what_it_flagged(kind: Kind) {
     assert_eq!(counts(&day, "above_ath"), (Some(2), Some(0)));
     let two = rules(2).await;
     assert_eq!(counts(&two, "above_ath"), (Some(2), Some(2)));
+
+    let chart = week
+        .rules
+        .iter()
+        .find(|rule| (rule.rule, rule.of) == ("negative_price", "chart"));
+    assert_eq!(
+        chart.map(|rule| (rule.newest, rule.recent)),
+        Some((None, Some(0)))
+    );
 
     let strict = mill.settings(&[("refuse", "zero_price"), ("min_volume", "5")]);
     let strict = pipeline::rules(&strict, 7).await.unwrap();
