@@ -99,7 +99,10 @@ mod tests {
     /// A snapshot of the top so many coins, without the ranks that `missing` says and with a warning where `warned` says.
     fn snapshot(top: u64, missing: impl Fn(i64) -> bool, warned: impl Fn(i64) -> bool) -> Quality {
         let mut quality = Quality::default();
-        for rank in (1..).take(top as usize).filter(|rank| !missing(*rank)) {
+        for rank in (1..)
+            .take(usize::try_from(top).unwrap())
+            .filter(|rank| !missing(*rank))
+        {
             let names = if warned(rank) { &COSMETIC[..] } else { &[] };
             quality.accept(Some(rank), names.iter().copied());
         }
