@@ -15,6 +15,7 @@ pub mod error;
 pub mod failpoint;
 pub mod frame;
 pub mod http;
+pub mod indicators;
 pub mod landing;
 pub mod market;
 pub mod pipeline;

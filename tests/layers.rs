@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const LAYERS: [(&str, u8); 27] = [
+const LAYERS: [(&str, u8); 28] = [
     ("error", 0),
     ("failpoint", 0),
     ("stamp", 0),
@@ -28,6 +28,7 @@ const LAYERS: [(&str, u8); 27] = [
     ("derive", 2),
     ("frame", 2),
     ("candles", 2),
+    ("indicators", 2),
     ("planner", 2),
     ("http", 3),
     ("quality", 3),
