@@ -3,6 +3,7 @@
 
 mod errors;
 mod frame;
+mod indicators;
 mod mill;
 mod sim;
 mod spawn;
@@ -104,6 +105,8 @@ mod _core {
     };
     #[pymodule_export]
     use super::frame::Frame;
+    #[pymodule_export]
+    use super::indicators::{Indicators, indicators};
     #[pymodule_export]
     use super::mill::Mill;
     #[pymodule_export]

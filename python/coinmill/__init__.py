@@ -18,6 +18,7 @@ from coinmill._core import (
     Frame,
     HeldError,
     IncompleteError,
+    Indicators,
     Mill,
     PastSlotError,
     Sim,
@@ -25,6 +26,7 @@ from coinmill._core import (
     StoreError,
     __version__,
     demo,
+    indicators,
 )
 
 __all__ = [
@@ -36,6 +38,7 @@ __all__ = [
     "Frame",
     "HeldError",
     "IncompleteError",
+    "Indicators",
     "Mill",
     "PastSlotError",
     "Sim",
@@ -43,4 +46,5 @@ __all__ = [
     "StoreError",
     "__version__",
     "demo",
+    "indicators",
 ]

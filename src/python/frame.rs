@@ -42,6 +42,14 @@ impl Frame {
             missing: read.missing,
         })
     }
+
+    /// Other rows, of which the same is missing.
+    pub(super) fn with(&self, frame: frame::Frame) -> Self {
+        Self {
+            frame,
+            missing: self.missing.clone(),
+        }
+    }
 }
 
 #[pymethods]
