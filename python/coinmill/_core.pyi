@@ -1,5 +1,5 @@
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from os import PathLike
 from types import TracebackType
 from typing import Any, Literal, final
@@ -586,6 +586,138 @@ class Sim:
     def __exit__(
         self, _kind: type[BaseException] | None, _value: BaseException | None, _traceback: TracebackType | None, /
     ) -> None: ...
+
+def indicators(
+    frame: object,
+    *,
+    coin: str | None = None,
+    time: str | None = None,
+    value: str | None = None,
+    sma: int | Sequence[int] | None = (7, 30, 90),
+    ema: int | Sequence[int] | None = (7, 30, 90),
+    rsi: int | None = 14,
+    macd: tuple[int, int, int] | None = (12, 26, 9),
+    bollinger: tuple[int, float] | None = (20, 2.0),
+    volatility: int | None = 30,
+    support: int | None = 20,
+    trend: tuple[int, int, float] | None = (7, 30, 0.01),
+    returns: bool = True,
+    cyclical: bool = True,
+    max_gap: float | timedelta | None = 2.5,
+) -> Frame:
+    """The rows of a table with technical indicators of each coin as further columns.
+
+    >>> frame = mill.prices(["bitcoin", "ethereum"], resolution="1h")
+    >>> coinmill.indicators(frame, sma=(7, 30, 90), rsi=14).to_polars()
+
+    A value comes from its own row and those before it, never from a later one, and is null until there are as many
+    points as it needs (its warm-up, below). All rows stay, in their order. ``docs/indicators.md`` has the sources.
+
+    Parameters
+    ----------
+    frame
+        A :class:`Frame`, or any table with Arrow's interface: pyarrow, polars, pandas from 2.2, duckdb. The rows of a
+        coin are in the order of time; those of several coins may be mixed.
+    coin, time, value
+        The columns of coins, instants and prices; by default ``coin_id`` where there is one (else all rows are one
+        series), ``ts``, and ``price`` or else ``close``. Instants without a zone are taken as UTC, and are used to the
+        microsecond.
+    sma
+        ``sma_n``: the mean of the last n prices. Warm after n points.
+    ema
+        ``ema_n``: exponential moving average, ``e += 2 / (n + 1) * (price - e)``, from the mean of the first n prices
+        on. Warm after n points.
+    rsi
+        ``rsi_n``, from 0 to 100: ``100 * gain / (gain + loss)``, the averages of the rises and of the falls, smoothed
+        by ``a = (a * (n - 1) + next) / n`` from the mean of the first n on. Warm after n + 1 points; null where the
+        price did not move at all (0 / 0, for which TA-Lib has 0). Source: Wilder, New Concepts in Technical Trading
+        Systems (1978).
+    macd
+        (fast, slow, signal): ``macd``, the fast EMA less the slow one, ``macd_signal``, its EMA, and
+        ``macd_histogram``, their difference. Warm after slow + signal - 1 points, all three; the fast EMA begins
+        together with the slow one, as in TA-Lib. Source: Appel, The Moving Average Convergence-Divergence Trading
+        Method (1979).
+    bollinger
+        (n, k): ``bollinger_middle``, the mean of n prices, ``bollinger_upper`` and ``bollinger_lower``, k population
+        standard deviations above and below it. Warm after n points. Source: Bollinger on Bollinger Bands (2001).
+    volatility
+        ``volatility_n``, realised, a year (0.6 is 60 %): ``sqrt(sum of squared log returns * 365 days / time)`` over
+        the last n returns and the time they took. Warm after n + 1 points. Source: Andersen, Bollerslev, Diebold and
+        Labys, Econometrica 71 (2003).
+    support
+        ``support_n`` and ``resistance_n``: the lowest and highest of the last n prices, this one included. Warm after n
+        points. Source: Donchian's channel; TA-Lib's MIN and MAX.
+    trend
+        (short, long, band): ``trend``, 1 where the mean of the last `short` prices is above that of the last `long` by
+        more than the part `band`, -1 where it is below by more, else 0. Warm after `long` points. Source: Brock,
+        Lakonishok and LeBaron, The Journal of Finance 47 (1992).
+    returns
+        ``simple_return``, ``p / q - 1``, and ``log_return``, ``ln(p / q)``, where q is the price of the point before.
+    cyclical
+        ``hour_sin``, ``hour_cos``, ``weekday_sin``, ``weekday_cos``: sine and cosine of the part of the day, and of the
+        week from Monday on, that has passed (``2 * pi * t / T``), in UTC. Never null.
+    max_gap
+        Windows count points, at whatever distance. A row without a price (null or NaN) is no point: its indicators are
+        null, and the next point is as if the row were not there. Where the next point comes more than so many usual
+        steps after the last one (the median of the 15 steps before), it is the first of a new series and all warm-ups
+        begin anew. A timedelta sets the longest gap itself; with None there is none.
+
+    None, False or an empty sequence leaves an indicator out. Lengths are numbers of points from 1 to 100,000.
+
+    Raises
+    ------
+    ValueError
+        A stamp of a coin comes twice or before an earlier one (the message names both); a column is not there, is there
+        already, or is of another type; a coin or an instant is null; a length is out of range.
+    TypeError
+        `frame` is no table, or a parameter is not what it has to be.
+    """
+
+@final
+class Indicators:
+    """The indicators of one coin, point by point: :func:`indicators` for data that is still arriving.
+
+    >>> bitcoin = coinmill.Indicators(sma=(7, 30), rsi=14)
+    >>> bitcoin.push("2026-01-31T00:05Z", 78_000.0)["sma_7"]      # None: not warm yet
+
+    One instance holds one coin, in memory that does not grow. The same points give the same numbers as
+    :func:`indicators`, bit for bit: both run the same code. Parameters are those of :func:`indicators`.
+    """
+
+    def __new__(
+        cls,
+        *,
+        sma: int | Sequence[int] | None = (7, 30, 90),
+        ema: int | Sequence[int] | None = (7, 30, 90),
+        rsi: int | None = 14,
+        macd: tuple[int, int, int] | None = (12, 26, 9),
+        bollinger: tuple[int, float] | None = (20, 2.0),
+        volatility: int | None = 30,
+        support: int | None = 20,
+        trend: tuple[int, int, float] | None = (7, 30, 0.01),
+        returns: bool = True,
+        cyclical: bool = True,
+        max_gap: float | timedelta | None = 2.5,
+    ) -> Self: ...
+    def push(self, ts: str | date | datetime, price: float | None) -> dict[str, float | int | None]:
+        """Take the next point; returns the value of each indicator after it, by the name of its column.
+
+        Parameters
+        ----------
+        ts
+            Its instant; without a zone it is UTC.
+        price
+            Its price. None, or NaN, is a hole: see ``max_gap`` of :func:`indicators`.
+
+        Raises
+        ------
+        ValueError
+            `ts` is not after the last one. Nothing is changed by it.
+        """
+
+    @property
+    def columns(self) -> list[str]:
+        """The names of the values, in their order."""
 
 def demo(data_dir: str | PathLike[str] = ...) -> DemoReports:
     """Run a snapshot and the time series against a simulated market, into SQLite in a folder of their own.
