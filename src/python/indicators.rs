@@ -33,16 +33,18 @@ pub(super) fn indicators<'py>(
     let names = table::Names { coin, time, value };
     let has = |interface| frame.hasattr(interface);
     if !has("__arrow_c_stream__")? && !has("__arrow_c_array__")? {
-        return Err(PyTypeError::new_err(format!(
-            "indicators needs a coinmill.Frame or another table with Arrow's interface (pyarrow, polars, pandas from 2.2), \
-             not {}",
-            frame.get_type().name()?
-        )));
+        return Err(is_no_table(frame));
     }
-    let (batches, schema) = frame
-        .extract::<AnyRecordBatch>()?
-        .into_table()?
-        .into_inner();
+    let input: PyResult<AnyRecordBatch> = frame.extract();
+    // a single column has the interface too
+    let input = input.map_err(|error| {
+        if error.is_instance_of::<PyValueError>(py) {
+            is_no_table(frame)
+        } else {
+            error
+        }
+    })?;
+    let (batches, schema) = input.into_table()?.into_inner();
     let rows = py
         .detach(|| table::with_indicators(&batches, &schema, &names, &series))
         .map_err(|error| to_exception(py, &error))?;
@@ -56,6 +58,16 @@ pub(super) fn indicators<'py>(
                 warning: None,
             },
         ),
+    }
+}
+
+fn is_no_table(given: &Bound<'_, PyAny>) -> PyErr {
+    match given.get_type().name() {
+        Ok(name) => PyTypeError::new_err(format!(
+            "indicators needs a coinmill.Frame or another table with Arrow's interface (pyarrow, polars, pandas from 2.2), \
+             not {name}"
+        )),
+        Err(error) => error,
     }
 }
 

@@ -308,7 +308,7 @@ pub(super) fn shown(stamp: i64) -> String {
 }
 
 fn in_words(coin: Option<&str>, stamp: i64, NotAfter { last }: NotAfter) -> Error {
-    let (who, else_) = match coin {
+    let (who, hint) = match coin {
         Some(coin) => (coin, ""),
         None => (
             "the table",
@@ -327,5 +327,5 @@ fn in_words(coin: Option<&str>, stamp: i64, NotAfter { last }: NotAfter) -> Erro
             shown(last)
         )
     };
-    Error::argument(format!("{what}{else_}"))
+    Error::argument(format!("{what}{hint}"))
 }
