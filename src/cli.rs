@@ -4,6 +4,8 @@
 mod args;
 mod ask;
 mod candles;
+mod check;
+mod config;
 mod demo;
 mod explain;
 mod failure;
@@ -11,6 +13,7 @@ mod gaps;
 mod interrupt;
 mod layout;
 mod plan;
+mod price;
 mod progress;
 mod prune;
 mod quarantine;
@@ -174,6 +177,9 @@ async fn dispatch(Arguments { command, json, .. }: Arguments, interrupt: &Interr
             print(json, &explained, || explain::text(&explained))?;
             Ok(COMPLETE)
         }
+        Command::Config { settings } => config::config(settings, json),
+        Command::Check(arguments) => check::check(arguments, json).await,
+        Command::Price(arguments) => price::price(arguments, json).await,
         Command::Gaps(arguments) => {
             let (settings, wanted) = arguments.load()?;
             let report = pipeline::gaps(&settings, &wanted).await?;

@@ -5,6 +5,7 @@ mod database_url;
 mod layers;
 mod portable;
 mod retention;
+mod shown;
 
 use std::fmt;
 use std::num::NonZeroU32;
@@ -17,14 +18,18 @@ use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 pub use database_url::DatabaseUrl;
-pub use layers::{Layers, SETTINGS, Setting};
+pub use layers::{Layers, SETTINGS, Setting, Source};
 pub use portable::{Portable, resolve_with};
 pub use retention::{Kept, Retention};
+pub use shown::{ShownSetting, ShownSettings, shown};
 
 use crate::contract::Contract;
 use crate::error::{Error, Result};
 use crate::market::CoinId;
 use crate::provider::{PUBLIC_URL, Plan, PlanKind};
+
+/// The folder of the default databases and of the landing.
+const DATA_DIR: &str = "coinmill-data";
 
 /// How to know the present instant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -222,7 +227,7 @@ impl Settings {
 
         let data_dir = layers
             .read("data_dir")?
-            .unwrap_or_else(|| PathBuf::from("coinmill-data"));
+            .unwrap_or_else(|| PathBuf::from(DATA_DIR));
         let database = |name: &str| layers.read_with(name, DatabaseUrl::parse);
         let vs_currency = layers
             .read_with("vs_currency", currency)?

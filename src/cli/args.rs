@@ -4,6 +4,8 @@
 use chrono::{DateTime, NaiveDate, Utc};
 use clap::{Parser, Subcommand};
 
+use super::check::CheckArguments;
+use super::price::PriceArguments;
 use super::quarantine::Quarantine;
 use super::settings::SettingArguments;
 use super::simulate::SimArguments;
@@ -98,6 +100,19 @@ pub(super) enum Command {
     Candles(CandlesArguments),
     /// Where a number came from: its body, request, run, rules, revisions and what was refused
     Explain(ExplainArguments),
+    /// Whether the newest snapshot is complete and recent, for cron, systemd and monitoring
+    ///
+    /// One line says why. Exit code 0 when it is, 3 when it is partial, 1 when it is too old or there is none.
+    Check(CheckArguments),
+    /// The newest stored price of coins: its age, 24 h change and snapshot; no call is made
+    Price(PriceArguments),
+    /// Each setting: its value, and whether a flag, a variable, the file or a default gives it
+    ///
+    /// Keys and passwords are starred out.
+    Config {
+        #[command(flatten)]
+        settings: SettingArguments,
+    },
     /// Where price history has gaps, and why
     Gaps(GapsArguments),
     /// Fetch what `gaps` lists and CoinGecko still gives: what is lost at 5m, by the hour

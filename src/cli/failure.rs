@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::error::Error;
 
 /// It failed.
-const FAILED: u8 = 1;
+pub(super) const FAILED: u8 = 1;
 /// The command, a setting or what has to be set up before it has to be corrected.
 const USAGE: u8 = 2;
 /// Another run holds the slot or the series, or the slot is past.

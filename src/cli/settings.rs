@@ -3,7 +3,7 @@
 
 use clap::{Arg, ArgMatches, Args, FromArgMatches};
 
-use crate::config::{SETTINGS, Settings};
+use crate::config::{Layers, SETTINGS, Settings, ShownSettings, shown};
 use crate::error::Result;
 use crate::quality::Rules;
 
@@ -19,10 +19,26 @@ pub(super) struct SettingArguments {
 impl SettingArguments {
     /// The settings, with these arguments over the environment and the file.
     pub(super) fn load(self) -> Result<Settings> {
-        let settings = Settings::load(self.given)?;
-        Rules::new(settings.thresholds, &settings.refuse)?;
-        Ok(settings)
+        self.resolve().map(|(_, settings)| settings)
     }
+
+    /// The same, each shown with where it comes from.
+    pub(super) fn show(self) -> Result<ShownSettings> {
+        self.resolve()
+            .map(|(layers, settings)| shown(&layers, &settings))
+    }
+
+    fn resolve(self) -> Result<(Layers, Settings)> {
+        let layers = Layers::gather(self.given)?;
+        let settings = Settings::resolve(&layers)?;
+        Rules::new(settings.thresholds, &settings.refuse)?;
+        Ok((layers, settings))
+    }
+}
+
+/// The flag of a setting, as it is written.
+pub(super) fn flag(setting: &str) -> String {
+    format!("--{}", setting.replace('_', "-"))
 }
 
 impl FromArgMatches for SettingArguments {

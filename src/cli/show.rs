@@ -16,8 +16,8 @@ use crate::planner::{grouped, grouped_digits};
 use crate::store::RunRow;
 
 /// The longest id and symbol that a table of prices shows whole.
-const LONGEST_NAME: usize = 18;
-const LONGEST_SYMBOL: usize = 8;
+pub(super) const LONGEST_NAME: usize = 18;
+pub(super) const LONGEST_SYMBOL: usize = 8;
 
 /// What `init` says.
 #[derive(Debug, Serialize)]
@@ -410,7 +410,7 @@ pub(super) fn status(status: &Status) -> String {
     text
 }
 
-fn dash() -> String {
+pub(super) fn dash() -> String {
     "-".to_owned()
 }
 

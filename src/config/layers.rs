@@ -173,6 +173,21 @@ pub struct Layers {
     environment: BTreeMap<String, String>,
     file: BTreeMap<String, String>,
     file_name: String,
+    /// True where the key is in the variable of CoinGecko's own tools.
+    has_their_key: bool,
+}
+
+/// Where a setting's value comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// A flag of the command, or a keyword in Python.
+    Argument,
+    /// An environment variable, by its name.
+    Variable(String),
+    /// The settings file, by its path.
+    File(String),
+    /// It is set nowhere.
+    Default,
 }
 
 impl Layers {
@@ -192,8 +207,12 @@ impl Layers {
                 environment.insert(setting.name.to_owned(), value);
             }
         }
+        let mut has_their_key = false;
         if let Some(key) = env::var(KEY_VARIABLE).ok().filter(|key| !key.is_empty()) {
-            environment.entry("api_key".to_owned()).or_insert(key);
+            environment.entry("api_key".to_owned()).or_insert_with(|| {
+                has_their_key = true;
+                key
+            });
         }
         for name in env::vars_os().filter_map(|(name, _)| name.into_string().ok()) {
             if let Some(near) = name.strip_prefix("COINMILL_").and_then(misspelt) {
@@ -224,6 +243,7 @@ impl Layers {
             environment,
             file,
             file_name,
+            has_their_key,
         }
         .with_arguments(arguments)
     }
@@ -276,14 +296,35 @@ impl Layers {
         texts
     }
 
+    /// Where the value of a setting comes from.
+    pub fn source(&self, name: &str) -> Source {
+        // a number of coins overrules a list of the only ones by an empty argument: where there is no list, nobody gave one
+        let is_given = |text: &String| !(name == "coins" && text.is_empty());
+        if self.arguments.get(name).is_some_and(is_given) {
+            Source::Argument
+        } else if self.environment.contains_key(name) {
+            Source::Variable(match name {
+                "api_key" if self.has_their_key => KEY_VARIABLE.to_owned(),
+                _ => env_name(name),
+            })
+        } else if self.file.contains_key(name) {
+            Source::File(self.file_name.clone())
+        } else {
+            Source::Default
+        }
+    }
+
+    /// The settings file that was read; `None` where there is none.
+    pub fn file(&self) -> Option<&str> {
+        (!self.file.is_empty()).then_some(self.file_name.as_str())
+    }
+
     /// Where the text of a setting was written, for messages.
     fn origin(&self, name: &str) -> String {
-        if self.arguments.contains_key(name) {
-            name.to_owned()
-        } else if self.environment.contains_key(name) {
-            env_name(name)
-        } else {
-            format!("{name} in {}", self.file_name)
+        match self.source(name) {
+            Source::Argument | Source::Default => name.to_owned(),
+            Source::Variable(variable) => variable,
+            Source::File(file) => format!("{name} in {file}"),
         }
     }
 

@@ -287,6 +287,27 @@ static OF_SLOT: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
+static NEWEST_OF: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "{} and c.id = $2 order by q.snapshot_time desc limit 1",
+        *SELECT_QUOTES
+    )
+});
+
+/// A coin's newest quote and the slot that it is of.
+pub(crate) async fn newest_of(
+    connection: &mut Connection,
+    coin: &CoinId,
+) -> Result<Option<(Slot, Quote)>> {
+    let values = vec![i64::MAX.into(), coin.as_str().into()];
+    let rows = connection.fetch(NEWEST_OF.as_str(), values).await?;
+    let Some(row) = rows.first() else {
+        return Ok(None);
+    };
+    let slot = Slot::containing(needed(row.time(0)?, "quote.snapshot_time")?);
+    Ok(Some((slot, quote(row)?)))
+}
+
 /// A row of [`SELECT_QUOTES`] as a quote.
 fn quote(row: &Row) -> Result<Quote> {
     let mut places = 0..;

@@ -128,6 +128,14 @@ impl SnapshotStore {
         quotes::quotes_of(&mut self.connection, slot).await
     }
 
+    /// A coin's newest quote and the slot that it is of; `None` where none is stored.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Store`].
+    pub async fn newest_quote(&mut self, coin: &CoinId) -> Result<Option<(Slot, Quote)>> {
+        quotes::newest_of(&mut self.connection, coin).await
+    }
+
     /// A slot's quotes as they were known at a pin.
     ///
     /// # Errors
