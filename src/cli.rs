@@ -5,9 +5,11 @@ mod args;
 mod ask;
 mod candles;
 mod check;
+mod completions;
 mod config;
 mod demo;
 mod explain;
+mod doctor;
 mod failure;
 mod gaps;
 mod interrupt;
@@ -178,6 +180,8 @@ async fn dispatch(Arguments { command, json, .. }: Arguments, interrupt: &Interr
             Ok(COMPLETE)
         }
         Command::Config { settings } => config::config(settings, json),
+        Command::Doctor { offline, settings } => doctor::doctor(offline, settings, json).await,
+        Command::Completions { shell } => completions::completions(shell, json),
         Command::Check(arguments) => check::check(arguments, json).await,
         Command::Price(arguments) => price::price(arguments, json).await,
         Command::Gaps(arguments) => {
@@ -382,7 +386,7 @@ fn print(json: bool, value: &impl Serialize, text: impl FnOnce() -> String) -> R
         text()
     };
     if !text.is_empty() {
-        let mut out = io::stdout();
+        let mut out = anstream::stdout();
         let written = writeln!(out, "{}", text.trim_end()).and_then(|()| out.flush());
         if let Err(error) = written
             && error.kind() != io::ErrorKind::BrokenPipe

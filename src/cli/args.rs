@@ -106,6 +106,16 @@ pub(super) enum Command {
     Check(CheckArguments),
     /// The newest stored price of coins: its age, 24 h change and snapshot; no call is made
     Price(PriceArguments),
+    /// Whether all is there that runs need: databases, landing, clock, API, key and plan
+    ///
+    /// It changes nothing. Each line is ok, a warning or failed, with the remedy. Exit code 1 where something failed.
+    Doctor {
+        /// Leave out the API: no call is made
+        #[arg(long)]
+        offline: bool,
+        #[command(flatten)]
+        settings: SettingArguments,
+    },
     /// Each setting: its value, and whether a flag, a variable, the file or a default gives it
     ///
     /// Keys and passwords are starred out.
@@ -147,7 +157,7 @@ pub(super) enum Command {
     ///
     /// It is rebuilt in a scratch database, by the rules in force. Exit code 3 where rows differ.
     Replay {
-        /// The run's id; `coinmill runs` lists them
+        /// The run's id, or the beginning or the end of it; `coinmill runs` lists them
         run: String,
         #[command(flatten)]
         settings: SettingArguments,
@@ -161,6 +171,16 @@ pub(super) enum Command {
         dry_run: bool,
         #[command(flatten)]
         settings: SettingArguments,
+    },
+    /// A script by which your shell completes commands, flags and values
+    ///
+    /// bash: coinmill completions bash > ~/.local/share/bash-completion/completions/coinmill
+    ///
+    /// zsh: into a file _coinmill in a folder of $fpath; fish: into ~/.config/fish/completions/coinmill.fish
+    Completions {
+        /// The shell
+        #[arg(value_enum)]
+        shell: clap_complete::Shell,
     },
     /// A simulated CoinGecko server, for trials and tests
     Sim(SimArguments),
@@ -421,7 +441,7 @@ mod tests {
             }
             with_settings += u32::from(has_settings);
         }
-        assert_eq!(with_settings, 19);
+        assert_eq!(with_settings, 20);
     }
 
     #[test]

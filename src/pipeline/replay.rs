@@ -11,6 +11,7 @@ use super::begin::run_start;
 use super::compare::{Change, Difference, compare, rows, shown};
 use super::known::Known;
 use super::reader::Reader;
+use super::run_id::{unknown, whole_id};
 use super::requeue::revalidated_quotes;
 use super::retention::{or_pruned, points_pruned};
 use super::series::batches;
@@ -63,10 +64,11 @@ pub struct Replay {
     pub differences: Vec<Difference>,
 }
 
-/// Rebuilds a run from its landing and compares.
+/// Rebuilds a run from its landing and compares. The run is named by its id, or by the beginning or the end of one that no other
+/// run shares.
 ///
 /// # Errors
-/// [`Error::Argument`] for a run that is not in the ledger or stored nothing; [`Error::Data`] when a landed body is gone, pruned or
+/// [`Error::Argument`] for a run that is not in the ledger, is not the only one of its name or stored nothing; [`Error::Data`] when a landed body is gone, pruned or
 /// damaged; otherwise as the databases give them.
 pub async fn replay(settings: &Settings, run: &str) -> Result<Replay> {
     // what a body has more or less than is known is no reason not to rebuild from it
@@ -77,13 +79,15 @@ pub async fn replay(settings: &Settings, run: &str) -> Result<Replay> {
     let run_settings = RunSettings::of(settings);
     let mut store =
         SnapshotStore::open_existing(&settings.snapshot_url, &settings.vs_currency).await?;
+    let mut series = timeseries(settings).await?;
+    let run = &whole_id(&mut store, series.as_mut(), run).await?;
     if let Some(row) = store.run(run).await? {
         let replayed = replay_quotes(&terms, &run_settings, &mut store, &row).await?;
         store.close().await?;
         return Ok(replayed);
     }
     store.close().await?;
-    if let Some(mut store) = timeseries(settings).await? {
+    if let Some(mut store) = series {
         if let Some(row) = store.run(run).await? {
             let replayed = replay_points(&terms, &run_settings, &mut store, &row).await?;
             store.close().await?;
@@ -91,9 +95,7 @@ pub async fn replay(settings: &Settings, run: &str) -> Result<Replay> {
         }
         store.close().await?;
     }
-    Err(Error::argument(format!(
-        "there is no run {run} in either ledger: `coinmill runs` lists them"
-    )))
+    Err(unknown(run))
 }
 
 /// A database of its own that goes when it is dropped.

@@ -143,6 +143,29 @@ impl Connection {
         }
     }
 
+    /// Connects to look, and to change nothing: a SQLite file has to be there, and is opened read-only.
+    pub(crate) async fn open_to_look(url: &DatabaseUrl, schema: &'static str) -> Result<Self> {
+        let Some(path) = url.file() else {
+            return Self::open(url, schema, false).await;
+        };
+        let place = url.to_string();
+        let log = path.with_file_name(
+            path.file_name()
+                .map(|name| format!("{}-wal", name.to_string_lossy()))
+                .unwrap_or_default(),
+        );
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .read_only(true)
+            // where nobody has the file open, SQLite would make its log and leave it there
+            .immutable(!log.exists())
+            .busy_timeout(BUSY_TIMEOUT)
+            .disable_statement_logging();
+        let opened = SqliteConnection::connect_with(&options).await;
+        let inner = opened.map_err(|error| fault(Dialect::Sqlite, &place, error))?;
+        Ok(Self::over(Inner::Sqlite(Box::new(inner)), place))
+    }
+
     fn over(inner: Inner, place: String) -> Self {
         Self {
             inner,

@@ -295,6 +295,14 @@ impl<T: Tables> Database<T> {
         ledger::run(&mut self.connection, id).await
     }
 
+    /// The ids of runs that begin or end with a part of an id, the newest first, up to a number.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn run_ids(&mut self, part: &str, limit: u32) -> Result<Vec<String>> {
+        ledger::ids_like(&mut self.connection, part, limit).await
+    }
+
     /// Fields of response bodies that are not as they are known to be, over all runs.
     ///
     /// # Errors

@@ -339,6 +339,25 @@ pub(crate) async fn run(connection: &mut Connection, id: &str) -> Result<Option<
     rows.first().map(run_row).transpose()
 }
 
+/// The ids of runs that begin or end with a text, the newest first, up to a number. The text has to be a part of an id: letters,
+/// digits and dashes.
+pub(crate) async fn ids_like(
+    connection: &mut Connection,
+    part: &str,
+    limit: u32,
+) -> Result<Vec<String>> {
+    let sql = "select id from run where id like $1 or id like $2 order by started_at desc, id desc limit $3";
+    let values = vec![
+        format!("{part}%").into(),
+        format!("%{part}").into(),
+        limit.into(),
+    ];
+    let rows = connection.fetch(sql, values).await?;
+    rows.iter()
+        .map(|row| needed(row.text(0)?, "run.id"))
+        .collect()
+}
+
 fn run_row(row: &Row) -> Result<RunRow> {
     Ok(RunRow {
         id: needed(row.text(0)?, "run.id")?,

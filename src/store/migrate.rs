@@ -166,6 +166,18 @@ impl Schema {
         }
     }
 
+    /// The version that a database has, if any, and the one that this program needs.
+    ///
+    /// # Errors
+    /// [`Error::Config`] when the database is newer than the program or another one; [`Error::Store`].
+    pub(crate) async fn versions(&self, connection: &mut Connection) -> Result<(Option<i64>, i64)> {
+        let newest = self.newest();
+        Ok(match self.readiness(connection).await? {
+            Readiness::Ready => (Some(newest), newest),
+            Readiness::Behind(version) => (version, newest),
+        })
+    }
+
     /// Makes or migrates the schema, and writes its currency on PostgreSQL, if it has one. Repeating it changes nothing.
     ///
     /// # Errors
