@@ -7,9 +7,11 @@ mod candles;
 mod check;
 mod completions;
 mod config;
+mod db_init;
 mod demo;
 mod explain;
 mod doctor;
+mod export;
 mod failure;
 mod gaps;
 mod interrupt;
@@ -41,7 +43,7 @@ use crate::pipeline::{self, Observer, RunState, SeriesReport};
 use crate::series::Resolution;
 use crate::stop::Stopper;
 use crate::store::RunRow;
-use args::{Arguments, Command, Format, Run};
+use args::{Arguments, Command, Run};
 #[cfg(any(feature = "python", test))]
 pub(crate) use demo::run_demo;
 use interrupt::Interrupt;
@@ -137,18 +139,7 @@ async fn dispatch(Arguments { command, json, .. }: Arguments, interrupt: &Interr
             };
             series(progress::shown(stopper, run).await)?.tell(json)
         }
-        Command::Export {
-            format: Format::Parquet,
-            folder,
-            from,
-            until,
-            settings,
-        } => {
-            let settings = settings.load()?;
-            let exported = pipeline::export_parquet(&settings, &folder, from, until).await?;
-            print(json, &exported, || show::exported(&exported, &folder))?;
-            Ok(COMPLETE)
-        }
+        Command::Export(arguments) => export::export(arguments, json, stopper).await,
         Command::Runs { limit, settings } => {
             let settings = settings.load()?;
             let runs = pipeline::runs(&settings, limit).await?;
@@ -182,6 +173,7 @@ async fn dispatch(Arguments { command, json, .. }: Arguments, interrupt: &Interr
         Command::Config { settings } => config::config(settings, json),
         Command::Doctor { offline, settings } => doctor::doctor(offline, settings, json).await,
         Command::Completions { shell } => completions::completions(shell, json),
+        Command::DbInit(arguments) => db_init::db_init(arguments, json).await,
         Command::Check(arguments) => check::check(arguments, json).await,
         Command::Price(arguments) => price::price(arguments, json).await,
         Command::Gaps(arguments) => {
@@ -413,7 +405,7 @@ fn log_to_stderr(verbose: u8) {
         .unwrap_or_else(|| EnvFilter::new(default));
     let logger = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(io::stderr)
+        .with_writer(|| progress::BesideTheBar)
         .with_target(false);
     // a second command in one process keeps the first one's logger
     let _already_set = logger.try_init();

@@ -1,10 +1,12 @@
 //! What can be written on the command line.
 //! The settings' flags are `settings`'s.
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, Utc};
 use clap::{Parser, Subcommand};
 
 use super::check::CheckArguments;
+use super::db_init::DbInitArguments;
+use super::export::ExportArguments;
 use super::price::PriceArguments;
 use super::quarantine::Quarantine;
 use super::settings::SettingArguments;
@@ -59,6 +61,12 @@ pub(super) enum Command {
         #[command(flatten)]
         settings: SettingArguments,
     },
+    /// Make roles, databases and schemas on a PostgreSQL server, as its administrator; before `init`
+    ///
+    /// The roles: coinmill_owner migrates, coinmill_writer runs, coinmill_reader reads, airflow owns Airflow's database. Their
+    /// passwords come from COINMILL_OWNER_PASSWORD, COINMILL_WRITER_PASSWORD, COINMILL_READER_PASSWORD and
+    /// AIRFLOW_DATABASE_PASSWORD; where one is not set, the role keeps what it has. Repeating it changes only what is different.
+    DbInit(DbInitArguments),
     /// Fetch, validate and store: a snapshot, the time series, or both
     Run {
         #[command(subcommand)]
@@ -67,22 +75,7 @@ pub(super) enum Command {
     /// Fetch the history of a span, as far as it is not stored; stopped and run again, it resumes
     Backfill(BackfillArguments),
     /// Write quotes and prices as files, in dated folders; writing a day again replaces its file
-    Export {
-        /// The folder
-        #[arg(long = "to", value_name = "DIR")]
-        folder: std::path::PathBuf,
-        /// The format of the files
-        #[arg(long, value_enum, default_value = "parquet")]
-        format: Format,
-        /// From this day (UTC) on
-        #[arg(long)]
-        from: Option<NaiveDate>,
-        /// Up to this day (UTC), which is not included
-        #[arg(long)]
-        until: Option<NaiveDate>,
-        #[command(flatten)]
-        settings: SettingArguments,
-    },
+    Export(ExportArguments),
     /// The newest runs and their results
     Runs {
         /// How many
@@ -190,13 +183,6 @@ pub(super) enum Command {
         #[arg(long, value_name = "DIR", default_value = "coinmill-demo")]
         data_dir: std::path::PathBuf,
     },
-}
-
-/// A format of files.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub(super) enum Format {
-    /// Apache Parquet, compressed with zstd
-    Parquet,
 }
 
 #[derive(Debug, Subcommand)]

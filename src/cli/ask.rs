@@ -3,6 +3,7 @@
 
 use std::io::{self, IsTerminal as _, Write as _};
 
+use super::layout::on_stderr;
 use crate::config::Settings;
 use crate::error::{Error, Result};
 use crate::pipeline::{self, Backfill};
@@ -24,7 +25,7 @@ pub(super) async fn before_a_backfill(
         return Ok(());
     }
     let mut stderr = io::stderr();
-    let _unread = writeln!(stderr, "{estimate}");
+    let _unread = writeln!(stderr, "{}", on_stderr(&estimate.to_string()));
     let is_large = estimate.month_pct.is_some_and(|part| part > LARGE);
     let can_ask = io::stdin().is_terminal() && io::stderr().is_terminal();
     if yes || !is_large || !can_ask {

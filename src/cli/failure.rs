@@ -5,6 +5,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
+use super::layout::on_stderr;
 use crate::error::Error;
 
 /// It failed.
@@ -55,7 +56,8 @@ pub(super) fn code(error: &Error) -> u8 {
 
 /// Tells an error on stderr, and as an object on stdout for scripts; gives the exit code back.
 pub(super) fn told(error: &Error, exit_code: u8, json: bool) -> u8 {
-    let _unprintable = writeln!(io::stderr(), "coinmill: {}", error.chain());
+    let said = on_stderr(&format!("coinmill: {}", error.chain()));
+    let _unprintable = writeln!(io::stderr(), "{said}");
     if json {
         print(&Failure::of(error, exit_code));
     }

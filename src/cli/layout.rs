@@ -21,6 +21,16 @@ pub(super) fn wrapped(text: &str, column: usize) -> String {
     wrapped_to(width, text, column)
 }
 
+/// A text for stderr: as it is, or on a terminal with its lines broken at spaces.
+pub(super) fn on_stderr(text: &str) -> String {
+    let size = terminal_size::terminal_size_of(std::io::stderr());
+    let Some((terminal_size::Width(width), _)) = size.filter(|(width, _)| width.0 > 0) else {
+        return text.to_owned();
+    };
+    let lines = text.lines().map(|line| wrapped_to(width.into(), line, 0));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
 fn wrapped_to(width: usize, text: &str, column: usize) -> String {
     let mut lines = String::new();
     let mut end = column;

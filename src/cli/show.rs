@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::Path;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -11,7 +10,7 @@ use serde::Serialize;
 use super::layout::{line, shortened, table, with_notes, wrapped};
 use crate::config::Settings;
 use crate::market::{Measure, Quote};
-use crate::pipeline::{Exported, Report, SeriesReport, Status, Unknown, outlook};
+use crate::pipeline::{Report, SeriesReport, Status, Unknown, outlook};
 use crate::planner::{grouped, grouped_digits};
 use crate::store::RunRow;
 
@@ -240,26 +239,6 @@ pub(super) fn series(report: &SeriesReport) -> String {
         text.push_str(&series(heal));
     }
     text
-}
-
-/// What an export wrote.
-pub(super) fn exported(exported: &Exported, folder: &Path) -> String {
-    let Exported {
-        files,
-        quotes,
-        points,
-        absent,
-    } = exported;
-    let without = absent.as_ref().map_or_else(String::new, |absent| {
-        format!(
-            "\n  no prices: there is no database {absent} yet, `coinmill run timeseries` makes it"
-        )
-    });
-    format!(
-        "{quotes} quotes and {points} price points in {files} {} under {}{without}",
-        if *files == 1 { "file" } else { "files" },
-        folder.display()
-    )
 }
 
 fn counts(counts: &BTreeMap<&'static str, u64>) -> String {

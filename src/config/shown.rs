@@ -204,8 +204,14 @@ mod tests {
         let all = shown_by(&[]);
         let value = |name: &str| all[name].value.as_deref();
         assert_eq!(value("top"), Some("250"));
-        assert_eq!(value("snapshot_url"), Some("sqlite://coinmill-data/snapshot.db"));
-        assert_eq!(value("budget_url"), Some("sqlite://coinmill-data/budget.db"));
+        assert_eq!(
+            value("snapshot_url"),
+            Some("sqlite://coinmill-data/snapshot.db")
+        );
+        assert_eq!(
+            value("budget_url"),
+            Some("sqlite://coinmill-data/budget.db")
+        );
         assert_eq!(value("max_price"), Some("1000000"));
         assert_eq!((value("api_key"), value("coins")), (None, None));
         assert_eq!(shown_by(&[("vs_currency", "eur")])["max_price"].value, None);

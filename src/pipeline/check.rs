@@ -55,20 +55,22 @@ pub struct Check {
 /// [`crate::error::Error::Config`] where the database is not set up; [`crate::error::Error::Store`] when it cannot be read.
 pub async fn check(settings: &Settings, max_age: Duration) -> Result<Check> {
     let now = http::now(settings).await;
-    let newest = match if_there::<SnapshotTables>(&settings.snapshot_url, &settings.vs_currency)
-        .await?
-    {
-        None => None,
-        Some(mut store) => {
-            let slot = store.newest_slot(None, None).await?;
-            let newest = match slot {
-                None => None,
-                Some(slot) => store.slot_state(slot, None).await?.map(|state| (slot, state)),
-            };
-            store.close().await?;
-            newest
-        }
-    };
+    let newest =
+        match if_there::<SnapshotTables>(&settings.snapshot_url, &settings.vs_currency).await? {
+            None => None,
+            Some(mut store) => {
+                let slot = store.newest_slot(None, None).await?;
+                let newest = match slot {
+                    None => None,
+                    Some(slot) => store
+                        .slot_state(slot, None)
+                        .await?
+                        .map(|state| (slot, state)),
+                };
+                store.close().await?;
+                newest
+            }
+        };
     let Some((slot, state)) = newest else {
         return Ok(Check {
             state: Verdict::Missing,

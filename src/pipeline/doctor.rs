@@ -95,7 +95,12 @@ pub async fn doctor(settings: &Settings, is_offline: bool) -> Doctor {
         },
     );
     let mut checks = vec![snapshot.0, timeseries.0];
-    checks.extend([first, second].into_iter().flatten().map(|(found, _)| found));
+    checks.extend(
+        [first, second]
+            .into_iter()
+            .flatten()
+            .map(|(found, _)| found),
+    );
     checks.push(match budget {
         Some((found, _)) => found,
         None => Finding::ok("budget", "not used: the plan has no limits"),
@@ -174,7 +179,9 @@ fn clock(setting: ClockSetting, others: &[(Option<f64>, &str)]) -> Finding {
         .filter_map(|(ahead, of)| Some(((*ahead)?, *of)))
         .collect();
     let wrong = known.iter().map(|&(ahead, of)| apart(ahead, of));
-    let wrong = wrong.filter_map(Result::err).max_by_key(|(is_far, _)| *is_far);
+    let wrong = wrong
+        .filter_map(Result::err)
+        .max_by_key(|(is_far, _)| *is_far);
     match wrong {
         Some((true, said)) => Finding::failed(CLOCK, said),
         Some((false, said)) => Finding::warning(CLOCK, said),

@@ -76,6 +76,9 @@ mod tests {
         assert!(said.contains("01-b, 01-a; write more"), "{said}");
         let many = ids(&["1a", "1b", "1c", "1d", "1e", "1f"]);
         let said = chosen("1", many).unwrap_err().to_string();
-        assert!(said.contains("1b and more") && !said.contains("1a"), "{said}");
+        assert!(
+            said.contains("1b and more") && !said.contains("1a"),
+            "{said}"
+        );
     }
 }

@@ -20,7 +20,7 @@ use crate::error::{Error, Result};
 use crate::statements;
 
 /// The longest wait for a server to take a connection.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// So that a server notices within 45 s that a client's host has vanished, and lets go what its session holds.
 const KEEPALIVES: &str = "set tcp_keepalives_idle = 15; set tcp_keepalives_interval = 10; set tcp_keepalives_count = 3; \

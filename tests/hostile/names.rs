@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use coinmill::market::CoinId;
-use coinmill::pipeline::{self, Prices, RunState};
+use coinmill::pipeline::{self, FileFormat, Observer, Prices, RunState};
 use coinmill::series::Resolution;
 
 use crate::series::{HOUR, MINUTE, Mill, prices};
@@ -122,14 +122,12 @@ async fn names_that_mean_harm_are_stored_as_they_are_and_write_nowhere_else(kind
         let read = pipeline::prices(&settings, &wanted).await.unwrap();
         assert_eq!(read.frame.rows(), 4, "{name:?}");
     }
-    pipeline::export_parquet(
-        &settings,
-        &mill.bench.folder.path().join("export"),
-        None,
-        None,
-    )
-    .await
-    .unwrap();
+    for format in [FileFormat::Parquet, FileFormat::Csv] {
+        let folder = mill.bench.folder.path().join("export");
+        pipeline::export(&settings, &folder, format, (None, None), &Observer::none())
+            .await
+            .unwrap();
+    }
 
     // nothing lies anywhere but where the settings say, and no name has become a path
     let mut files = Vec::new();

@@ -35,10 +35,16 @@ pub(super) fn plan(settings: &Settings) -> Finding {
     let (public, paid) = (host_of(PlanKind::Demo), host_of(PlanKind::Paid));
     let remedy = "unset COINMILL_API_URL, or correct COINMILL_PLAN";
     if kind == PlanKind::Paid && host == public {
-        return Finding::failed(PLAN, format!("the plan paid is served by {paid}, and not by {host}: {remedy}"));
+        return Finding::failed(
+            PLAN,
+            format!("the plan paid is served by {paid}, and not by {host}: {remedy}"),
+        );
     }
     if matches!(kind, PlanKind::Demo | PlanKind::Keyless) && host == paid {
-        return Finding::failed(PLAN, format!("{host} serves the plan paid, and {kind} is set: {remedy}"));
+        return Finding::failed(
+            PLAN,
+            format!("{host} serves the plan paid, and {kind} is set: {remedy}"),
+        );
     }
     if kind == PlanKind::Keyless && settings.api_key.is_some() {
         return Finding::warning(
@@ -111,7 +117,9 @@ pub(super) async fn ask(settings: &Settings) -> Asked {
         Ok(()) => Finding::ok(API, format!("{} responds", settings.api_url)),
         Err(error) => Finding::of_error(API, &error),
     }];
-    let responds = findings.iter().all(|finding| finding.state == super::finding::Health::Ok);
+    let responds = findings
+        .iter()
+        .all(|finding| finding.state == super::finding::Health::Ok);
     if responds && settings.plan.kind == PlanKind::Paid {
         let used = in_time(client.get(&key(), |_| Ok(()), |(), body| parse_key(&body.body))).await;
         findings.push(of_key(used, settings.plan.credits_per_month));
@@ -134,11 +142,17 @@ fn of_key(used: Result<KeyUse>, credits: Option<u64>) -> Finding {
     };
     let spent = format!("{} of {} calls spent this month", used.spent, used.credits);
     if used.spent >= used.credits {
-        return Finding::failed(KEY, format!("{spent}: wait for the next month, or raise the plan"));
+        return Finding::failed(
+            KEY,
+            format!("{spent}: wait for the next month, or raise the plan"),
+        );
     }
     if credits.is_some_and(|credits| credits != used.credits) {
         let remedy = format!("set COINMILL_CREDITS_PER_MONTH={}", used.credits);
-        return Finding::warning(KEY, format!("{spent}, and the plan is set to another number: {remedy}"));
+        return Finding::warning(
+            KEY,
+            format!("{spent}, and the plan is set to another number: {remedy}"),
+        );
     }
     Finding::ok(KEY, spent)
 }
@@ -166,7 +180,11 @@ mod tests {
             (&[("api_key", "CG-hush")], Health::Ok, "demo"),
             (&[("plan", "demo")], Health::Failed, "COINMILL_API_KEY"),
             (
-                &[("plan", "paid"), ("api_key", "CG-hush"), ("api_url", public)],
+                &[
+                    ("plan", "paid"),
+                    ("api_key", "CG-hush"),
+                    ("api_url", public),
+                ],
                 Health::Failed,
                 "pro-api.coingecko.com",
             ),

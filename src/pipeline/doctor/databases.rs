@@ -58,9 +58,10 @@ async fn unmade(check: &'static str, url: &DatabaseUrl, file: &Path) -> Finding 
         _ => ".".into(),
     };
     match in_time(folder::look(parent)).await {
-        Ok(Folder { blocked: None, .. }) => {
-            Finding::ok(check, format!("{url} is not there yet: the first run makes it"))
-        }
+        Ok(Folder { blocked: None, .. }) => Finding::ok(
+            check,
+            format!("{url} is not there yet: the first run makes it"),
+        ),
         Ok(Folder {
             blocked: Some(why), ..
         }) => Finding::failed(check, format!("{url} cannot be made: {why}")),
@@ -101,7 +102,9 @@ fn judged(subject: &Subject<'_>, found: &Inspection) -> Finding {
         _ if url.file().is_some() => {
             return Finding::warning(
                 check,
-                format!("{place} has an older schema: the next run, or `coinmill init`, migrates it"),
+                format!(
+                    "{place} has an older schema: the next run, or `coinmill init`, migrates it"
+                ),
             );
         }
         None => {
@@ -148,7 +151,10 @@ fn judged(subject: &Subject<'_>, found: &Inspection) -> Finding {
         (true, false) => format!(", {role} may write"),
         (true, true) => format!(", {role} may migrate"),
     };
-    Finding::ok(check, format!("{place}, schema version {}{may}", found.needed))
+    Finding::ok(
+        check,
+        format!("{place}, schema version {}{may}", found.needed),
+    )
 }
 
 /// The same look, as part of a list that may leave it out.
