@@ -8,6 +8,7 @@ from typing_extensions import Self
 
 from coinmill.records import (
     DemoReports,
+    Doctor,
     Explained,
     GapsReport,
     HealReport,
@@ -22,6 +23,7 @@ from coinmill.records import (
     Run,
     RunReport,
     SeriesReport,
+    ShownSettings,
     Status,
 )
 
@@ -430,13 +432,15 @@ class Mill:
     def replay(self, run: str) -> Replay:
         """Rebuild a run from its landing in a scratch database, by the rules in force, and compare.
 
+        ``run`` is its id, or the beginning or the end of it, as ``runs`` has them.
+
         By the same rules the hashes are the same; by others (``Mill(min_price=1)``, ``Mill(refuse="zero_price")``)
         ``differences`` holds each row that differs. No database is changed and no call is spent.
 
         Raises
         ------
         ValueError
-            There is no such run, or it stored nothing.
+            There is no such run, several can be meant, or it stored nothing.
         DataError
             A landed body is gone, pruned or damaged.
         """
@@ -483,6 +487,21 @@ class Mill:
 
     def status(self) -> Status:
         """What the databases hold, and how many calls are left this month."""
+
+    def doctor(self, *, offline: bool = False) -> Doctor:
+        """Whether all is there that runs need: databases, landing, clock, API, key and plan. It changes nothing.
+
+        ``state`` is the worst of its ``checks``, each of which is ``ok``, a ``warning`` or ``failed`` with the remedy in
+        its ``message``. With ``offline=True`` the API is left out, and no call is made.
+
+        >>> [check["message"] for check in mill.doctor()["checks"] if check["state"] != "ok"]
+        """
+
+    def config(self) -> ShownSettings:
+        """Each setting with its value in force, and whether a keyword, a variable, the file or a default gives it.
+
+        Keys and passwords are ``***``.
+        """
 
 @final
 class Frame:

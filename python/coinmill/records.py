@@ -325,6 +325,40 @@ class Status(TypedDict):
     drift: list[Drift]
 
 
+class Finding(TypedDict):
+    """What ``Mill.doctor`` found of one thing, with the remedy where one is needed."""
+
+    check: str
+    state: Literal["ok", "warning", "failed"]
+    message: str
+
+
+class Doctor(TypedDict):
+    """All findings; ``state`` is the worst of them."""
+
+    state: Literal["ok", "warning", "failed"]
+    checks: list[Finding]
+
+
+class ShownSetting(TypedDict):
+    """A setting and its value in force, as it would be written; a key is ``***``.
+
+    ``place`` is the variable or the file that it comes from.
+    """
+
+    name: str
+    value: str | None
+    origin: Literal["argument", "environment", "file", "default"]
+    place: str | None
+
+
+class ShownSettings(TypedDict):
+    """Every setting, and the settings file that was read."""
+
+    file: str | None
+    settings: list[ShownSetting]
+
+
 class Quarantined(TypedDict):
     """A refused record. ``id`` is ``s12`` in the snapshot database and ``t12`` in the time series database."""
 

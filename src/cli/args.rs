@@ -42,9 +42,9 @@ Exit codes:
   0    complete
   1    failed
   2    the command, a setting or the set-up has to be corrected
-  3    partial: what was received is stored; of status: stale; of gaps: points
-       are lost or failed; of replay: rows differ; of quarantine requeue:
-       records are refused again
+  3    partial: what was received is stored; of check: so is the newest
+       snapshot; of status: stale; of gaps: points are lost or failed; of
+       replay: rows differ; of quarantine requeue: records are refused again
   4    another run is at work on the slot or the series, or the slot is past
   130  stopped by Ctrl-C (SIGINT); 143: by SIGTERM
 

@@ -30,7 +30,7 @@ fn text(shown: &ShownSettings) -> String {
 }
 
 fn origin(setting: &ShownSetting) -> String {
-    match (setting.from, &setting.place) {
+    match (setting.origin, &setting.place) {
         ("argument", _) => flag(setting.name),
         (_, Some(place)) => place.clone(),
         (from, None) => from.to_owned(),

@@ -17,7 +17,7 @@ pub struct ShownSetting {
     /// Its value, as it would be written; null where there is none. A key is `***`.
     pub value: Option<String>,
     /// Where the value comes from: `argument`, `environment`, `file` or `default`.
-    pub from: &'static str,
+    pub origin: &'static str,
     /// The variable's name or the file's path; null for an argument and a default.
     pub place: Option<String>,
 }
@@ -34,7 +34,7 @@ pub struct ShownSettings {
 /// Shows settings that were made from these layers.
 pub fn shown(layers: &Layers, settings: &Settings) -> ShownSettings {
     let show = |name| {
-        let (from, place) = match layers.source(name) {
+        let (origin, place) = match layers.source(name) {
             Source::Argument => ("argument", None),
             Source::Variable(variable) => ("environment", Some(variable)),
             Source::File(file) => ("file", Some(file)),
@@ -43,7 +43,7 @@ pub fn shown(layers: &Layers, settings: &Settings) -> ShownSettings {
         ShownSetting {
             name,
             value: value(name, layers, settings),
-            from,
+            origin,
             place,
         }
     };
@@ -192,10 +192,10 @@ mod tests {
         ] {
             let all = shown_by(&[(name, given)]);
             assert_eq!(all[name].value.as_deref(), Some(said), "{name}");
-            assert_eq!(all[name].from, "argument", "{name}");
+            assert_eq!(all[name].origin, "argument", "{name}");
             assert!(!format!("{all:?}").contains("hush"), "{name}");
             let others = all.values().filter(|setting| setting.name != name);
-            assert!(others.map(|other| other.from).all(|from| from == "default"));
+            assert!(others.map(|other| other.origin).all(|origin| origin == "default"));
         }
     }
 

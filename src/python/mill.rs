@@ -11,7 +11,7 @@ use pyo3::types::{PyBool, PyDict, PyList, PyString, PyTuple, PyType};
 
 use super::errors::to_exception;
 use crate::candles;
-use crate::config::{Layers, Portable, Settings, resolve_with};
+use crate::config::{Layers, Portable, Settings, resolve_with, shown};
 use crate::error::Error;
 use crate::market::{CoinId, Instant, Slot};
 use crate::pipeline::{Backfill, Candles, Explain, Gaps, Pick, Prices, Quotes, Reach};
@@ -283,6 +283,17 @@ impl Mill {
 
     fn status<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         self.done(py, Call::Status)
+    }
+
+    #[pyo3(signature = (*, offline = false))]
+    fn doctor<'py>(&self, py: Python<'py>, offline: bool) -> PyResult<Bound<'py, PyAny>> {
+        let is_offline = offline;
+        self.done(py, Call::Doctor { is_offline })
+    }
+
+    fn config<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let (layers, settings) = self.settings(py)?;
+        super::to_python(py, &shown(&layers, &settings))
     }
 }
 

@@ -35,6 +35,7 @@ pub(crate) enum Call {
     Prune { is_dry_run: bool },
     Runs { limit: u32 },
     Status,
+    Doctor { is_offline: bool },
     Demo { data_dir: PathBuf },
 }
 
@@ -94,6 +95,7 @@ impl Call {
             Self::Prune { is_dry_run } => json(&pipeline::prune(settings, is_dry_run).await?),
             Self::Runs { limit } => json(&pipeline::runs(settings, limit).await?),
             Self::Status => json(&pipeline::status(settings).await?),
+            Self::Doctor { is_offline } => json(&pipeline::doctor(settings, is_offline).await),
             Self::Demo { data_dir } => {
                 let shown = crate::cli::run_demo(&data_dir, stopper.listen()).await?;
                 json(&shown.reports)

@@ -6,7 +6,7 @@ use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _};
 
 use crate::Cluster;
-use crate::files::{DATABASES, Renamed, db_init, password};
+use crate::files::{DATABASES, PASSWORDS, Renamed, db_init, password};
 use crate::support::database::{administrator, postgres_url};
 use crate::support::resolve;
 
@@ -96,6 +96,85 @@ async fn each_database_has_its_owner_and_only_named_roles_connect() {
         })
         .await;
         db_init(&administrator());
+    }
+}
+
+/// `coinmill db-init` by an administrator, with these passwords.
+async fn by_the_program(administrator: &str, given: &[(&str, String)]) -> std::process::Output {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_coinmill"));
+    command.args(["db-init", "--json", "--url", administrator]);
+    for (_, variable) in PASSWORDS {
+        command.env_remove(variable);
+    }
+    command.envs(given.iter().map(|(name, value)| (name, value)));
+    tokio::task::spawn_blocking(move || command.output().unwrap())
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn the_program_makes_what_psql_makes_and_may_repeat_it() {
+    let cluster = Cluster::new().await;
+    for database in DATABASES {
+        administer(&format!("drop database {database} with (force)")).await;
+    }
+    administer("alter role coinmill_writer password 'another'").await;
+    let name = |name: &str| match name {
+        "stranger" => "test_stranger".to_owned(),
+        name => name.to_owned(),
+    };
+    let given = PASSWORDS.map(|(role, variable)| (variable, password(role)));
+    for _ in 0..2 {
+        let output = by_the_program(&administrator(), &given).await;
+        assert!(output.status.success(), "{output:?}");
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(said.matches("\"password_set\":true").count(), 4, "{said}");
+        assert!(!said.contains("p@ss"), "{said}");
+        is_as_promised(name).await;
+        cluster.init().await;
+        cluster.run_as("coinmill_writer").await.unwrap();
+    }
+    // psql finds nothing to change, and a password that is not given stays
+    let acl = "select string_agg(datname || ' ' || datacl::text, ', ' order by datname) from pg_database \
+               where datname like 'airflow%'";
+    let before = ask(acl).await;
+    db_init(&administrator());
+    assert_eq!(ask(acl).await, before);
+    let output = by_the_program(&administrator(), &[]).await;
+    assert!(output.status.success(), "{output:?}");
+    is_as_promised(name).await;
+}
+
+#[tokio::test]
+async fn the_program_says_who_has_to_run_it_and_on_what() {
+    let _cluster = Cluster::new().await;
+    let reader = postgres_url(
+        "coinmill_reader",
+        &password("coinmill_reader"),
+        "airflow_snapshot",
+    );
+    let broken = ("COINMILL_OWNER_PASSWORD", "two\nlines".to_owned());
+    for (url, given, code, said) in [
+        (reader.as_str(), vec![], 1, "no administrator of"),
+        (
+            "postgresql://me@127.0.0.1:1/postgres",
+            vec![],
+            1,
+            "cannot be reached",
+        ),
+        ("sqlite://a.db", vec![], 2, "a SQLite file needs none"),
+        (
+            &administrator(),
+            vec![broken],
+            1,
+            "a password may not hold a line break",
+        ),
+    ] {
+        let output = by_the_program(url, &given).await;
+        assert_eq!(output.status.code(), Some(code), "{url}: {output:?}");
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert!(text.contains(said), "{url}: {text}");
+        assert!(!text.contains("p@ss") && !text.contains("two"), "{text}");
     }
 }
 

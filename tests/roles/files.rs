@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 pub const DATABASES: [&str; 3] = ["airflow", "airflow_snapshot", "airflow_timeseries"];
 
 /// The roles, each with the variable that its password comes from.
-const PASSWORDS: [(&str, &str); 4] = [
+pub const PASSWORDS: [(&str, &str); 4] = [
     ("airflow", "AIRFLOW_DATABASE_PASSWORD"),
     ("coinmill_owner", "COINMILL_OWNER_PASSWORD"),
     ("coinmill_writer", "COINMILL_WRITER_PASSWORD"),

@@ -29,7 +29,7 @@ async fn each_setting_is_told_with_where_it_comes_from_and_no_secret_is() {
         let found = settings.iter().find(|setting| setting["name"] == name);
         let found = found.unwrap();
         let text = |key: &str| found[key].as_str().unwrap_or("null").to_owned();
-        [text("value"), text("from"), text("place")].join(" ")
+        [text("value"), text("origin"), text("place")].join(" ")
     };
     assert_eq!(of("top"), "7 argument null");
     assert_eq!(of("attempts"), "2 environment COINMILL_ATTEMPTS");
