@@ -308,6 +308,10 @@ async fn every_subcommand_prints_one_object_whether_it_succeeds_or_fails(kind: K
         (&["export", "--to", "lake"], 0),
         (&["runs"], 0),
         (&["status"], 0),
+        (&["check"], 3),
+        (&["price", "ethereum"], 0),
+        (&["config"], 0),
+        (&["doctor"], 0),
         (&["plan"], 0),
         (&["gaps"], 0),
         (&["heal"], 0),
@@ -362,7 +366,20 @@ async fn every_subcommand_prints_one_object_whether_it_succeeds_or_fails(kind: K
         assert_eq!(code(&demo), 0, "{}", text(&demo));
         assert_eq!(value(&demo)["timeseries"]["kind"], "timeseries");
     }
-    done.extend(["replay", "sim", "demo"].map(str::to_owned));
+    let script = run(&bench, &["completions", "fish"], &[]).await;
+    assert_eq!(
+        (code(&script), &value(&script)["shell"]),
+        (0, &"fish".into())
+    );
+    let nowhere = run(
+        &bench,
+        &["db-init", "--url", "postgresql://127.0.0.1:1"],
+        &[],
+    )
+    .await;
+    assert_eq!(code(&nowhere), 1, "{}", text(&nowhere));
+    assert_eq!(value(&nowhere)["error_kind"], "store");
+    done.extend(["replay", "sim", "demo", "completions", "db-init"].map(str::to_owned));
     for command in listed(&bench, &[]).await {
         let below = match command.as_str() {
             "run" | "quarantine" => listed(&bench, &[&command]).await,

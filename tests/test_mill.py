@@ -311,3 +311,27 @@ def test_a_stopped_market_says_so(sim: coinmill.Sim) -> None:
     with pytest.raises(RuntimeError, match="stopped"):
         sim.now  # noqa: B018
     assert sim.url.startswith("http://127.0.0.1:")
+
+
+def test_the_doctor_finds_what_is_wrong_and_the_settings_tell_their_origin(
+    sim: coinmill.Sim, mill: coinmill.Mill, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = mill.doctor()
+    assert found["state"] == "ok", found
+    assert {check["check"] for check in found["checks"]} >= {"snapshot database", "landing", "clock", "API"}
+    assert "API" not in {check["check"] for check in mill.doctor(offline=True)["checks"]}
+    (tmp_path / "file").write_text("")
+    broken = coinmill.Mill(**sim.settings, landing_dir=tmp_path / "file").doctor(offline=True)
+    assert broken["state"] == "failed"
+    monkeypatch.setenv("COINMILL_CHART_TOP", "3")
+    settings = {setting["name"]: setting for setting in coinmill.Mill(top=7, api_key="CG-hush").config()["settings"]}
+    assert settings["top"] == {"name": "top", "value": "7", "origin": "argument", "place": None}
+    assert settings["chart_top"]["place"] == "COINMILL_CHART_TOP"
+    assert settings["api_key"]["value"] == "***"
+
+
+def test_a_run_is_rebuilt_by_the_end_of_its_id(mill: coinmill.Mill) -> None:
+    run = mill.run_snapshot()["run"]
+    assert mill.replay(run[-12:])["run"] == run
+    with pytest.raises(ValueError, match="there is no run"):
+        mill.replay("ffffffffffff")

@@ -140,7 +140,10 @@ def test_an_export_shows_how_far_it_is(sim: coinmill.Sim, tmp_path: Path) -> Non
     assert re.search(rb"\d of \d days", shown.written), shown.written
     assert "days" not in shown.text, shown.text
     piped = subprocess.run(
-        [sys.executable, "-m", "coinmill", "export", f"--to={tmp_path / 'lake'}"], env=env, capture_output=True, text=True
+        [sys.executable, "-m", "coinmill", "export", f"--to={tmp_path / 'lake'}"],
+        env=env,
+        capture_output=True,
+        text=True,
     )
     assert (piped.returncode, piped.stderr) == (0, "")
 

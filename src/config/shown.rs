@@ -195,7 +195,11 @@ mod tests {
             assert_eq!(all[name].origin, "argument", "{name}");
             assert!(!format!("{all:?}").contains("hush"), "{name}");
             let others = all.values().filter(|setting| setting.name != name);
-            assert!(others.map(|other| other.origin).all(|origin| origin == "default"));
+            assert!(
+                others
+                    .map(|other| other.origin)
+                    .all(|origin| origin == "default")
+            );
         }
     }
 
