@@ -491,8 +491,8 @@ class Mill:
     def doctor(self, *, offline: bool = False) -> Doctor:
         """Whether all is there that runs need: databases, landing, clock, API, key and plan. It changes nothing.
 
-        ``state`` is the worst of its ``checks``, each of which is ``ok``, a ``warning`` or ``failed``, with the remedy in
-        its ``message``. With ``offline=True`` the API is left out, and no call is made.
+        ``state`` is the worst of its ``checks``, each of which is ``ok``, a ``warning`` or ``failed``, with the remedy
+        in its ``message``. With ``offline=True`` the API is left out, and no call is made.
 
         >>> [check["message"] for check in mill.doctor()["checks"] if check["state"] != "ok"]
         """
