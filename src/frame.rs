@@ -1,6 +1,15 @@
 //! Rows as columns: Arrow batches that are filled value by value, and Parquet files.
 //! Every number and null is what was put in; where rows come from is not known here.
 
+mod by_coin;
+#[cfg(test)]
+mod example;
+mod preview;
+mod returns;
+mod shown;
+mod view;
+mod wide;
+
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::fs::{self, File};
@@ -27,6 +36,9 @@ use serde_json::Value;
 use crate::error::{Error, Result};
 use crate::market::{Column, Kind, Origin};
 use crate::stamp;
+
+pub use preview::{html, text};
+pub use view::type_name;
 
 const UTC: &str = "UTC";
 
@@ -215,11 +227,14 @@ impl Filling {
         let batches = self.full.into_iter().map(batch);
         let batches: std::result::Result<_, ArrowError> = batches.collect();
         Ok(Frame {
-            batches: batches
-                .map_err(|error| Error::data("the rows do not fit their columns").because(error))?,
+            batches: batches.map_err(misfit)?,
             schema: self.schema,
         })
     }
+}
+
+fn misfit(error: ArrowError) -> Error {
+    Error::data("the rows do not fit their columns").because(error)
 }
 
 /// A value of a frame.
@@ -227,6 +242,8 @@ impl Filling {
 pub enum Cell<'a> {
     /// A text.
     Text(&'a str),
+    /// True or false.
+    Bool(bool),
     /// A whole number.
     Int(i64),
     /// A number.
@@ -259,6 +276,8 @@ pub fn cell(column: &dyn Array, row: usize) -> Option<Cell<'_>> {
     let any = column.as_any();
     if let Some(texts) = any.downcast_ref::<StringArray>() {
         Some(Cell::Text(texts.value(row)))
+    } else if let Some(values) = any.downcast_ref::<BooleanArray>() {
+        Some(Cell::Bool(values.value(row)))
     } else if let Some(numbers) = any.downcast_ref::<Int64Array>() {
         Some(Cell::Int(numbers.value(row)))
     } else if let Some(numbers) = any.downcast_ref::<Float64Array>() {

@@ -1,6 +1,13 @@
 //! The Python module `coinmill._core`: the same verbs as in Rust, sync, with plain dicts out.
 //! One call is one unit of work: it makes its runtime and its connections and drops both. Nothing runs at import.
 
+#![expect(
+    clippy::doc_lazy_continuation,
+    reason = "docstrings are the stub's and Python's, not Markdown"
+)]
+
+mod arguments;
+mod doc;
 mod errors;
 mod frame;
 mod indicators;
@@ -49,7 +56,12 @@ fn done<'py>(
     };
     match returned {
         Returned::Json(text) => loads(py, &text),
-        Returned::Frame(read) => Bound::new(py, frame::Frame::of(py, read)?).map(Bound::into_any),
+        Returned::Frame(read) => {
+            Bound::new(py, frame::Frame::of(py, read, None)?).map(Bound::into_any)
+        }
+        Returned::FrameAndTotals(read, totals) => {
+            Bound::new(py, frame::Frame::of(py, read, Some(totals))?).map(Bound::into_any)
+        }
     }
 }
 
@@ -82,7 +94,7 @@ fn _main(py: Python<'_>, arguments: Vec<OsString>) -> u8 {
     py.detach(|| crate::cli::run(arguments))
 }
 
-/// The demo: a simulated market and both runs against it, into SQLite in a folder of its own.
+#[doc = doc::stub!("demo")]
 #[pyfunction]
 #[pyo3(signature = (data_dir = PathBuf::from("coinmill-demo")))]
 fn demo(py: Python<'_>, data_dir: PathBuf) -> PyResult<Bound<'_, PyAny>> {

@@ -1,8 +1,8 @@
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta
 from os import PathLike
 from types import TracebackType
-from typing import Any, Literal, final
+from typing import Any, Literal, SupportsIndex, final, overload
 
 from typing_extensions import Self
 
@@ -10,17 +10,14 @@ from coinmill.records import (
     DemoReports,
     Doctor,
     Explained,
-    GapsReport,
     HealReport,
     Missing,
     PlanReport,
     PruneReport,
-    Quarantined,
     Replay,
     RequeueReport,
     Resolution,
     Rules,
-    Run,
     RunReport,
     SeriesReport,
     ShownSettings,
@@ -240,8 +237,12 @@ class Mill:
         end: str | date | datetime | None = None,
         *,
         resolution: Resolution | None = None,
-    ) -> GapsReport:
+    ) -> Frame:
         """Where price history has gaps and why, with their part of what is owed in percent.
+
+        The columns are those of :class:`coinmill.records.Gap`. ``frame.totals`` has the sums, first over all coins
+        (``coin_id`` is null) and then by coin, each at a resolution: ``owed_hours``, ``missing_pct``, and a column for
+        each kind of gap (``lost_pct``, ``not_asked_pct``, …), in percent of what is owed.
 
         Owed is, of the coins that the schedule follows, all from the first half-hour that had them to the last; of
         others all between the ends of what is covered. What has not been due since the last run is ``not_asked``.
@@ -273,16 +274,33 @@ class Mill:
     def plan(self) -> PlanReport:
         """What the schedule takes of the plan's calls, what the month has left, and which points are at risk."""
 
-    def quotes(self, at: str | date | datetime | None = None, *, as_of: str | date | datetime | None = None) -> Frame:
-        """The quotes of the newest snapshot, by market cap, with all that is derived from them.
+    def quotes(
+        self,
+        at: str | date | datetime | None = None,
+        *,
+        start: str | date | datetime | None = None,
+        end: str | date | datetime | None = None,
+        coins: str | Sequence[str] | None = None,
+        as_of: str | date | datetime | None = None,
+    ) -> Frame:
+        """The quotes of the newest snapshot, by market cap, with all that is derived from them; or those of a span.
 
-        ``frame.missing`` lists the coins that were asked for and are not stored, each with the reason.
+        ``frame.missing`` lists the coins that were asked for and are not stored, each with the reason. With `start` or
+        `end` the frame has every snapshot of the span, by ``snapshot_time``, and ``missing`` also the half-hours
+        without one; where there are such, a :class:`CoverageWarning` says so too.
+
+        >>> mill.quotes(start="2026-01-01", end="2026-01-08", coins="bitcoin")
 
         Parameters
         ----------
         at
             Of the newest snapshot that began at or before this instant instead: the half-hour that holds it, where
             there is one. Its quotes may have been received after this instant; `as_of` shows what was stored then.
+        start, end
+            Instead of `at`: the snapshots of half-hours that began from `start` on to before `end`, in UTC; where one
+            is left out, to the first or the newest that is stored.
+        coins
+            Only these, as a list of ids or as a text; ``missing`` then names each snapshot that does not have them.
         as_of
             As it was stored at this instant: the snapshots that there were, their quotes, and what was missing then.
             What was received or requeued later is not shown.
@@ -290,9 +308,10 @@ class Mill:
         Raises
         ------
         DataError
-            There is no such snapshot, or nothing was stored by `as_of`.
+            There is no such snapshot, nothing was stored by `as_of`, or no quote of one of the `coins` ever was.
         ValueError
-            `at` or `as_of` is no instant.
+            `at`, `start`, `end` or `as_of` is no instant; `start` is not before `end`, or still to come; there is an
+            `at` beside them; or `coins` is empty.
         """
 
     def prices(
@@ -396,7 +415,45 @@ class Mill:
     def quarantine(
         self, ids: Sequence[str] | None = None, *, rule: str | None = None, stored: bool = False
     ) -> list[Quarantined]:
+        """
+
+    def revisions(
+        self,
+        coins: str | Sequence[str] | None = None,
+        start: str | date | datetime | None = None,
+        end: str | date | datetime | None = None,
+        *,
+        resolution: Resolution | None = None,
+    ) -> Frame:
+        """Later, different values of points that were stored already: each with the one that it replaced.
+
+        By coin, resolution and ``ts``, and those of one point in the order in which they became known. ``price``,
+        ``market_cap`` and ``volume`` are the later values, and ``replaced_price``, ``replaced_market_cap`` and
+        ``replaced_volume`` those before. ``received_at`` is when the response came that had them, ``run`` the run that
+        asked for it, and ``body`` its file in the landing. :meth:`prices` shows the newest values, or with `as_of`
+        those that were known then.
+
+        Parameters
+        ----------
+        coins
+            Only these, as a list of ids or as a text (``"bitcoin"``, ``"bitcoin,ethereum"``); by default all.
+        start, end
+            Of points with a ``ts`` from `start` on to before `end`, in UTC.
+        resolution
+            Only at this one; by default at all of them.
+
+        Raises
+        ------
+        ValueError
+            `start` is not before `end`.
+        DataError
+            Nothing was ever stored of one of the `coins`.
+        """
+
+    def quarantine(self, ids: Sequence[str] | None = None, *, rule: str | None = None, stored: bool = False) -> Frame:
         """The refused records that are not known to be stored, the newest first, quotes before points.
+
+        The columns are those of :class:`coinmill.records.Quarantined`; ``raw`` is the record's own text.
 
         Parameters
         ----------
@@ -482,8 +539,12 @@ class Mill:
             Each with its remedy in the message.
         """
 
-    def runs(self, limit: int = 20) -> list[Run]:
-        """The newest runs, newest first."""
+    def runs(self, limit: int = 20) -> Frame:
+        """The newest runs of both databases, newest first; the columns are those of :class:`coinmill.records.Run`.
+
+        >>> mill.runs()[0]["state"]
+        'complete'
+        """
 
     def status(self) -> Status:
         """What the databases hold, and how many calls are left this month."""
@@ -510,7 +571,16 @@ class Frame:
     >>> polars.DataFrame(mill.quotes())
     >>> duckdb.sql("select * from frame limit 5")     # with frame = mill.prices(["bitcoin"])
 
-    Instants are ``timestamp[ms, UTC]``, numbers ``float64``; null is null at CoinGecko.
+    It is a sequence of rows too, each a plain dict, and needs no other library for that:
+
+    >>> frame[0]["price"]                             # a row, from the end where negative: frame[-1]
+    >>> frame[100:200]                                # rows as a Frame; without a step nothing is copied
+    >>> frame["price"]                                # a column's values as a list
+    >>> for row in frame: ...
+
+    Instants are ``timestamp[ms, UTC]``, and in rows ``datetime`` with UTC as its zone; numbers are ``float64``; null is
+    None, and null at CoinGecko. Printed, numbers have seven digits and times no zeros that say nothing; the values
+    themselves are never rounded.
     """
 
     @property
@@ -518,21 +588,163 @@ class Frame:
         """The names of the columns."""
 
     @property
+    def schema(self) -> dict[str, str]:
+        """The type of each column by its name: ``text``, ``int64``, ``float64``, ``bool`` or ``timestamp[ms, UTC]``.
+
+        The Arrow schema, in which texts that repeat are dictionaries, is ``pyarrow.schema(frame)``.
+        """
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """How many rows and columns there are."""
+
+    @property
     def missing(self) -> list[Missing]:
         """What was asked for and is not stored: of prices by coin and span, of quotes by coin of the slot."""
 
+    @property
+    def totals(self) -> Frame | None:
+        """The sums of :meth:`Mill.gaps`, over everything that was asked for; None of any other frame."""
+
+    def head(self, n: int = 10) -> Frame:
+        """The first `n` rows; where `n` is negative, all but the last ones."""
+
+    def tail(self, n: int = 10) -> Frame:
+        """The last `n` rows; where `n` is negative, all but the first ones."""
+
+    def select(self, columns: Sequence[str]) -> Frame:
+        """These columns, in this order; nothing is copied.
+
+        Raises
+        ------
+        ValueError
+            There is no such column; the message has those that there are.
+        """
+
+    def wide(self, value: str = "price", *, every: str | None = None) -> Frame:
+        """One row an instant and one column a coin, by their ids, with the values of the column `value`.
+
+        No value is invented: a cell without a point is null. Points of ``5m`` and ``1h`` have CoinGecko's own
+        timestamps, which coins do not share, so these want a grid:
+
+        >>> mill.prices(start="2026-01-01").wide(every="1h")
+
+        Parameters
+        ----------
+        every
+            A length such as ``5m``, ``4h`` or ``1d``. The rows are then all its multiples in UTC, from the first to the
+            last that has a point, and a cell is the newest point after the row before, up to and with its own
+            instant: what was known by then, and no older than `every`. Without it, the rows are the instants at which
+            any coin has a point.
+
+        Raises
+        ------
+        ValueError
+            The frame has no ``coin_id``, or none of ``ts`` and ``snapshot_time``, or `value` is no column of numbers;
+            `every` is no length; or the grid would have more than 200 million cells.
+        """
+
+    def returns(
+        self, kind: Literal["simple", "log"] = "simple", *, value: str = "price", step: str | None = None
+    ) -> Frame:
+        """The return of each row on the same coin's row before: ``coin_id``, ``ts`` and ``simple_return`` or
+        ``log_return``.
+
+        ``simple`` is ``value / before - 1``, ``log`` is ``ln(value / before)``. It is null at a coin's first row, where
+        one of the values is null or not positive, and across a hole, which is where the rows are more than two and a
+        half steps apart. The rows are those of this frame, in its order.
+
+        Parameters
+        ----------
+        step
+            The usual time between a coin's points, such as ``1h``; by default the median in this frame.
+
+        Raises
+        ------
+        ValueError
+            As in :meth:`wide`, or `kind` is neither.
+        """
+
+    def plot(
+        self,
+        value: str | None = None,
+        *,
+        kind: Literal["line", "candle"] | None = None,
+        log: bool = False,
+        ax: Any = None,
+    ) -> Any:
+        """A chart over time in UTC: a line for each coin, or candles where the frame has them.
+
+        What is not there is a gap in the line: where a value is null, and where the points are more than two and a half
+        of their usual steps apart.
+
+        >>> mill.prices("bitcoin,ethereum").plot(log=True)
+
+        Parameters
+        ----------
+        value
+            The column; by default ``price``, ``close`` or ``current_price``, or the only one of numbers there is.
+        kind
+            ``candle`` for a frame with ``open``, ``high``, ``low`` and ``close``, and by default for one with a single
+            coin; else ``line``.
+        log
+            True for a logarithmic axis, on which coins of different prices can be compared.
+        ax
+            The matplotlib axes to draw on; by default those of a new figure.
+
+        Returns
+        -------
+        matplotlib.axes.Axes or plotly.graph_objects.Figure
+            Of whichever library is installed, matplotlib first.
+
+        Raises
+        ------
+        ImportError
+            Neither is installed: ``pip install 'coinmill[plot]'``.
+        ValueError
+            The frame has no ``coin_id`` or no instants, or no such column of numbers.
+        """
+
+    def to_dicts(self) -> list[dict[str, Any]]:
+        """All rows as plain dicts."""
+
     def to_arrow(self) -> Any:
-        """A ``pyarrow.Table``; needs pyarrow."""
+        """A ``pyarrow.Table``.
+
+        Raises
+        ------
+        ImportError
+            pyarrow is not installed: ``pip install 'coinmill[arrow]'``.
+        """
 
     def to_polars(self) -> Any:
-        """A ``polars.DataFrame``; needs polars."""
+        """A ``polars.DataFrame``.
+
+        Raises
+        ------
+        ImportError
+            polars is not installed: ``pip install 'coinmill[polars]'``.
+        """
 
     def to_pandas(self) -> Any:
-        """A ``pandas.DataFrame``; needs pandas and pyarrow."""
+        """A ``pandas.DataFrame``; texts that repeat are categories.
+
+        Raises
+        ------
+        ImportError
+            pandas or pyarrow is not installed: ``pip install 'coinmill[pandas]'``.
+        """
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> Any: ...
     def __arrow_c_schema__(self) -> Any: ...
     def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[dict[str, Any]]: ...
+    @overload
+    def __getitem__(self, key: SupportsIndex, /) -> dict[str, Any]: ...
+    @overload
+    def __getitem__(self, key: slice, /) -> Frame: ...
+    @overload
+    def __getitem__(self, key: str, /) -> list[Any]: ...
     def _repr_html_(self) -> str: ...
 
 @final

@@ -1,10 +1,12 @@
 """The shapes of what the verbs return: plain dicts, typed here.
 
-Instants, slots among them, are RFC 3339 texts in UTC with milliseconds, such as ``2026-01-31T00:30:00.000Z``.
+Instants, slots among them, are RFC 3339 texts in UTC with milliseconds, such as ``2026-01-31T00:30:00.000Z``. In rows
+of a ``Frame`` (`Run`, `Gap`, `GapsTotal`, `Quarantined`, `Revision`) they are ``datetime`` in UTC.
 """
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Literal, TypeAlias, TypedDict
 
 Resolution: TypeAlias = Literal["5m", "1h", "1d"]
@@ -131,32 +133,32 @@ class HealReport(TypedDict):
 
 
 class Gap(TypedDict):
-    """A span of a coin's series in which points are missing."""
+    """A row of ``mill.gaps()``: a span of a coin's series in which points are missing."""
 
     coin_id: str
     resolution: Resolution
     kind: Literal["not_asked", "failed", "doubted", "refused", "source_empty", "lost", "healed"]
-    starts_at: str
-    ends_at: str
-    lost_at: str | None
+    starts_at: datetime
+    ends_at: datetime
+    lost_at: datetime | None
 
 
 class GapsTotal(TypedDict):
-    """What is missing of a series, or of all of a resolution (``coin_id`` is None), in percent of what is owed."""
+    """A row of ``mill.gaps().totals``: what is missing of a series, or of all of a resolution (``coin_id`` is None), in
+    percent of what is owed. Behind ``missing_pct`` is the part of each kind of gap.
+    """
 
     coin_id: str | None
     resolution: Resolution
     owed_hours: float
     missing_pct: float
-    missing_pct_by_kind: dict[str, float]
-
-
-class GapsReport(TypedDict):
-    """The gaps, and their sums by coin and resolution and by resolution."""
-
-    gaps: list[Gap]
-    totals: list[GapsTotal]
-    all: list[GapsTotal]
+    not_asked_pct: float
+    failed_pct: float
+    doubted_pct: float
+    refused_pct: float
+    source_empty_pct: float
+    lost_pct: float
+    healed_pct: float
 
 
 class Demand(TypedDict):
@@ -223,15 +225,15 @@ class DemoReports(TypedDict):
 
 
 class Run(TypedDict):
-    """A row of the ledger."""
+    """A row of ``mill.runs()``, which is the ledger."""
 
     run: str
     kind: str
-    snapshot_time: str | None
+    snapshot_time: datetime | None
     resolution: Resolution | None
     state: Literal["running", "complete", "partial", "failed", "abandoned"]
-    started_at: str
-    finished_at: str | None
+    started_at: datetime
+    finished_at: datetime | None
     expected: int | None
     received: int | None
     accepted: int | None
@@ -360,11 +362,13 @@ class ShownSettings(TypedDict):
 
 
 class Quarantined(TypedDict):
-    """A refused record. ``id`` is ``s12`` in the snapshot database and ``t12`` in the time series database."""
+    """A row of ``mill.quarantine()``: a refused record. ``id`` is ``s12`` in the snapshot database and ``t12`` in the
+    time series database.
+    """
 
     id: str
     run: str
-    snapshot_time: str | None
+    snapshot_time: datetime | None
     resolution: Resolution | None
     coin_id: str | None
     rule: str
@@ -374,6 +378,23 @@ class Quarantined(TypedDict):
     raw: str
     outcome: Literal["stored", "present", "refused"] | None
     requeued_by: str | None
+
+
+class Revision(TypedDict):
+    """A row of ``mill.revisions()``: a later value of a point, with the one that it replaced."""
+
+    coin_id: str
+    resolution: Resolution
+    ts: datetime
+    price: float | None
+    market_cap: float | None
+    volume: float | None
+    replaced_price: float | None
+    replaced_market_cap: float | None
+    replaced_volume: float | None
+    received_at: datetime
+    run: str
+    body: str
 
 
 class StillRefused(TypedDict):

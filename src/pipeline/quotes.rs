@@ -1,28 +1,46 @@
-//! Reading quotes: a slot's, as they were known at an instant, and what of them was missing then.
+//! Reading quotes: a slot's or a span's, as they were known at an instant, and what of them was missing then.
 //! Nothing here calls CoinGecko or changes a database.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::missing::{Missing, Read};
+use super::missing::Read;
+use super::quotes_missing::{missing, warning};
 use crate::config::Settings;
 use crate::error::{Error, Result};
+use crate::http;
+use crate::market::{CoinId, Slot};
 use crate::store::SnapshotStore;
 
 /// Which quotes to read.
-#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Quotes {
     /// Those of the newest slot that began at or before this instant, whenever they came; without it, of the newest slot.
     pub at: Option<DateTime<Utc>>,
+    /// Instead, those of every slot that began at or after this instant; by default the first there is, where `end` is given.
+    pub start: Option<DateTime<Utc>>,
+    /// And before this instant; by default to the newest slot.
+    pub end: Option<DateTime<Utc>>,
+    /// Only these coins; empty is all.
+    pub coins: Vec<CoinId>,
     /// As it was known at this instant: which slots there were, their quotes, and what was missing.
     pub as_of: Option<DateTime<Utc>>,
 }
 
-/// The quotes of a slot by market cap, the largest first, and what was asked for and is not there.
+/// The quotes of a slot by market cap, the largest first, or of every slot of a span in the order of time; and what was asked for
+/// and is not there.
 ///
 /// # Errors
-/// [`Error::Data`] where there is no such slot, or nothing was known at `as_of`; otherwise as the database gives them.
+/// [`Error::Argument`] for an instant together with a span, or a span that is empty or still to come; [`Error::Data`] where
+/// there is no such slot, nothing was known at `as_of`, or no quote of one of the coins was ever stored; otherwise as the
+/// database gives them.
 pub async fn quotes(settings: &Settings, wanted: &Quotes) -> Result<Read> {
+    let is_span = wanted.start.is_some() || wanted.end.is_some();
+    if is_span && wanted.at.is_some() {
+        return Err(Error::argument(
+            "give an instant with `at`, or a span with `start` and `end`, not both",
+        ));
+    }
     let mut store =
         SnapshotStore::open_existing(&settings.snapshot_url, &settings.vs_currency).await?;
     // one pin for all that is read, so that a commit meanwhile does not tear it
@@ -35,26 +53,64 @@ pub async fn quotes(settings: &Settings, wanted: &Quotes) -> Result<Read> {
             ))
         })?),
     };
-    let slot = store
-        .newest_slot(wanted.at, pin)
-        .await?
-        .ok_or_else(|| none_there(wanted))?;
-    let frame = store.quote_frame(slot, slot.next(), pin).await?;
-    let state = store.slot_state(slot, pin).await?;
+    let newest = store.newest_slot(wanted.at, pin).await?;
+    let newest = newest.ok_or_else(|| none_there(wanted))?;
+    if let Some(coin) = store.never_stored(&wanted.coins).await?.first() {
+        return Err(Error::data(format!(
+            "no quote of {coin} is stored: ids are CoinGecko's own, not symbols"
+        )));
+    }
+    let (from, to, now) = match is_span {
+        false => (newest, newest.next(), newest.end()),
+        true => {
+            let now = http::now(settings).await;
+            let first = store.first_slot(pin).await?.unwrap_or(newest);
+            let (from, to) = span(wanted, first, newest, now)?;
+            (from, to, now)
+        }
+    };
+    let frame = store.quote_frame_of(from, to, pin, &wanted.coins).await?;
+    let states = store.slot_states(from, to, pin).await?;
     store.close().await?;
-    let absent = state.into_iter().flat_map(|state| state.account.missing);
-    let missing = absent.map(|absent| Missing {
-        start: slot.start(),
-        end: slot.end(),
-        coin_id: absent.coin_id,
-        what: absent.what,
-        reason: absent.reason,
-    });
+    // a half-hour that is not over may still get its snapshot
+    let known_at = wanted.as_of.map_or(now, |at| at.min(now));
+    let due = to
+        .min(Slot::containing(known_at).max(newest.next()))
+        .max(from);
+    let missing = missing(from, due, &states, &wanted.coins, &frame);
     Ok(Read {
+        warning: warning(&missing).filter(|_| is_span),
+        missing,
         frame,
-        missing: missing.collect(),
-        warning: None,
     })
+}
+
+/// The slots that begin within the bounds, of which an open one is where what is stored begins or ends.
+fn span(wanted: &Quotes, first: Slot, newest: Slot, now: DateTime<Utc>) -> Result<(Slot, Slot)> {
+    let from = wanted.start.map_or(first, first_from);
+    let to = wanted.end.map_or(newest.next(), first_from);
+    if let (Some(start), Some(end)) = (wanted.start, wanted.end)
+        && start >= end
+    {
+        return Err(Error::argument(format!(
+            "the span begins at {} and ends at {}: start must be before end",
+            shown(start),
+            shown(end)
+        )));
+    }
+    match wanted.start {
+        Some(start) if start > now && from > newest => Err(Error::argument(format!(
+            "the span begins at {}, which is still to come",
+            shown(start)
+        ))),
+        _ => Ok((from, to.max(from))),
+    }
+}
+
+/// The first slot that begins at or after an instant.
+fn first_from(at: DateTime<Utc>) -> Slot {
+    let slot = Slot::containing(at);
+    if slot.start() < at { slot.next() } else { slot }
 }
 
 fn none_there(wanted: &Quotes) -> Error {

@@ -5,69 +5,35 @@ use pyo3::create_exception;
 use pyo3::exceptions::{PyException, PyUserWarning, PyValueError};
 use pyo3::prelude::*;
 
+use super::doc::stub;
 use super::to_python;
 use crate::error::Error;
 
-create_exception!(
-    coinmill,
-    CoinmillError,
-    PyException,
-    "Anything that coinmill reports; `retryable` says whether trying again can help."
-);
-create_exception!(
-    coinmill,
-    ConfigError,
-    CoinmillError,
-    "A setting, or something outside the call, has to be set right first."
-);
-create_exception!(
-    coinmill,
-    SourceError,
-    CoinmillError,
-    "The market API refused or could not be reached; `status` and `code` are its own."
-);
-create_exception!(
-    coinmill,
-    BudgetError,
-    CoinmillError,
-    "The plan's calls are spent."
-);
-create_exception!(
-    coinmill,
-    DataError,
-    CoinmillError,
-    "What was received, landed or stored is damaged, or not what it has to be."
-);
-create_exception!(
-    coinmill,
-    StoreError,
-    CoinmillError,
-    "A database or the landing folder refused or could not be reached."
-);
-create_exception!(
-    coinmill,
-    HeldError,
-    CoinmillError,
-    "Another run is at work on the slot or the series: let it end."
-);
+create_exception!(coinmill, CoinmillError, PyException, stub!("CoinmillError"));
+create_exception!(coinmill, ConfigError, CoinmillError, stub!("ConfigError"));
+create_exception!(coinmill, SourceError, CoinmillError, stub!("SourceError"));
+create_exception!(coinmill, BudgetError, CoinmillError, stub!("BudgetError"));
+create_exception!(coinmill, DataError, CoinmillError, stub!("DataError"));
+create_exception!(coinmill, StoreError, CoinmillError, stub!("StoreError"));
+create_exception!(coinmill, HeldError, CoinmillError, stub!("HeldError"));
 create_exception!(
     coinmill,
     PastSlotError,
     CoinmillError,
-    "The slot is over, and CoinGecko has only present quotes."
+    stub!("PastSlotError")
 );
 create_exception!(
     coinmill,
     IncompleteError,
     CoinmillError,
-    "Less than the set completeness was received; `report` is the run's."
+    stub!("IncompleteError")
 );
 
 create_exception!(
     coinmill,
     CoverageWarning,
     PyUserWarning,
-    "A part of the span that was asked for is not stored; `frame.missing` lists it."
+    stub!("CoverageWarning")
 );
 
 /// The Python exception for an error.

@@ -2,23 +2,23 @@
 //! It opens nothing and holds nothing but settings, so it can be pickled, forked and shared.
 
 use std::collections::BTreeMap;
-use std::str::FromStr;
 
-use chrono::{DateTime, Utc};
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyDict, PyList, PyString, PyTuple, PyType};
+use pyo3::types::{PyDict, PyType};
 
+use super::arguments::{CoinsArgument, InstantArgument, SlotArgument, all_parsed, as_text, parsed};
+use super::doc::stub;
 use super::errors::to_exception;
 use crate::candles;
 use crate::config::{Layers, Portable, Settings, resolve_with, shown};
-use crate::error::Error;
-use crate::market::{CoinId, Instant, Slot};
-use crate::pipeline::{Backfill, Candles, Explain, Gaps, Pick, Prices, Quotes, Reach};
+use crate::pipeline::{
+    Backfill, Candles, Explain, Gaps, Pick, Prices, Quotes, Reach, Revisions,
+};
 use crate::quality::Rules;
 use crate::remote::call::Call;
 
-/// See the stub for what users read.
+#[doc = stub!("Mill")]
 #[pyclass(frozen, module = "coinmill")]
 pub(super) struct Mill {
     given: BTreeMap<String, String>,
@@ -29,7 +29,7 @@ pub(super) struct Mill {
 #[pymethods]
 impl Mill {
     #[new]
-    #[pyo3(signature = (**settings))]
+    #[pyo3(signature = (**settings), text_signature = "(*, config=None, api_url=None, api_key=None, plan=None, snapshot_url=None, timeseries_url=None, data_dir=None, landing_dir=None, top=None, coins=None, add_coins=None, vs_currency=None, clock=None, completeness=None, refuse=None, contract=None, retention_days_5m=None, retention_days_1h=None, retention_days_1d=None, retention_days_landing=None, **settings)")]
     fn new(py: Python<'_>, settings: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
         let mut given = BTreeMap::new();
         for (name, value) in settings.into_iter().flatten() {
@@ -81,11 +81,13 @@ impl Mill {
         ))
     }
 
+    #[doc = stub!("Mill.init")]
     fn init<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         self.done(py, Call::Init)
     }
 
     #[pyo3(signature = (slot = None))]
+    #[doc = stub!("Mill.run_snapshot")]
     fn run_snapshot<'py>(
         &self,
         py: Python<'py>,
@@ -96,6 +98,7 @@ impl Mill {
     }
 
     #[pyo3(signature = (resolution = "5m"))]
+    #[doc = stub!("Mill.run_timeseries")]
     fn run_timeseries<'py>(
         &self,
         py: Python<'py>,
@@ -107,6 +110,7 @@ impl Mill {
 
     #[pyo3(signature = (*, days = None, start = None, end = None, resolution = "1h", coins = None, refetch = false, spend = None))]
     #[expect(clippy::too_many_arguments, reason = "keywords in Python")]
+    #[doc = stub!("Mill.backfill")]
     fn backfill<'py>(
         &self,
         py: Python<'py>,
@@ -138,6 +142,7 @@ impl Mill {
     }
 
     #[pyo3(signature = (coins = None, start = None, end = None, *, resolution = None))]
+    #[doc = stub!("Mill.gaps")]
     fn gaps<'py>(
         &self,
         py: Python<'py>,
@@ -156,29 +161,39 @@ impl Mill {
     }
 
     #[pyo3(signature = (*, spend = None))]
+    #[doc = stub!("Mill.heal")]
     fn heal<'py>(&self, py: Python<'py>, spend: Option<u64>) -> PyResult<Bound<'py, PyAny>> {
         self.done(py, Call::Heal { spend })
     }
 
+    #[doc = stub!("Mill.plan")]
     fn plan<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         self.done(py, Call::Plan)
     }
 
-    #[pyo3(signature = (at = None, *, as_of = None))]
+    #[pyo3(signature = (at = None, *, start = None, end = None, coins = None, as_of = None))]
+    #[doc = stub!("Mill.quotes")]
     fn quotes<'py>(
         &self,
         py: Python<'py>,
         at: Option<InstantArgument>,
+        start: Option<InstantArgument>,
+        end: Option<InstantArgument>,
+        coins: Option<CoinsArgument>,
         as_of: Option<InstantArgument>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let wanted = Quotes {
             at: at.map(|at| at.0),
+            start: start.map(|start| start.0),
+            end: end.map(|end| end.0),
+            coins: coins.map_or_else(Vec::new, |coins| coins.0),
             as_of: as_of.map(|at| at.0),
         };
         self.done(py, Call::Quotes(wanted))
     }
 
     #[pyo3(signature = (coins = None, start = None, end = None, *, resolution = "1h", as_of = None))]
+    #[doc = stub!("Mill.prices")]
     fn prices<'py>(
         &self,
         py: Python<'py>,
@@ -237,7 +252,27 @@ impl Mill {
         self.done(py, Call::Explain(wanted))
     }
 
+    #[pyo3(signature = (coins = None, start = None, end = None, *, resolution = None))]
+    #[doc = stub!("Mill.revisions")]
+    fn revisions<'py>(
+        &self,
+        py: Python<'py>,
+        coins: Option<CoinsArgument>,
+        start: Option<InstantArgument>,
+        end: Option<InstantArgument>,
+        resolution: Option<&str>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let wanted = Revisions {
+            coins: coins.map_or_else(Vec::new, |coins| coins.0),
+            start: start.map(|start| start.0),
+            end: end.map(|end| end.0),
+            resolution: resolution.map(|text| parsed(py, text)).transpose()?,
+        };
+        self.done(py, Call::Revisions(wanted))
+    }
+
     #[pyo3(signature = (ids = None, *, rule = None, stored = false))]
+    #[doc = stub!("Mill.quarantine")]
     fn quarantine<'py>(
         &self,
         py: Python<'py>,
@@ -251,6 +286,7 @@ impl Mill {
     }
 
     #[pyo3(signature = (ids = None, *, rule = None))]
+    #[doc = stub!("Mill.requeue")]
     fn requeue<'py>(
         &self,
         py: Python<'py>,
@@ -261,11 +297,13 @@ impl Mill {
         self.done(py, Call::Requeue(pick))
     }
 
+    #[doc = stub!("Mill.replay")]
     fn replay<'py>(&self, py: Python<'py>, run: String) -> PyResult<Bound<'py, PyAny>> {
         self.done(py, Call::Replay { run })
     }
 
     #[pyo3(signature = (*, dry_run = false))]
+    #[doc = stub!("Mill.prune")]
     fn prune<'py>(&self, py: Python<'py>, dry_run: bool) -> PyResult<Bound<'py, PyAny>> {
         let is_dry_run = dry_run;
         self.done(py, Call::Prune { is_dry_run })
@@ -277,10 +315,12 @@ impl Mill {
     }
 
     #[pyo3(signature = (limit = 20))]
+    #[doc = stub!("Mill.runs")]
     fn runs<'py>(&self, py: Python<'py>, limit: u32) -> PyResult<Bound<'py, PyAny>> {
         self.done(py, Call::Runs { limit })
     }
 
+    #[doc = stub!("Mill.status")]
     fn status<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         self.done(py, Call::Status)
     }
@@ -337,119 +377,5 @@ fn picked(
         (None, Some(rule)) => Ok(Pick::Rule(rule)),
         (Some(ids), None) => all_parsed(py, Some(ids)).map(Pick::Ids),
         (Some(_), Some(_)) => Err(PyValueError::new_err("give ids or a rule, not both")),
-    }
-}
-
-/// A text as what it names.
-fn parsed<T: FromStr<Err = Error>>(py: Python<'_>, text: &str) -> PyResult<T> {
-    text.parse().map_err(|error| to_exception(py, &error))
-}
-
-/// Texts as what they name; none are none.
-fn all_parsed<T: FromStr<Err = Error>>(
-    py: Python<'_>,
-    texts: Option<Vec<String>>,
-) -> PyResult<Vec<T>> {
-    texts
-        .iter()
-        .flatten()
-        .map(|text| parsed(py, text))
-        .collect()
-}
-
-/// A setting's value as it would be written; `None` is not set.
-fn as_text(value: &Bound<'_, PyAny>) -> PyResult<Option<String>> {
-    if value.is_none() {
-        return Ok(None);
-    }
-    if let Ok(items) = value.cast::<PyList>() {
-        return Ok(Some(items.extract::<Vec<String>>()?.join(",")));
-    }
-    if let Ok(items) = value.cast::<PyTuple>() {
-        return Ok(Some(items.extract::<Vec<String>>()?.join(",")));
-    }
-    if value.is_instance_of::<PyBool>() {
-        return Err(PyTypeError::new_err(
-            "a setting is a text, a number, a path or a list of texts, not a bool",
-        ));
-    }
-    if let Ok(text) = value.cast::<PyString>() {
-        return Ok(Some(text.to_string()));
-    }
-    if value.hasattr("__fspath__")? {
-        return value.call_method0("__fspath__")?.extract().map(Some);
-    }
-    if value.extract::<f64>().is_ok() {
-        return Ok(Some(value.str()?.to_string()));
-    }
-    Err(PyTypeError::new_err(
-        "a setting is a text, a number, a path or a list of texts",
-    ))
-}
-
-/// Coins as a list of ids, or as a text of one id or several with commas, as the setting `coins` has them.
-struct CoinsArgument(Vec<CoinId>);
-
-impl<'a, 'py> FromPyObject<'a, 'py> for CoinsArgument {
-    type Error = PyErr;
-
-    fn extract(value: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
-        let texts: Vec<String> = match value.cast::<PyString>() {
-            Ok(text) => {
-                let text: String = text.extract()?;
-                text.split(',').map(|coin| coin.trim().to_owned()).collect()
-            }
-            Err(_) => value.extract()?,
-        };
-        if texts.is_empty() {
-            return Err(PyValueError::new_err(
-                "name at least one coin, or leave `coins` out for all",
-            ));
-        }
-        let coins: PyResult<Vec<CoinId>> =
-            texts.iter().map(|coin| parsed(value.py(), coin)).collect();
-        coins.map(Self)
-    }
-}
-
-/// An instant as a text, a date or a datetime; without a zone it is UTC.
-struct InstantArgument(DateTime<Utc>);
-
-impl<'a, 'py> FromPyObject<'a, 'py> for InstantArgument {
-    type Error = PyErr;
-
-    fn extract(value: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
-        let text: String = match value.cast::<PyString>() {
-            Ok(text) => text.extract()?,
-            Err(_) if value.hasattr("isoformat")? => value.call_method0("isoformat")?.extract()?,
-            Err(_) => {
-                return Err(PyTypeError::new_err(
-                    "an instant is a datetime, a date, or a text such as '2026-01-31'",
-                ));
-            }
-        };
-        parsed(value.py(), &text).map(|Instant(instant)| Self(instant))
-    }
-}
-
-/// A slot as a text or a datetime.
-struct SlotArgument(Slot);
-
-impl<'a, 'py> FromPyObject<'a, 'py> for SlotArgument {
-    type Error = PyErr;
-
-    fn extract(value: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
-        let text: String = match value.cast::<PyString>() {
-            Ok(text) => text.extract()?,
-            Err(_) if value.hasattr("isoformat")? => value.call_method0("isoformat")?.extract()?,
-            Err(_) => {
-                return Err(PyTypeError::new_err(
-                    "a slot is a datetime, or a text such as '2026-01-31T00:30Z'",
-                ));
-            }
-        };
-        text.parse()
-            .map(Self)
-            .map_err(|error| to_exception(value.py(), &error))
     }
 }

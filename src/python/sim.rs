@@ -11,12 +11,13 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use tokio::runtime::Runtime;
 
+use super::doc::stub;
 use super::errors::to_exception;
 use super::wait;
 use crate::error::Error;
 use crate::sim::{ClockSetting, Market, Sim, SimOptions};
 
-/// See the stub for what users read.
+#[doc = stub!("Sim")]
 #[pyclass(frozen, name = "Sim", module = "coinmill")]
 pub(super) struct PySim {
     running: Mutex<Option<(Sim, Runtime)>>,
@@ -69,11 +70,13 @@ impl PySim {
     }
 
     #[getter]
+    #[doc = stub!("Sim.url")]
     fn url(&self) -> &str {
         &self.url
     }
 
     #[getter]
+    #[doc = stub!("Sim.settings")]
     fn settings<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let settings = PyDict::new(py);
         settings.set_item("api_url", &self.url)?;
@@ -83,15 +86,18 @@ impl PySim {
     }
 
     #[getter]
+    #[doc = stub!("Sim.now")]
     fn now(&self) -> PyResult<DateTime<Utc>> {
         self.with(|sim| Ok(sim.now()))
     }
 
     #[getter]
+    #[doc = stub!("Sim.calls")]
     fn calls(&self) -> PyResult<u64> {
         self.with(|sim| Ok(sim.calls()))
     }
 
+    #[doc = stub!("Sim.advance")]
     fn advance(&self, py: Python<'_>, seconds: f64) -> PyResult<()> {
         if !seconds.is_finite() || seconds.abs() > 1e10 {
             return Err(PyValueError::new_err(
@@ -106,6 +112,7 @@ impl PySim {
         self.with(|sim| sim.advance(step).map_err(|error| to_exception(py, &error)))
     }
 
+    #[doc = stub!("Sim.set_clock")]
     fn set_clock(&self, py: Python<'_>, instant: DateTime<Utc>) -> PyResult<()> {
         self.with(|sim| {
             sim.set_clock(instant)
@@ -113,10 +120,12 @@ impl PySim {
         })
     }
 
+    #[doc = stub!("Sim.next_recording")]
     fn next_recording(&self) -> PyResult<Option<DateTime<Utc>>> {
         self.with(|sim| Ok(sim.next_recording()))
     }
 
+    #[doc = stub!("Sim.add_fault")]
     fn add_fault(&self, py: Python<'_>, fault: &str) -> PyResult<()> {
         let fault = fault.parse().map_err(|error| to_exception(py, &error))?;
         self.with(|sim| {
@@ -125,6 +134,7 @@ impl PySim {
         })
     }
 
+    #[doc = stub!("Sim.clear_faults")]
     fn clear_faults(&self) -> PyResult<()> {
         self.with(|sim| {
             sim.clear_faults();
@@ -132,6 +142,7 @@ impl PySim {
         })
     }
 
+    #[doc = stub!("Sim.stop")]
     fn stop(&self, py: Python<'_>) {
         let running = self
             .running

@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Settings;
 use crate::error::{Error, Result};
+use crate::frame::Frame;
 use crate::market::Slot;
 use crate::pipeline::{
-    self, Backfill, Candles, Explain, Gaps, Observer, Pick, Prices, Quotes, Read,
+    self, Backfill, Candles, Explain, Gaps, Observer, Pick, Prices, Quotes, Read, Revisions,
 };
 use crate::series::Resolution;
 use crate::stop::Stopper;
@@ -28,6 +29,7 @@ pub(crate) enum Call {
     Prices(Prices),
     Candles(Candles),
     Explain(Explain),
+    Revisions(Revisions),
     Quarantine(Pick),
     Rules { days: u32 },
     Requeue(Pick),
@@ -46,6 +48,8 @@ pub(crate) enum Returned {
     Json(String),
     /// Rows, with what is missing of them.
     Frame(Read),
+    /// The same, and sums of them.
+    FrameAndTotals(Read, Frame),
 }
 
 impl Call {
@@ -79,7 +83,11 @@ impl Call {
                 json(&pipeline::run_timeseries(settings, resolution, &run()).await?)
             }
             Self::Backfill(wanted) => json(&pipeline::backfill(settings, &wanted, &run()).await?),
-            Self::Gaps(wanted) => json(&pipeline::gaps(settings, &wanted).await?),
+            Self::Gaps(wanted) => {
+                let (gaps, totals) =
+                    pipeline::gaps_frames(pipeline::gaps(settings, &wanted).await?)?;
+                Ok(Returned::FrameAndTotals(gaps, totals))
+            }
             Self::Heal { spend } => json(&pipeline::heal(settings, spend, &run()).await?),
             Self::Plan => json(&pipeline::plan(settings).await?),
             Self::Quotes(wanted) => Ok(Returned::Frame(pipeline::quotes(settings, &wanted).await?)),
@@ -88,12 +96,20 @@ impl Call {
                 Ok(Returned::Frame(pipeline::candles(settings, &wanted).await?))
             }
             Self::Explain(wanted) => json(&pipeline::explain(settings, &wanted).await?),
-            Self::Quarantine(pick) => json(&pipeline::quarantine(settings, &pick).await?),
             Self::Rules { days } => json(&pipeline::rules(settings, days).await?),
+            Self::Revisions(wanted) => Ok(Returned::Frame(
+                pipeline::revisions(settings, &wanted).await?,
+            )),
+            Self::Quarantine(pick) => {
+                pipeline::quarantine_frame(pipeline::quarantine(settings, &pick).await?)
+                    .map(Returned::Frame)
+            }
             Self::Requeue(pick) => json(&pipeline::requeue(settings, &pick).await?),
             Self::Replay { run } => json(&pipeline::replay(settings, &run).await?),
             Self::Prune { is_dry_run } => json(&pipeline::prune(settings, is_dry_run).await?),
-            Self::Runs { limit } => json(&pipeline::runs(settings, limit).await?),
+            Self::Runs { limit } => {
+                pipeline::runs_frame(pipeline::runs(settings, limit).await?).map(Returned::Frame)
+            }
             Self::Status => json(&pipeline::status(settings).await?),
             Self::Doctor { is_offline } => json(&pipeline::doctor(settings, is_offline).await),
             Self::Demo { data_dir } => {

@@ -56,6 +56,7 @@ const LOG: u8 = b'L';
 const JSON: u8 = b'J';
 const ABOUT: u8 = b'A';
 const ROWS: u8 = b'R';
+const TOTALS: u8 = b'T';
 const FAILED: u8 = b'F';
 
 /// A worker's first line. Its form never changes, so that every version can read which one another is.
@@ -101,14 +102,12 @@ impl Said {
             Self::Log(logged) => write_json(to, LOG, logged)?,
             Self::Failed(error) => write_json(to, FAILED, error)?,
             Self::Done(Returned::Json(text)) => write_bytes(to, JSON, text.as_bytes())?,
-            Self::Done(Returned::Frame(Rows {
-                frame,
-                missing,
-                warning,
-            })) => {
-                write_json(to, ABOUT, &(missing, warning))?;
-                write_bytes(to, ROWS, &[])?;
-                write_arrow(to, frame).map_err(io::Error::other)?;
+            Self::Done(Returned::Frame(rows)) => write_rows(to, rows)?,
+            // before the rows, so that these end the message in either case
+            Self::Done(Returned::FrameAndTotals(rows, totals)) => {
+                write_bytes(to, TOTALS, &[])?;
+                write_arrow(to, totals).map_err(io::Error::other)?;
+                write_rows(to, rows)?;
             }
         }
         to.flush()
@@ -125,14 +124,13 @@ impl Said {
             JSON => Self::Done(Returned::Json(
                 String::from_utf8(read_bytes(from, length)?).map_err(io::Error::other)?,
             )),
-            ABOUT => {
-                let (missing, warning) = read_json(from, length)?;
+            ABOUT => Self::Done(Returned::Frame(read_rows(from, length)?)),
+            TOTALS => {
+                let totals = read_arrow(from).map_err(io::Error::other)?;
                 match read_head(from)? {
-                    Some((ROWS, 0)) => Self::Done(Returned::Frame(Rows {
-                        frame: read_arrow(from).map_err(io::Error::other)?,
-                        missing,
-                        warning,
-                    })),
+                    Some((ABOUT, length)) => {
+                        Self::Done(Returned::FrameAndTotals(read_rows(from, length)?, totals))
+                    }
                     Some((kind, _)) => return Err(unknown(kind)),
                     None => return Err(io::ErrorKind::UnexpectedEof.into()),
                 }
@@ -169,6 +167,26 @@ impl Logged {
                 .args(format_args!("{}", self.message))
                 .build(),
         );
+    }
+}
+
+fn write_rows(to: &mut impl Write, rows: &Rows) -> io::Result<()> {
+    write_json(to, ABOUT, &(&rows.missing, &rows.warning))?;
+    write_bytes(to, ROWS, &[])?;
+    write_arrow(to, &rows.frame).map_err(io::Error::other)
+}
+
+/// Rows, of which what is said about them is so long.
+fn read_rows(from: &mut impl Read, length: u64) -> io::Result<Rows> {
+    let (missing, warning) = read_json(from, length)?;
+    match read_head(from)? {
+        Some((ROWS, 0)) => Ok(Rows {
+            frame: read_arrow(from).map_err(io::Error::other)?,
+            missing,
+            warning,
+        }),
+        Some((kind, _)) => Err(unknown(kind)),
+        None => Err(io::ErrorKind::UnexpectedEof.into()),
     }
 }
 

@@ -59,6 +59,16 @@ pub(super) async fn known(
     read_keys(&connection.fetch(KNOWN, vec![list.into()]).await?)
 }
 
+/// Those of some coins of which nothing was ever stored.
+pub(super) async fn never_stored(
+    connection: &mut Connection,
+    coins: &[CoinId],
+) -> Result<Vec<CoinId>> {
+    let known = known(connection, &coins.iter().collect::<Vec<_>>()).await?;
+    let unknown = coins.iter().filter(|coin| !known.contains_key(*coin));
+    Ok(unknown.cloned().collect())
+}
+
 /// The keys of all coins.
 pub(super) async fn all(connection: &mut Connection) -> Result<HashMap<CoinId, i64>> {
     let sql = "select cast(key as bigint), id from coin";

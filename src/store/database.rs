@@ -8,6 +8,7 @@ use std::future::Future;
 use chrono::{DateTime, Utc};
 
 use super::claims;
+use super::coins;
 use super::connection::Connection;
 use super::currency;
 use super::landings;
@@ -21,7 +22,7 @@ use crate::config::DatabaseUrl;
 use crate::contract::Drift;
 use crate::error::{Error, Result};
 use crate::failpoint;
-use crate::market::Slot;
+use crate::market::{CoinId, Slot};
 
 /// The tables that tell one database from the other.
 pub trait Tables: Default + Debug {
@@ -317,6 +318,14 @@ impl<T: Tables> Database<T> {
     /// [`Error::Store`].
     pub async fn used_bodies(&mut self, folder: &str) -> Result<Vec<String>> {
         landings::paths_in(&mut self.connection, folder).await
+    }
+
+    /// Those of some coins of which nothing was ever stored.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn never_stored(&mut self, coins: &[CoinId]) -> Result<Vec<CoinId>> {
+        coins::never_stored(&mut self.connection, coins).await
     }
 
     /// The refused records with these numbers, or all of them, the newest first.

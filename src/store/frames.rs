@@ -19,28 +19,47 @@ use crate::series::{POINT_COLUMNS, PricePoint, Resolution, Span};
 /// The columns of a quote as people read it.
 static QUOTE_COLUMNS: LazyLock<Vec<Column>> = LazyLock::new(|| quote_columns().collect());
 
-static QUOTES: LazyLock<String> = LazyLock::new(|| {
+static QUOTES: LazyLock<String> = LazyLock::new(|| quotes_where(""));
+
+/// The same of some coins, which are a JSON array.
+static QUOTES_OF_POSTGRES: LazyLock<String> =
+    LazyLock::new(|| quotes_where(" and c.id in (select json_array_elements_text($4::json))"));
+static QUOTES_OF_SQLITE: LazyLock<String> =
+    LazyLock::new(|| quotes_where(" and c.id in (select value from json_each($4))"));
+
+fn quotes_where(also: &str) -> String {
     format!(
-        "{} and q.snapshot_time >= $2 and q.snapshot_time < $3 order by q.snapshot_time, q.market_cap desc nulls last, c.id",
+        "{} and q.snapshot_time >= $2 and q.snapshot_time < $3{also} \
+         order by q.snapshot_time, q.market_cap desc nulls last, c.id",
         *SELECT_QUOTES
     )
-});
+}
 
-/// The quotes of the slots from one to before another, by slot and market cap, as they were known at a pin.
+/// The quotes of the slots from one to before another, by slot and market cap, as they were known at a pin; of these coins, where
+/// some are named.
 pub(super) async fn quotes(
     connection: &mut Connection,
     from: Slot,
     to: Slot,
     pin: Option<i64>,
+    coins: &[CoinId],
 ) -> Result<Frame> {
-    let values = vec![
+    let mut values = vec![
         pin.unwrap_or(i64::MAX).into(),
         from.start().into(),
         to.start().into(),
     ];
+    let mut sql = Sql::from(QUOTES.as_str());
+    if !coins.is_empty() {
+        values.push(serde_json::json!(coins).to_string().into());
+        sql = Sql {
+            postgres: QUOTES_OF_POSTGRES.as_str(),
+            sqlite: QUOTES_OF_SQLITE.as_str(),
+        };
+    }
     let mut filling = Filling::new(&QUOTE_COLUMNS);
     connection
-        .each(QUOTES.as_str(), values, |row| {
+        .each(sql, values, |row| {
             for (place, column) in filling.columns().iter_mut().enumerate() {
                 fill(column, row, place)?;
             }
@@ -51,7 +70,7 @@ pub(super) async fn quotes(
     filling.finish()
 }
 
-fn fill(column: &mut Filler, row: &Cells<'_>, place: usize) -> Result<()> {
+pub(super) fn fill(column: &mut Filler, row: &Cells<'_>, place: usize) -> Result<()> {
     match column {
         Filler::Text(values) => values.append_option(row.text(place)?),
         Filler::Category(values) => values.append_option(row.text(place)?),
@@ -191,7 +210,7 @@ fn array(coins: &[(i64, CoinId)]) -> String {
     format!("{{{}}}", keys.join(","))
 }
 
-fn bounds(span: Span) -> [Value; 2] {
+pub(super) fn bounds(span: Span) -> [Value; 2] {
     let at = DateTime::from_timestamp_millis;
     [
         at(span.start).unwrap_or(DateTime::<Utc>::MIN_UTC).into(),

@@ -48,17 +48,53 @@ pub(crate) async fn slot_state(
                from snapshot where snapshot_time = $1 and \"commit\" <= $2 order by \"commit\" desc limit 1";
     let values = vec![slot.start().into(), pin.unwrap_or(i64::MAX).into()];
     let rows = connection.fetch(sql, values).await?;
-    let Some(row) = rows.first() else {
-        return Ok(None);
-    };
-    Ok(Some(SlotState {
+    rows.first().map(read_state).transpose()
+}
+
+fn read_state(row: &Row) -> Result<SlotState> {
+    Ok(SlotState {
         top: needed(row.count(0)?, "snapshot.top")?,
         expected: needed(row.count(1)?, "snapshot.expected")?,
         received: needed(row.count(2)?, "snapshot.received")?,
         state: needed(row.text(3)?, "snapshot.state")?,
         content_hash: needed(row.text(4)?, "snapshot.content_hash")?,
         account: Account::read(row, 5)?,
-    }))
+    })
+}
+
+/// The slots from one to before another of which anything was known at a pin, in order, each with what was known of it.
+pub(crate) async fn slot_states(
+    connection: &mut Connection,
+    from: Slot,
+    to: Slot,
+    pin: Option<i64>,
+) -> Result<Vec<(Slot, SlotState)>> {
+    let sql = "select s.top, s.expected, s.received, s.state, s.content_hash, s.named, s.missing, s.unknown, s.refused, s.retried, \
+               s.snapshot_time from snapshot s where s.snapshot_time >= $1 and s.snapshot_time < $2 and s.\"commit\" = (\
+               select max(a.\"commit\") from snapshot a where a.snapshot_time = s.snapshot_time and a.\"commit\" <= $3) \
+               order by s.snapshot_time";
+    let pin = pin.unwrap_or(i64::MAX).into();
+    let rows = connection
+        .fetch(sql, vec![from.start().into(), to.start().into(), pin])
+        .await?;
+    let read = |row: &Row| {
+        let slot = needed(row.time(10)?, "snapshot.snapshot_time")?;
+        Ok((Slot::containing(slot), read_state(row)?))
+    };
+    rows.iter().map(read).collect()
+}
+
+/// The first slot of which anything was known at a pin.
+pub(crate) async fn first_slot(
+    connection: &mut Connection,
+    pin: Option<i64>,
+) -> Result<Option<Slot>> {
+    let sql = "select min(snapshot_time) from snapshot where \"commit\" <= $1";
+    let rows = connection
+        .fetch(sql, vec![pin.unwrap_or(i64::MAX).into()])
+        .await?;
+    let first = rows.first().map(|row| row.time(0)).transpose()?;
+    Ok(first.flatten().map(Slot::containing))
 }
 
 /// The newest slot of which anything was known at a pin (none is now), of those that began at or before an instant.

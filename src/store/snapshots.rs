@@ -117,7 +117,42 @@ impl SnapshotStore {
     /// # Errors
     /// [`crate::error::Error::Store`].
     pub async fn quote_frame(&mut self, from: Slot, to: Slot, pin: Option<i64>) -> Result<Frame> {
-        frames::quotes(&mut self.connection, from, to, pin).await
+        frames::quotes(&mut self.connection, from, to, pin, &[]).await
+    }
+
+    /// The same of these coins; none named is all.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Store`].
+    pub async fn quote_frame_of(
+        &mut self,
+        from: Slot,
+        to: Slot,
+        pin: Option<i64>,
+        coins: &[CoinId],
+    ) -> Result<Frame> {
+        frames::quotes(&mut self.connection, from, to, pin, coins).await
+    }
+
+    /// The slots from one to before another of which anything was known at a pin, in order, each with what was known of it.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Store`].
+    pub async fn slot_states(
+        &mut self,
+        from: Slot,
+        to: Slot,
+        pin: Option<i64>,
+    ) -> Result<Vec<(Slot, SlotState)>> {
+        quotes::slot_states(&mut self.connection, from, to, pin).await
+    }
+
+    /// The first slot of which anything was known at a pin.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Store`].
+    pub async fn first_slot(&mut self, pin: Option<i64>) -> Result<Option<Slot>> {
+        quotes::first_slot(&mut self.connection, pin).await
     }
 
     /// A slot's quotes, by market cap, the largest first; each with its symbol and name as they were known then.

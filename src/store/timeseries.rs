@@ -16,6 +16,7 @@ use super::gaps::{self, Gap, Owed};
 use super::ledger::{RunStart, needed};
 use super::names::Named;
 use super::points::{self, SeriesCommit, Stored};
+use super::revisions::{self, RevisionsQuery};
 use super::tables::TimeseriesStore;
 use super::tally::{self, SeriesHoldings};
 use super::trace::{self, Committed};
@@ -263,6 +264,14 @@ impl TimeseriesStore {
     /// [`crate::error::Error::Store`].
     pub async fn gaps(&mut self, coin: &CoinId, span: Span) -> Result<Vec<Gap>> {
         gaps::of_coin(&mut self.connection, coin, span).await
+    }
+
+    /// The revisions of points, each with the value that it replaced, by coin, resolution and stamp.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Store`].
+    pub async fn revisions(&mut self, query: &RevisionsQuery) -> Result<Frame> {
+        revisions::revisions(&mut self.connection, query).await
     }
 
     /// What is owed of every coin, by coin, resolution and time.

@@ -16,6 +16,7 @@ on_both_databases!(
     before_anything_was_known_is_an_error_that_says_so,
     a_commit_that_waits_for_its_instant_is_known_to_now_alone,
     a_name_is_that_of_the_commit_and_not_of_a_later_one,
+    a_span_is_every_slot_with_those_that_are_not_there,
 );
 
 const TOP: (&str, &str) = ("top", "300");
@@ -28,6 +29,7 @@ fn wanted(at: Option<i64>, as_of: Option<i64>) -> Quotes {
     Quotes {
         at: at.map(minutes),
         as_of: as_of.map(minutes),
+        ..Quotes::default()
     }
 }
 
@@ -191,4 +193,50 @@ async fn a_name_is_that_of_the_commit_and_not_of_a_later_one(kind: Kind) {
     assert_eq!(symbol(wanted(Some(0), None)).await, "btc");
     assert_eq!(symbol(wanted(None, Some(29))).await, "btc");
     assert_eq!(symbol(wanted(None, Some(30))).await, "xbt");
+}
+
+async fn a_span_is_every_slot_with_those_that_are_not_there(kind: Kind) {
+    let bench = halved(kind).await;
+    bench.sim.advance(TimeDelta::minutes(80)).unwrap();
+    bench.run(&[TOP]).await.unwrap();
+    let span = |start: i64, end: Option<i64>, as_of: Option<i64>| Quotes {
+        start: Some(minutes(start)),
+        end: end.map(minutes),
+        ..wanted(None, as_of)
+    };
+    let missed = |read: &Read| -> Vec<(i64, i64, String)> {
+        let after = |at: DateTime<Utc>| (at - noon()).num_minutes();
+        let missing = read.missing.iter();
+        missing
+            .map(|it| (after(it.start), after(it.end), it.what.clone()))
+            .collect()
+    };
+    let quotes = "quotes".to_owned();
+    // slots begin at 12:00, ten minutes before the clock began
+    let all = read(&bench, span(-10, None, None)).await;
+    assert_eq!(all.frame.rows(), 600);
+    assert_eq!(missed(&all), [(20, 80, quotes.clone())]);
+    assert!(
+        all.warning
+            .unwrap()
+            .starts_with("2 half-hours have no snapshot: ")
+    );
+    // a half-hour that is not over is not missing yet, and what was known then is read
+    let cut = read(&bench, span(-40, Some(1000), Some(5))).await;
+    assert_eq!(cut.frame.rows(), 150);
+    let half = "ranks 151 to 300".to_owned();
+    assert_eq!(missed(&cut), [(-40, -10, quotes), (-10, 20, half)]);
+    let of_one = Quotes {
+        coins: vec!["bitcoin".parse().unwrap()],
+        ..span(-10, Some(81), None)
+    };
+    assert_eq!(counts(&read(&bench, of_one).await), (2, 1));
+    // bounds between half-hours: the slots that begin within them
+    assert_eq!(read(&bench, span(-9, Some(80), None)).await.frame.rows(), 0);
+    let both = Quotes {
+        at: Some(noon()),
+        ..span(0, None, None)
+    };
+    let error = pipeline::quotes(&bench.settings(&[]), &both).await;
+    assert!(said(&error.unwrap_err()).contains("not both"));
 }

@@ -1,7 +1,9 @@
 //! What the API changes after it was stored: the first value stays, the newest is what stands.
 
 use chrono::TimeDelta;
-use coinmill::pipeline::SeriesReport;
+use coinmill::frame;
+use coinmill::pipeline::{self, SeriesReport};
+use coinmill::series::Resolution;
 
 use crate::series::{HOUR, MINUTE, Mill, chart, prices};
 use crate::support::{Cell, Kind, noon, on_both_databases};
@@ -12,6 +14,7 @@ on_both_databases!(
     the_newest_of_several_revisions_stands,
     a_point_that_a_later_response_leaves_out_stays,
     a_negative_zero_is_zero,
+    revisions_are_read_with_what_they_replaced,
 );
 
 /// Where the charts of these tests begin: twenty hours before the clock, so that the next visits hold it too.
@@ -174,4 +177,50 @@ async fn a_negative_zero_is_zero(kind: Kind) {
     // and that it is written otherwise the next time is no change
     let body = prices(first(), 5 * MINUTE, &["1", "0.0", "-0.0", "0"]);
     assert_eq!(made(&run_on(&mill, &body).await), (0, 0));
+}
+
+async fn revisions_are_read_with_what_they_replaced(kind: Kind) {
+    let mill = Mill::new(kind, 3).await;
+    let mut runs = Vec::new();
+    for price in ["10", "11", "12"] {
+        let body = prices(first(), 5 * MINUTE, &["1", price, "3"]);
+        runs.push(run_on(&mill, &body).await.run);
+    }
+    let settings = mill.settings(&[]);
+    let read = async |wanted: pipeline::Revisions| {
+        let read = pipeline::revisions(&settings, &wanted).await.unwrap();
+        let column = |name: &str| -> Vec<String> {
+            let cells = read.frame.values(read.frame.column(name).unwrap());
+            cells.map(|cell| format!("{cell:?}")).collect()
+        };
+        (
+            column("replaced_price"),
+            column("price"),
+            column("run"),
+            column("ts"),
+        )
+    };
+    let float = |number: f64| format!("{:?}", Some(frame::Cell::Float(number)));
+    let text = |text: &String| format!("{:?}", Some(frame::Cell::Text(text)));
+    let (replaced, price, run, ts) = read(pipeline::Revisions::default()).await;
+    assert_eq!(replaced, [10.0, 11.0].map(float));
+    assert_eq!(price, [11.0, 12.0].map(float));
+    assert_eq!(run, [text(&runs[1]), text(&runs[2])]);
+    let at = first() + 5 * MINUTE;
+    assert_eq!(ts[0], format!("{:?}", Some(frame::Cell::Time(at))));
+    let since = |ms: i64| pipeline::Revisions {
+        start: chrono::DateTime::from_timestamp_millis(ms),
+        coins: vec!["bitcoin".parse().unwrap()],
+        resolution: Some(Resolution::FiveMinutes),
+        ..pipeline::Revisions::default()
+    };
+    assert_eq!(read(since(at)).await.0.len(), 2);
+    assert!(read(since(at + 1)).await.0.is_empty());
+    let of_another = pipeline::Revisions {
+        coins: vec!["btc".parse().unwrap()],
+        ..pipeline::Revisions::default()
+    };
+    let error = pipeline::revisions(&settings, &of_another).await;
+    let said = error.unwrap_err().to_string();
+    assert!(said.contains("nothing is stored of btc"), "{said}");
 }

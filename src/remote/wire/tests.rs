@@ -182,6 +182,29 @@ fn rows_of_many_batches_arrive_and_what_comes_after_them_too() {
     assert!(matches!(next, Some(Said::Done(Returned::Json(text))) if text == "1"));
 }
 
+#[test]
+fn totals_come_with_their_rows() {
+    let rows = Rows {
+        frame: frame(&[Some(1.0), None]),
+        missing: Vec::new(),
+        warning: None,
+    };
+    let totals = frame(&[Some(f64::MIN_POSITIVE)]);
+    let mut pipe = Vec::new();
+    Said::Done(Returned::FrameAndTotals(rows, totals.clone()))
+        .write(&mut pipe)
+        .unwrap();
+    let Ok(Some(Said::Done(Returned::FrameAndTotals(told, sums)))) = Said::read(&mut &pipe[..])
+    else {
+        panic!("it is not what was said");
+    };
+    assert_eq!(bits(&told.frame), bits(&frame(&[Some(1.0), None])));
+    assert_eq!(bits(&sums), bits(&totals));
+    for end in 1..pipe.len() {
+        assert!(Said::read(&mut &pipe[..end]).is_err(), "{end}");
+    }
+}
+
 /// A frame of prices, whose coins change with each row.
 fn frame(numbers: &[Option<f64>]) -> Frame {
     let mut filling = Filling::new(&price_columns().collect::<Vec<_>>());
