@@ -39,6 +39,12 @@ fn docstrings(stub: &str) -> Vec<(String, String)> {
                 true => format!("{class}.{}", word(rest)),
                 false => word(rest),
             });
+            // its arguments, where they have lines of their own
+            if text.ends_with('(') {
+                let _arguments = lines
+                    .by_ref()
+                    .find(|line| line.trim_start().starts_with(')'));
+            }
         } else if let Some(first) = text.strip_prefix(QUOTES) {
             let mut doc = first.to_owned();
             while !doc.contains(QUOTES) {

@@ -242,8 +242,6 @@ fn misfit(error: ArrowError) -> Error {
 pub enum Cell<'a> {
     /// A text.
     Text(&'a str),
-    /// True or false.
-    Bool(bool),
     /// A whole number.
     Int(i64),
     /// A number.
@@ -276,8 +274,6 @@ pub fn cell(column: &dyn Array, row: usize) -> Option<Cell<'_>> {
     let any = column.as_any();
     if let Some(texts) = any.downcast_ref::<StringArray>() {
         Some(Cell::Text(texts.value(row)))
-    } else if let Some(values) = any.downcast_ref::<BooleanArray>() {
-        Some(Cell::Bool(values.value(row)))
     } else if let Some(numbers) = any.downcast_ref::<Int64Array>() {
         Some(Cell::Int(numbers.value(row)))
     } else if let Some(numbers) = any.downcast_ref::<Float64Array>() {

@@ -359,8 +359,10 @@ class Mill:
         zone: str = "UTC",
         as_of: str | date | datetime | None = None,
     ) -> Frame:
-        """Candles by coin and time: ``coin_id``, ``ts`` (the beginning), ``open``, ``high``, ``low``, ``close``, ``points``,
-        ``market_cap``, ``volume_24h``, ``resolution``, ``is_partial``.
+        """Open, high, low and close by coin and time.
+
+        The columns are ``coin_id``, ``ts`` (the beginning), ``open``, ``high``, ``low``, ``close``, ``points``,
+        ``market_cap``, ``volume_24h``, ``resolution`` and ``is_partial``.
 
         Each is made of the exact points between its beginning and the next one's: of five-minute points where these
         cover it, else of hourly ones, never of both (``resolution`` says which). ``open`` is its first point's price,
@@ -392,9 +394,7 @@ class Mill:
             Nothing is stored of one of the coins that could make such candles, or was stored by `as_of`.
         """
 
-    def explain(
-        self, coin: str, ts: str | date | datetime, *, resolution: Resolution | None = None
-    ) -> Explained:
+    def explain(self, coin: str, ts: str | date | datetime, *, resolution: Resolution | None = None) -> Explained:
         """Where the numbers of a coin at an instant came from.
 
         Its quote of that half-hour, and for each resolution its newest point that is not more than two and a half steps
@@ -410,11 +410,6 @@ class Mill:
         ------
         DataError
             Nothing of the coin is stored at this instant.
-        """
-
-    def quarantine(
-        self, ids: Sequence[str] | None = None, *, rule: str | None = None, stored: bool = False
-    ) -> list[Quarantined]:
         """
 
     def revisions(

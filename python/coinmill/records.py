@@ -278,7 +278,9 @@ class Warned(TypedDict):
 
 
 class Rule(TypedDict):
-    """A rule with its counts, null where there is no snapshot or no database; ``newest`` of a chart's rule is always null.
+    """A rule with its counts.
+
+    These are null where there is no snapshot or no database; ``newest`` of a chart's rule is always null.
 
     Quotes and charts have rules of the same name: ``of`` says what is held against it.
     """

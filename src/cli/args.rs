@@ -427,7 +427,7 @@ mod tests {
             }
             with_settings += u32::from(has_settings);
         }
-        assert_eq!(with_settings, 20);
+        assert_eq!(with_settings, 23);
     }
 
     #[test]

@@ -23,7 +23,7 @@ pub(super) fn prices(rows: &[(&str, i64, Option<f64>)]) -> Frame {
                 Filler::Category(values) => values.append_option(Some(coin)),
                 Filler::Time(values) => values.append_value(*ts),
                 Filler::Float(values) => values.append_option(*price),
-                Filler::Text(_) | Filler::Int(_) => {}
+                Filler::Text(_) | Filler::Int(_) | Filler::Bool(_) => {}
             }
         }
         filling.end_row();

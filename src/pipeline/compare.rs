@@ -92,7 +92,6 @@ pub(super) fn rows(frame: &Frame) -> impl Iterator<Item = Vec<Value>> {
 fn value(column: &dyn Array, row: usize) -> Value {
     match cell(column, row) {
         Some(Cell::Text(text)) => text.into(),
-        Some(Cell::Bool(value)) => i64::from(value).into(),
         Some(Cell::Int(number)) => number.into(),
         Some(Cell::Bool(value)) => i64::from(value).into(),
         Some(Cell::Float(number)) => number.into(),

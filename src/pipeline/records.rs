@@ -202,11 +202,15 @@ fn filled(columns: &[Column], rows: impl Iterator<Item = Vec<Value>>) -> Result<
                 (Filler::Time(values), Value::Time(at)) => {
                     values.append_option(at.map(|at| at.timestamp_millis()));
                 }
+                (Filler::Bool(values), Value::Int(number)) => {
+                    values.append_option(number.map(|number| number != 0));
+                }
                 (Filler::Text(values), _) => values.append_null(),
                 (Filler::Category(values), _) => values.append_option(None),
                 (Filler::Int(values), _) => values.append_null(),
                 (Filler::Float(values), _) => values.append_null(),
                 (Filler::Time(values), _) => values.append_null(),
+                (Filler::Bool(values), _) => values.append_null(),
             }
         }
         filling.end_row();

@@ -9,13 +9,14 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyString};
 use pyo3_arrow::input::AnyRecordBatch;
 
+use super::doc::stub;
 use super::errors::to_exception;
 use super::frame::Frame;
 use crate::indicators::{Bollinger, Cross, Lengths, MaxGap, Selection, Series};
 use crate::market::{Instant, Kind};
 use crate::pipeline::Read;
 
-/// See the stub for what users read.
+#[doc = stub!("indicators")]
 #[pyfunction]
 #[pyo3(
     signature = (frame, *, coin = None, time = None, value = None, **chosen),
@@ -57,6 +58,7 @@ pub(super) fn indicators<'py>(
                 missing: Vec::new(),
                 warning: None,
             },
+            None,
         ),
     }
 }
@@ -71,7 +73,7 @@ fn is_no_table(given: &Bound<'_, PyAny>) -> PyErr {
     }
 }
 
-/// See the stub for what users read.
+#[doc = stub!("Indicators")]
 #[pyclass(module = "coinmill")]
 pub(super) struct Indicators {
     series: Series,

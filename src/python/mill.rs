@@ -12,9 +12,7 @@ use super::doc::stub;
 use super::errors::to_exception;
 use crate::candles;
 use crate::config::{Layers, Portable, Settings, resolve_with, shown};
-use crate::pipeline::{
-    Backfill, Candles, Explain, Gaps, Pick, Prices, Quotes, Reach, Revisions,
-};
+use crate::pipeline::{Backfill, Candles, Explain, Gaps, Pick, Prices, Quotes, Reach, Revisions};
 use crate::quality::Rules;
 use crate::remote::call::Call;
 
@@ -215,6 +213,7 @@ impl Mill {
 
     #[pyo3(signature = (coins = None, start = None, end = None, *, every = "1h", zone = "UTC", as_of = None))]
     #[expect(clippy::too_many_arguments, reason = "keywords of Python")]
+    #[doc = stub!("Mill.candles")]
     fn candles<'py>(
         &self,
         py: Python<'py>,
@@ -237,6 +236,7 @@ impl Mill {
     }
 
     #[pyo3(signature = (coin, ts, *, resolution = None))]
+    #[doc = stub!("Mill.explain")]
     fn explain<'py>(
         &self,
         py: Python<'py>,
@@ -310,6 +310,7 @@ impl Mill {
     }
 
     #[pyo3(signature = (*, days = 7))]
+    #[doc = stub!("Mill.rules")]
     fn rules<'py>(&self, py: Python<'py>, days: u32) -> PyResult<Bound<'py, PyAny>> {
         self.done(py, Call::Rules { days })
     }
@@ -326,11 +327,13 @@ impl Mill {
     }
 
     #[pyo3(signature = (*, offline = false))]
+    #[doc = stub!("Mill.doctor")]
     fn doctor<'py>(&self, py: Python<'py>, offline: bool) -> PyResult<Bound<'py, PyAny>> {
         let is_offline = offline;
         self.done(py, Call::Doctor { is_offline })
     }
 
+    #[doc = stub!("Mill.config")]
     fn config<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let (layers, settings) = self.settings(py)?;
         super::to_python(py, &shown(&layers, &settings))

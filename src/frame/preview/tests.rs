@@ -27,6 +27,7 @@ fn frame(rows: &[(&str, i64, Option<f64>, i64)]) -> Frame {
                 Filler::Time(values) => values.append_value(*ts),
                 Filler::Float(values) => values.append_option(*price),
                 Filler::Int(values) => values.append_value(*rank),
+                Filler::Bool(values) => values.append_value(*rank == 1),
             }
         }
         filling.end_row();
