@@ -90,11 +90,11 @@ async fn names_that_mean_harm_are_stored_as_they_are_and_write_nowhere_else(kind
     );
 
     // their charts: each is asked for by a path of its own
-    let chart = prices(
+    let chart = mill.closed(&prices(
         noon().timestamp_millis() - 3 * HOUR,
         5 * MINUTE,
         &["1", "2", "3", "4"],
-    );
+    ));
     mill.bench.fault(&format!(
         "body:path=/market_chart,times=0,status=200,text={chart}"
     ));

@@ -77,14 +77,18 @@ impl Mill {
         Self { bench, timeseries }
     }
 
-    /// Answers the next call with these points of a chart, closed by the live point as every chart that ends now.
-    pub fn answer(&self, points: &str) {
+    /// Points of a chart, closed by the live point as in every chart that ends now.
+    pub fn closed(&self, points: &str) -> String {
         let now = self.bench.sim.now().timestamp() * SECOND;
         let live = |closing: &str| format!("],[{now},1]]{closing}");
-        let closed = points
+        points
             .replace("]],\"", &live(",\""))
-            .replace("]]}", &live("}"));
-        self.bench.body(&closed);
+            .replace("]]}", &live("}"))
+    }
+
+    /// Answers the next call with these points of a chart, closed.
+    pub fn answer(&self, points: &str) {
+        self.bench.body(&self.closed(points));
     }
 
     /// A series database of this kind instead of the one that is there.
