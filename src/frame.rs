@@ -38,6 +38,7 @@ use crate::market::{Column, Kind, Origin};
 use crate::stamp;
 
 pub use preview::{html, text};
+pub use shown::{Shown, WIDE};
 pub use view::type_name;
 
 const UTC: &str = "UTC";

@@ -1,12 +1,17 @@
 //! Candles as text for people and as JSON for scripts.
 
-use chrono::DateTime;
+use std::fmt::Write as _;
+
+use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use serde_json::{Map, Value};
 
 use super::layout::{line, table};
-use crate::frame::{Cell, Frame, cell};
+use crate::frame::{Cell, Frame, Shown, WIDE, cell};
 use crate::pipeline::{Candles, Read};
+
+/// A row's columns' names and values.
+type Row<'a> = Vec<(&'a str, Option<Cell<'a>>)>;
 
 /// How many candles a terminal shows; a script gets them all.
 const SHOWN: usize = 40;
@@ -27,30 +32,27 @@ const COLUMNS: [(&str, &str); 8] = [
 pub(super) fn text(read: &Read, wanted: &Candles) -> String {
     let rows = rows(&read.frame);
     let older = rows.len().saturating_sub(SHOWN);
+    let shown: Vec<&Row<'_>> = rows.iter().skip(older).collect();
+    let columns = COLUMNS.map(|(name, _)| column(name, &shown, &read.frame, wanted.zone));
+    let lines = (0..shown.len()).map(|row| {
+        let cells = columns.iter().map(|cells| cells.get(row).cloned());
+        cells.map(Option::unwrap_or_default).collect()
+    });
     let header = COLUMNS.map(|(_, name)| name);
-    let shown = rows.iter().skip(older);
-    let table = table(
-        &header,
-        &[2, 3, 4, 5, 6],
-        shown.map(|row| line_of(row, wanted.zone)).collect(),
-    );
-    let mut text = table.trim_fmt();
+    let mut text = table(&header, &[2, 3, 4, 5, 6], lines.collect()).trim_fmt();
     text.push('\n');
     if older > 0 {
-        text.push_str(&format!(
-            "and {older} before them: --json lists all, or give --from\n"
-        ));
+        let _infallible = writeln!(
+            text,
+            "and {older} before them: --json lists all, or give --from"
+        );
     }
     text.push('\n');
+    let (count, every, zone) = (rows.len(), wanted.every, wanted.zone);
     line(
         &mut text,
         "candles",
-        &format!(
-            "{} of {}, in {}; * is partial",
-            rows.len(),
-            wanted.every,
-            wanted.zone
-        ),
+        &format!("{count} of {every}, in {zone}; * is partial"),
     );
     if let Some(warning) = &read.warning {
         line(&mut text, "missing", warning);
@@ -58,30 +60,53 @@ pub(super) fn text(read: &Read, wanted: &Candles) -> String {
     text
 }
 
-fn line_of(row: &[(&str, Option<Cell<'_>>)], zone: Tz) -> Vec<String> {
-    let value = |wanted: &str| {
-        let found = row.iter().find(|(name, _)| *name == wanted);
-        found.and_then(|(_, value)| *value)
-    };
-    let is_partial = value("is_partial") == Some(Cell::Bool(true));
-    let shown = |(name, _): (&str, &str)| match value(name) {
-        Some(Cell::Text(text)) if name == "resolution" && is_partial => format!("{text} *"),
-        Some(Cell::Text(text)) => text.to_owned(),
-        Some(Cell::Int(number)) => number.to_string(),
-        Some(Cell::Float(number)) => number.to_string(),
-        Some(Cell::Time(stamp)) => DateTime::from_timestamp_millis(stamp)
-            .map_or_else(String::new, |at| {
-                at.with_timezone(&zone).format("%Y-%m-%d %H:%M").to_string()
-            }),
-        Some(Cell::Bool(value)) => value.to_string(),
-        None => "-".to_owned(),
-    };
-    COLUMNS.map(shown).to_vec()
+/// The values of a column as a terminal shows them: numbers rounded for the eye, beginnings in the zone.
+fn column(name: &str, rows: &[&Row<'_>], frame: &Frame, zone: Tz) -> Vec<String> {
+    let cells: Vec<Option<Cell<'_>>> = rows.iter().map(|row| value(row, name)).collect();
+    match (name, frame.schema.field_with_name(name)) {
+        ("ts", _) => {
+            let at = |cell: &Option<Cell<'_>>| match cell {
+                Some(Cell::Time(stamp)) => DateTime::from_timestamp_millis(*stamp),
+                _ => None,
+            };
+            let shown = |at: DateTime<Utc>| at.with_timezone(&zone).format("%Y-%m-%d %H:%M");
+            let shown = cells
+                .iter()
+                .map(|cell| at(cell).map(|at| shown(at).to_string()));
+            shown.map(Option::unwrap_or_default).collect()
+        }
+        ("resolution", _) => {
+            let mark = |row: &&Row<'_>| match value(row, "is_partial") {
+                Some(Cell::Bool(true)) => " *",
+                _ => "",
+            };
+            let marked = rows.iter().zip(&cells);
+            marked
+                .map(|(row, cell)| match cell {
+                    Some(Cell::Text(text)) => format!("{text}{}", mark(row)),
+                    _ => String::new(),
+                })
+                .collect()
+        }
+        (_, Ok(field)) => {
+            let shown = Shown::new(name, field.data_type(), &cells, WIDE);
+            let cells = shown.cells.into_iter();
+            cells
+                .map(|cell| cell.unwrap_or_else(|| "-".to_owned()))
+                .collect()
+        }
+        (_, Err(_)) => Vec::new(),
+    }
+}
+
+fn value<'a>(row: &Row<'a>, wanted: &str) -> Option<Cell<'a>> {
+    let found = row.iter().find(|(name, _)| *name == wanted);
+    found.and_then(|(_, value)| *value)
 }
 
 /// All candles, and what is missing, as one object.
 pub(super) fn json(read: &Read) -> Value {
-    let candle = |row: Vec<(&str, Option<Cell<'_>>)>| {
+    let candle = |row: Row<'_>| {
         let fields = row
             .into_iter()
             .map(|(name, value)| (name.to_owned(), value.map_or(Value::Null, Value::from)));
@@ -92,7 +117,7 @@ pub(super) fn json(read: &Read) -> Value {
 }
 
 /// Each row of a frame, as its columns' names and values.
-fn rows(frame: &Frame) -> Vec<Vec<(&str, Option<Cell<'_>>)>> {
+fn rows(frame: &Frame) -> Vec<Row<'_>> {
     let batches = frame.batches.iter();
     let rows = batches.flat_map(|batch| (0..batch.num_rows()).map(move |row| (batch, row)));
     rows.map(|(batch, row)| {

@@ -24,14 +24,15 @@ pub(super) fn text(explained: &Explained) -> String {
 fn quoted(text: &mut String, coin: &str, quote: &ExplainedQuote) {
     let _infallible = writeln!(text, "{coin}, quote of {}", stamp(quote.snapshot_time));
     if let Some(values) = &quote.values {
-        for name in [
-            "current_price",
-            "market_cap",
-            "total_volume",
-            "last_updated",
-            "warnings",
-        ] {
-            let value = values.get(name).filter(|value| !value.is_null());
+        let columns = [
+            ("price", "current_price"),
+            ("cap", "market_cap"),
+            ("volume", "total_volume"),
+            ("updated", "last_updated"),
+            ("warnings", "warnings"),
+        ];
+        for (name, column) in columns {
+            let value = values.get(column).filter(|value| !value.is_null());
             let shown = value.map(|value| match value.as_str() {
                 Some(text) => harmless(text),
                 None => value.to_string(),

@@ -100,6 +100,7 @@ impl Indicators {
         })
     }
 
+    #[doc = stub!("Indicators.push")]
     fn push<'py>(
         &mut self,
         py: Python<'py>,
@@ -132,6 +133,7 @@ impl Indicators {
     }
 
     #[getter]
+    #[doc = stub!("Indicators.columns")]
     fn columns(&self) -> Vec<&str> {
         let columns = self.series.columns().iter();
         columns.map(|named| named.name.as_str()).collect()
