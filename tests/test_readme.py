@@ -21,7 +21,8 @@ def test_the_python_of_the_readme_runs_as_printed(tmp_path: Path, monkeypatch: p
         exec(compile(BLOCKS[0], "README.md", "exec"), names)
         report = names["report"]
         assert isinstance(report, dict)
-        assert (report["state"], report["stored"]) == ("complete", 101)
+        assert report["state"] == "complete"
+        assert report["stored"] >= 100
         prices = names["prices"]
         assert isinstance(prices, coinmill.Frame)
         assert len(prices) > 700

@@ -52,6 +52,7 @@ pub struct RulesReport {
     /// How many days `recent` goes back.
     pub days: u32,
     /// The newest snapshot; null where there is none.
+    #[serde(serialize_with = "crate::stamp::stamp")]
     pub newest_snapshot: Option<DateTime<Utc>>,
     /// Its quotes.
     pub newest: Option<Warned>,
