@@ -63,7 +63,7 @@ def test_what_cannot_be_is_a_value_error_that_says_what_can(
     mill: coinmill.Mill, wrong: dict[str, str], said: str
 ) -> None:
     with pytest.raises(ValueError, match=said):
-        mill.candles("bitcoin", **wrong)  # type: ignore[arg-type]
+        mill.candles("bitcoin", **wrong)
 
 
 def test_a_number_leads_to_its_bytes(mill: coinmill.Mill, tmp_path: Path) -> None:
