@@ -220,13 +220,16 @@ def test_a_full_disk_of_the_databases_is_said_and_the_stack_goes_on_when_there_i
 
 def test_a_database_that_is_newer_than_the_program(stack: Deployment) -> None:
     migrations = "snapshot._sqlx_migrations"
-    later = f"insert into {migrations} select 9999, 'later', now(), true, checksum, 0 from {migrations} where version = 1"
+    later = (
+        f"insert into {migrations} select 9999, 'later', now(), true, checksum, 0 from {migrations} where version = 1"
+    )
     stack.psql("airflow_snapshot", later)
     done = stack.make("up")
     stack.psql("airflow_snapshot", f"delete from {migrations} where version = 9999")
     assert done.returncode == 1
     assert re.search(
-        r"stack: coinmill-init failed: .* is version 9999, and this coinmill knows \d+: upgrade coinmill\n$", done.stderr
+        r"stack: coinmill-init failed: .* is version 9999, and this coinmill knows \d+: upgrade coinmill\n$",
+        done.stderr,
     )
 
 
