@@ -45,7 +45,8 @@ pub struct Column {
 }
 
 impl Column {
-    const fn new(name: &'static str, kind: Kind, origin: Origin) -> Self {
+    /// A column.
+    pub const fn new(name: &'static str, kind: Kind, origin: Origin) -> Self {
         Self { name, kind, origin }
     }
 }

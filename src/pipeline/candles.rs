@@ -41,24 +41,19 @@ pub struct Candles {
 const AT_ONCE: usize = 25;
 
 /// The columns of a candle, in order.
-const COLUMNS: [Column; 11] = {
-    const fn column(name: &'static str, kind: Kind, origin: Origin) -> Column {
-        Column { name, kind, origin }
-    }
-    [
-        column("coin_id", Kind::Category, Origin::Key),
-        column("ts", Kind::Time, Origin::Key),
-        column("open", Kind::Float, Origin::Derived),
-        column("high", Kind::Float, Origin::Derived),
-        column("low", Kind::Float, Origin::Derived),
-        column("close", Kind::Float, Origin::Derived),
-        column("points", Kind::Int, Origin::Derived),
-        column("market_cap", Kind::Float, Origin::Derived),
-        column("volume_24h", Kind::Float, Origin::Derived),
-        column("resolution", Kind::Category, Origin::Derived),
-        column("is_partial", Kind::Bool, Origin::Derived),
-    ]
-};
+const COLUMNS: [Column; 11] = [
+    Column::new("coin_id", Kind::Category, Origin::Key),
+    Column::new("ts", Kind::Time, Origin::Key),
+    Column::new("open", Kind::Float, Origin::Derived),
+    Column::new("high", Kind::Float, Origin::Derived),
+    Column::new("low", Kind::Float, Origin::Derived),
+    Column::new("close", Kind::Float, Origin::Derived),
+    Column::new("points", Kind::Int, Origin::Derived),
+    Column::new("market_cap", Kind::Float, Origin::Derived),
+    Column::new("volume_24h", Kind::Float, Origin::Derived),
+    Column::new("resolution", Kind::Category, Origin::Derived),
+    Column::new("is_partial", Kind::Bool, Origin::Derived),
+];
 
 /// Candles by coin and beginning, from five-minute points where those cover the bar and else from hourly ones, never from both; and
 /// what of the span is covered by neither. A bar without a point has no candle.
@@ -80,18 +75,25 @@ pub async fn candles(settings: &Settings, wanted: &Candles) -> Result<Read> {
 #[derive(Default)]
 struct Known {
     ends: BTreeMap<CoinId, Span>,
-    coverage: HashMap<CoinId, Vec<(Resolution, Spans)>>,
+    coverage: HashMap<(CoinId, Resolution), Spans>,
     empty_spans: HashMap<CoinId, Vec<EmptySpan>>,
 }
 
 impl Known {
+    /// Where a resolution covers a coin.
+    fn covered(&self, coin: &CoinId, resolution: Resolution) -> Spans {
+        let covered = self.coverage.get(&(coin.clone(), resolution));
+        covered.cloned().unwrap_or_default()
+    }
+
     /// Where any resolution covers each coin.
     fn together(&self) -> HashMap<CoinId, Spans> {
-        let all = self.coverage.iter().map(|(coin, told)| {
-            let spans = told.iter().flat_map(|(_, spans)| spans.iter());
-            (coin.clone(), spans.collect())
-        });
-        all.collect()
+        let mut together: HashMap<CoinId, Spans> = HashMap::new();
+        for ((coin, _), spans) in &self.coverage {
+            let all = together.entry(coin.clone()).or_default();
+            spans.iter().for_each(|span| all.insert(span));
+        }
+        together
     }
 }
 
@@ -155,8 +157,10 @@ async fn read(
     };
     let coins: Vec<CoinId> = known.ends.keys().cloned().collect();
     for coins in coins.chunks(AT_ONCE) {
-        let mut bars: HashMap<(CoinId, Resolution), Bars<'_>> = HashMap::new();
+        let mut told: HashMap<&CoinId, Vec<Told>> = HashMap::new();
         for resolution in resolutions {
+            let bars = coins.iter().map(|coin| (coin, Bars::new(&grid)));
+            let mut bars: HashMap<&CoinId, Bars<'_>> = bars.collect();
             let query = PricesQuery {
                 coins: coins.to_vec(),
                 resolution: *resolution,
@@ -165,23 +169,19 @@ async fn read(
             };
             store
                 .each_point(&query, |coin, point| {
-                    let bars = bars.entry((coin.clone(), *resolution));
-                    bars.or_insert_with(|| Bars::new(&grid)).push(point)
+                    bars.get_mut(coin).map_or(Ok(()), |bars| bars.push(point))
                 })
                 .await?;
+            for (coin, bars) in bars {
+                told.entry(coin).or_default().push(Told {
+                    resolution: *resolution,
+                    candles: bars.finish(),
+                    coverage: known.covered(coin, *resolution),
+                });
+            }
         }
         for coin in coins {
-            let covered = known.coverage.get(coin).into_iter().flatten();
-            let told = covered.map(|(resolution, coverage)| {
-                let bars = bars.remove(&(coin.clone(), *resolution));
-                Told {
-                    resolution: *resolution,
-                    candles: bars.map(Bars::finish).unwrap_or_default(),
-                    coverage: coverage.clone(),
-                }
-            });
-            let told: Vec<Told> = told.collect();
-            for chosen in choose(&told) {
+            for chosen in choose(told.get(coin).map_or(&[], Vec::as_slice)) {
                 fill(&mut filling, coin, &chosen);
             }
         }
@@ -218,8 +218,7 @@ async fn known(
     for resolution in resolutions {
         let coverage = store.coverage_of(*resolution, &stored, all, pin).await?;
         for (coin, spans) in coverage {
-            let told = known.coverage.entry(coin).or_default();
-            told.push((*resolution, spans));
+            known.coverage.insert((coin, *resolution), spans);
         }
         for (coin, empty) in store.empty_spans_since(*resolution, all.start, pin).await? {
             known.empty_spans.entry(coin).or_default().extend(empty);

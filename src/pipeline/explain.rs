@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::config::Settings;
 use crate::error::{Error, Result};
-use crate::frame::{Cell, cell};
+use crate::frame::cell;
 use crate::landing;
 use crate::market::{CoinId, Slot};
 use crate::series::{PricePoint, Resolution};
@@ -132,7 +132,8 @@ async fn explained_quote(settings: &Settings, wanted: &Explain) -> Result<Option
     let provenance = store.origin_of_quote(slot, &wanted.coin).await?;
     let refused = store.refused_quotes(slot, &wanted.coin).await?;
     let state = store.slot_state(slot, None).await?;
-    let frame = store.quote_frame(slot, slot.next(), None).await?;
+    let coins = std::slice::from_ref(&wanted.coin);
+    let frame = store.quote_frame_of(slot, slot.next(), None, coins).await?;
     store.close().await?;
     let mut missing = state.into_iter().flat_map(|state| state.account.missing);
     let missing = missing.find(|absent| absent.coin_id.as_deref() == Some(wanted.coin.as_str()));
@@ -140,21 +141,12 @@ async fn explained_quote(settings: &Settings, wanted: &Explain) -> Result<Option
     if provenance.is_none() && missing.is_none() && refused.is_empty() {
         return Ok(None);
     }
-    let names: Vec<&String> = frame.schema.fields().iter().map(|it| it.name()).collect();
-    let rows = frame.batches.iter();
-    let mut rows = rows.flat_map(|batch| (0..batch.num_rows()).map(move |row| (batch, row)));
-    let row = rows.find(|(batch, row)| {
-        let id = batch.column_by_name("coin_id");
-        let id = id.and_then(|column| cell(column.as_ref(), *row));
-        id == Some(Cell::Text(wanted.coin.as_str()))
-    });
-    let values = row.map(|(batch, row)| {
-        let columns = batch.columns().iter().zip(&names);
-        let value = columns.map(|(column, name)| {
-            (
-                (*name).clone(),
-                cell(column.as_ref(), row).map_or(Value::Null, Value::from),
-            )
+    let row = frame.batches.iter().find(|batch| batch.num_rows() > 0);
+    let values = row.map(|row| {
+        let columns = frame.schema.fields().iter().zip(row.columns());
+        let value = columns.map(|(field, column)| {
+            let value = cell(column.as_ref(), 0).map_or(Value::Null, Value::from);
+            (field.name().clone(), value)
         });
         value.collect()
     });

@@ -11,13 +11,11 @@ use crate::series::Resolution;
 use crate::store::{Gap, RunRow, Value};
 
 const fn key(name: &'static str, kind: Kind) -> Column {
-    let origin = Origin::Key;
-    Column { name, kind, origin }
+    Column::new(name, kind, Origin::Key)
 }
 
 const fn may_lack(name: &'static str, kind: Kind) -> Column {
-    let origin = Origin::Read;
-    Column { name, kind, origin }
+    Column::new(name, kind, Origin::Read)
 }
 
 /// What tells most comes first: a narrow preview leaves out the middle.

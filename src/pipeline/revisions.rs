@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::missing::Read;
+use super::prices::{FAR, edge};
 use crate::config::Settings;
 use crate::error::{Error, Result};
 use crate::market::CoinId;
@@ -24,16 +25,13 @@ pub struct Revisions {
     pub resolution: Option<Resolution>,
 }
 
-/// Later than any point: 2200-01-01.
-const FAR: i64 = 7_258_118_400_000;
-
 /// The revisions of points, by coin, resolution and stamp, and those of one point in the order in which they became known.
 ///
 /// # Errors
 /// [`Error::Argument`] for a span that is empty; [`Error::Data`] for a coin of which nothing was ever stored; otherwise as the
 /// database gives them.
 pub async fn revisions(settings: &Settings, wanted: &Revisions) -> Result<Read> {
-    let bound = |at: Option<DateTime<Utc>>, open: i64| at.map_or(open, |at| at.timestamp_millis());
+    let bound = |at: Option<DateTime<Utc>>, open: i64| at.map_or(open, edge);
     let span = Span::new(bound(wanted.start, 0), bound(wanted.end, FAR))
         .ok_or_else(|| Error::argument("the span is empty: its start has to be before its end"))?;
     let mut store =

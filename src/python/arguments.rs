@@ -91,16 +91,11 @@ impl<'a, 'py> FromPyObject<'a, 'py> for InstantArgument {
     type Error = PyErr;
 
     fn extract(value: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
-        let text: String = match value.cast::<PyString>() {
-            Ok(text) => text.extract()?,
-            Err(_) if value.hasattr("isoformat")? => value.call_method0("isoformat")?.extract()?,
-            Err(_) => {
-                return Err(PyTypeError::new_err(
-                    "an instant is a datetime, a date, or a text such as '2026-01-31'",
-                ));
-            }
-        };
-        parsed(value.py(), &text).map(|Instant(instant)| Self(instant))
+        instant(
+            &value,
+            "an instant is a datetime, a date, or a text such as '2026-01-31'",
+        )
+        .map(Self)
     }
 }
 
@@ -111,17 +106,28 @@ impl<'a, 'py> FromPyObject<'a, 'py> for SlotArgument {
     type Error = PyErr;
 
     fn extract(value: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
-        let text: String = match value.cast::<PyString>() {
-            Ok(text) => text.extract()?,
-            Err(_) if value.hasattr("isoformat")? => value.call_method0("isoformat")?.extract()?,
-            Err(_) => {
-                return Err(PyTypeError::new_err(
-                    "a slot is a datetime, or a text such as '2026-01-31T00:30Z'",
-                ));
-            }
-        };
-        text.parse()
-            .map(Self)
-            .map_err(|error| to_exception(value.py(), &error))
+        let text = written(
+            &value,
+            "a slot is a datetime, or a text such as '2026-01-31T00:30Z'",
+        )?;
+        parsed(value.py(), &text).map(Self)
+    }
+}
+
+/// An instant; anything that is none is a `TypeError` with these words.
+pub(super) fn instant(
+    value: &Bound<'_, PyAny>,
+    else_said: &'static str,
+) -> PyResult<DateTime<Utc>> {
+    let text = written(value, else_said)?;
+    parsed(value.py(), &text).map(|Instant(instant)| instant)
+}
+
+/// A text as it is, and a date or a datetime in ISO 8601.
+fn written(value: &Bound<'_, PyAny>, else_said: &'static str) -> PyResult<String> {
+    match value.cast::<PyString>() {
+        Ok(text) => text.extract(),
+        Err(_) if value.hasattr("isoformat")? => value.call_method0("isoformat")?.extract(),
+        Err(_) => Err(PyTypeError::new_err(else_said)),
     }
 }

@@ -3,17 +3,18 @@
 
 mod table;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyString};
 use pyo3_arrow::input::AnyRecordBatch;
 
+use super::arguments::instant;
 use super::doc::stub;
 use super::errors::to_exception;
 use super::frame::Frame;
 use crate::indicators::{Bollinger, Cross, Lengths, MaxGap, Selection, Series};
-use crate::market::{Instant, Kind};
+use crate::market::Kind;
 use crate::pipeline::Read;
 
 #[doc = stub!("indicators")]
@@ -104,10 +105,11 @@ impl Indicators {
     fn push<'py>(
         &mut self,
         py: Python<'py>,
-        ts: InstantArgument,
+        ts: &Bound<'_, PyAny>,
         price: Option<f64>,
     ) -> PyResult<Bound<'py, PyDict>> {
-        let stamp = ts.0.timestamp_micros();
+        let said = "ts is a datetime, a date, or a text such as '2026-01-31T00:30Z'";
+        let stamp = instant(ts, said)?.timestamp_micros();
         self.series
             .push(stamp, price, &mut self.values)
             .map_err(|refused| {
@@ -141,29 +143,6 @@ impl Indicators {
 
     fn __repr__(&self) -> String {
         format!("Indicators({})", self.columns().join(", "))
-    }
-}
-
-/// An instant as a text, a date or a datetime; without a zone it is UTC.
-struct InstantArgument(DateTime<Utc>);
-
-impl<'a, 'py> FromPyObject<'a, 'py> for InstantArgument {
-    type Error = PyErr;
-
-    fn extract(value: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
-        let text: String = match value.cast::<PyString>() {
-            Ok(text) => text.extract()?,
-            Err(_) if value.hasattr("isoformat")? => value.call_method0("isoformat")?.extract()?,
-            Err(_) => {
-                return Err(PyTypeError::new_err(
-                    "ts is a datetime, a date, or a text such as '2026-01-31T00:30Z'",
-                ));
-            }
-        };
-        let instant: Result<Instant, _> = text.parse();
-        instant
-            .map(|Instant(instant)| Self(instant))
-            .map_err(|error| to_exception(value.py(), &error))
     }
 }
 

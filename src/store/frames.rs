@@ -57,7 +57,17 @@ pub(super) async fn quotes(
             sqlite: QUOTES_OF_SQLITE.as_str(),
         };
     }
-    let mut filling = Filling::new(&QUOTE_COLUMNS);
+    filled(connection, sql, values, &QUOTE_COLUMNS).await
+}
+
+/// The rows of a statement, whose columns are these in their order.
+pub(super) async fn filled(
+    connection: &mut Connection,
+    sql: impl Into<Sql>,
+    values: Vec<Value>,
+    columns: &[Column],
+) -> Result<Frame> {
+    let mut filling = Filling::new(columns);
     connection
         .each(sql, values, |row| {
             for (place, column) in filling.columns().iter_mut().enumerate() {
@@ -70,7 +80,7 @@ pub(super) async fn quotes(
     filling.finish()
 }
 
-pub(super) fn fill(column: &mut Filler, row: &Cells<'_>, place: usize) -> Result<()> {
+fn fill(column: &mut Filler, row: &Cells<'_>, place: usize) -> Result<()> {
     match column {
         Filler::Text(values) => values.append_option(row.text(place)?),
         Filler::Category(values) => values.append_option(row.text(place)?),

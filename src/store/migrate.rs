@@ -24,26 +24,42 @@ pub(crate) struct Schema {
     written: &'static str,
 }
 
+/// A migration of a schema, by its version and its name.
+macro_rules! migration {
+    ($schema:literal, $version:literal, $name:literal) => {
+        (
+            $version,
+            $name,
+            Sql {
+                postgres: include_str!(concat!(
+                    "../../migrations/",
+                    $schema,
+                    "/postgres/000",
+                    $version,
+                    "_",
+                    $name,
+                    ".sql"
+                )),
+                sqlite: include_str!(concat!(
+                    "../../migrations/",
+                    $schema,
+                    "/sqlite/000",
+                    $version,
+                    "_",
+                    $name,
+                    ".sql"
+                )),
+            },
+        )
+    };
+}
+
 /// The snapshot database.
 pub(crate) static SNAPSHOT: Schema = Schema {
     name: "snapshot",
     migrations: &[
-        (
-            1,
-            "snapshot",
-            Sql {
-                postgres: include_str!("../../migrations/snapshot/postgres/0001_snapshot.sql"),
-                sqlite: include_str!("../../migrations/snapshot/sqlite/0001_snapshot.sql"),
-            },
-        ),
-        (
-            2,
-            "runs",
-            Sql {
-                postgres: include_str!("../../migrations/snapshot/postgres/0002_runs.sql"),
-                sqlite: include_str!("../../migrations/snapshot/sqlite/0002_runs.sql"),
-            },
-        ),
+        migration!("snapshot", 1, "snapshot"),
+        migration!("snapshot", 2, "runs"),
     ],
     grants: include_str!("../../migrations/snapshot/postgres/grants.sql"),
     written: "run",
@@ -53,22 +69,8 @@ pub(crate) static SNAPSHOT: Schema = Schema {
 pub(crate) static TIMESERIES: Schema = Schema {
     name: "timeseries",
     migrations: &[
-        (
-            1,
-            "timeseries",
-            Sql {
-                postgres: include_str!("../../migrations/timeseries/postgres/0001_timeseries.sql"),
-                sqlite: include_str!("../../migrations/timeseries/sqlite/0001_timeseries.sql"),
-            },
-        ),
-        (
-            2,
-            "ohlc",
-            Sql {
-                postgres: include_str!("../../migrations/timeseries/postgres/0002_ohlc.sql"),
-                sqlite: include_str!("../../migrations/timeseries/sqlite/0002_ohlc.sql"),
-            },
-        ),
+        migration!("timeseries", 1, "timeseries"),
+        migration!("timeseries", 2, "ohlc"),
     ],
     grants: include_str!("../../migrations/timeseries/postgres/grants.sql"),
     written: "run",
@@ -77,14 +79,7 @@ pub(crate) static TIMESERIES: Schema = Schema {
 /// The account of calls, in a database of its own or in the one with the snapshots.
 pub(crate) static BUDGET: Schema = Schema {
     name: "budget",
-    migrations: &[(
-        1,
-        "budget",
-        Sql {
-            postgres: include_str!("../../migrations/budget/postgres/0001_budget.sql"),
-            sqlite: include_str!("../../migrations/budget/sqlite/0001_budget.sql"),
-        },
-    )],
+    migrations: &[migration!("budget", 1, "budget")],
     grants: include_str!("../../migrations/budget/postgres/grants.sql"),
     written: "budget",
 };

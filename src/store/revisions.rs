@@ -2,10 +2,10 @@
 //! Which value a read shows is decided in `frames`.
 
 use super::connection::{Connection, Sql};
-use super::frames::fill;
+use super::frames;
 use super::value::Value;
 use crate::error::Result;
-use crate::frame::{Filling, Frame};
+use crate::frame::Frame;
 use crate::market::{CoinId, Column, Kind, Origin};
 use crate::series::{Resolution, Span};
 
@@ -20,24 +20,20 @@ pub struct RevisionsQuery {
     pub span: Span,
 }
 
-const fn column(name: &'static str, kind: Kind, origin: Origin) -> Column {
-    Column { name, kind, origin }
-}
-
 /// The columns, in the order of the statement's.
 const COLUMNS: [Column; 12] = [
-    column("coin_id", Kind::Category, Origin::Key),
-    column("resolution", Kind::Category, Origin::Key),
-    column("ts", Kind::Time, Origin::Key),
-    column("price", Kind::Float, Origin::Source("price")),
-    column("market_cap", Kind::Float, Origin::Source("market_cap")),
-    column("volume", Kind::Float, Origin::Source("volume")),
-    column("replaced_price", Kind::Float, Origin::Read),
-    column("replaced_market_cap", Kind::Float, Origin::Read),
-    column("replaced_volume", Kind::Float, Origin::Read),
-    column("received_at", Kind::Time, Origin::Key),
-    column("run", Kind::Category, Origin::Key),
-    column("body", Kind::Category, Origin::Key),
+    Column::new("coin_id", Kind::Category, Origin::Key),
+    Column::new("resolution", Kind::Category, Origin::Key),
+    Column::new("ts", Kind::Time, Origin::Key),
+    Column::new("price", Kind::Float, Origin::Source("price")),
+    Column::new("market_cap", Kind::Float, Origin::Source("market_cap")),
+    Column::new("volume", Kind::Float, Origin::Source("volume")),
+    Column::new("replaced_price", Kind::Float, Origin::Read),
+    Column::new("replaced_market_cap", Kind::Float, Origin::Read),
+    Column::new("replaced_volume", Kind::Float, Origin::Read),
+    Column::new("received_at", Kind::Time, Origin::Key),
+    Column::new("run", Kind::Category, Origin::Key),
+    Column::new("body", Kind::Category, Origin::Key),
 ];
 
 /// Each revision with the one before it, or with the point where it is the first. The span is asked for inside, since all revisions
@@ -74,7 +70,7 @@ pub(super) async fn revisions(
     connection: &mut Connection,
     query: &RevisionsQuery,
 ) -> Result<Frame> {
-    let [start, end] = super::frames::bounds(query.span);
+    let [start, end] = frames::bounds(query.span);
     let minutes = query.resolution.map_or(0, Resolution::minutes);
     let all = i64::from(query.coins.is_empty());
     let list = serde_json::json!(query.coins).to_string();
@@ -85,15 +81,5 @@ pub(super) async fn revisions(
         all.into(),
         list.into(),
     ];
-    let mut filling = Filling::new(&COLUMNS);
-    connection
-        .each(REVISIONS, values, |row| {
-            for (place, column) in filling.columns().iter_mut().enumerate() {
-                fill(column, row, place)?;
-            }
-            filling.end_row();
-            Ok(())
-        })
-        .await?;
-    filling.finish()
+    frames::filled(connection, REVISIONS, values, &COLUMNS).await
 }

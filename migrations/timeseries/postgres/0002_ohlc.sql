@@ -7,6 +7,27 @@ create table candle_length (
 );
 insert into candle_length (every, milliseconds) values ('1h', 3600000), ('1d', 86400000);
 
+-- The same as `price_now`, for who looks at one point after the other: its newest value is found by its key, while `price_now` orders all
+-- revisions first.
+create view point_now as
+select
+  p.coin,
+  p.resolution,
+  p.ts,
+  case when v.landing is null then p.price else v.price end as price,
+  case when v.landing is null then p.market_cap else v.market_cap end as market_cap,
+  case when v.landing is null then p.volume else v.volume end as volume
+from price_point p
+left join price_revision v on v.coin = p.coin and v.resolution = p.resolution and v.ts = p.ts
+  and v.landing = (
+    select n.landing
+    from price_revision n
+    join landing b on b.id = n.landing
+    where n.coin = p.coin and n.resolution = p.resolution and n.ts = p.ts
+    order by b."commit" desc, b.received_at desc
+    limit 1
+  );
+
 -- The bars of a coin that have a point with a price, and what the points of either resolution say. The newest value of a point counts,
 -- and grouping by the coin alone lets a database look for the points of one.
 create view bar as
@@ -16,35 +37,26 @@ select
   l.every,
   date_bin(l.milliseconds * interval '1 millisecond', p.ts, timestamptz 'epoch') as starts_at,
   date_bin(l.milliseconds * interval '1 millisecond', p.ts, timestamptz 'epoch') + l.milliseconds * interval '1 millisecond' as ends_at,
-  max(case when v.landing is null then p.price else v.price end) filter (where p.resolution = 5) as high_5m,
-  min(case when v.landing is null then p.price else v.price end) filter (where p.resolution = 5) as low_5m,
-  count(case when v.landing is null then p.price else v.price end) filter (where p.resolution = 5) as points_5m,
-  min(p.ts) filter (where p.resolution = 5 and case when v.landing is null then p.price else v.price end is not null) as first_5m,
-  max(p.ts) filter (where p.resolution = 5 and case when v.landing is null then p.price else v.price end is not null) as last_5m,
-  max(p.ts) filter (where p.resolution = 5 and case when v.landing is null then p.market_cap else v.market_cap end is not null) as last_cap_5m,
-  max(p.ts) filter (where p.resolution = 5 and case when v.landing is null then p.volume else v.volume end is not null) as last_volume_5m,
-  max(case when v.landing is null then p.price else v.price end) filter (where p.resolution = 60) as high_1h,
-  min(case when v.landing is null then p.price else v.price end) filter (where p.resolution = 60) as low_1h,
-  count(case when v.landing is null then p.price else v.price end) filter (where p.resolution = 60) as points_1h,
-  min(p.ts) filter (where p.resolution = 60 and case when v.landing is null then p.price else v.price end is not null) as first_1h,
-  max(p.ts) filter (where p.resolution = 60 and case when v.landing is null then p.price else v.price end is not null) as last_1h,
-  max(p.ts) filter (where p.resolution = 60 and case when v.landing is null then p.market_cap else v.market_cap end is not null) as last_cap_1h,
-  max(p.ts) filter (where p.resolution = 60 and case when v.landing is null then p.volume else v.volume end is not null) as last_volume_1h
+  max(p.price) filter (where p.resolution = 5) as high_5m,
+  min(p.price) filter (where p.resolution = 5) as low_5m,
+  count(p.price) filter (where p.resolution = 5) as points_5m,
+  min(p.ts) filter (where p.resolution = 5 and p.price is not null) as first_5m,
+  max(p.ts) filter (where p.resolution = 5 and p.price is not null) as last_5m,
+  max(p.ts) filter (where p.resolution = 5 and p.market_cap is not null) as last_cap_5m,
+  max(p.ts) filter (where p.resolution = 5 and p.volume is not null) as last_volume_5m,
+  max(p.price) filter (where p.resolution = 60) as high_1h,
+  min(p.price) filter (where p.resolution = 60) as low_1h,
+  count(p.price) filter (where p.resolution = 60) as points_1h,
+  min(p.ts) filter (where p.resolution = 60 and p.price is not null) as first_1h,
+  max(p.ts) filter (where p.resolution = 60 and p.price is not null) as last_1h,
+  max(p.ts) filter (where p.resolution = 60 and p.market_cap is not null) as last_cap_1h,
+  max(p.ts) filter (where p.resolution = 60 and p.volume is not null) as last_volume_1h
 from coin c
 cross join candle_length l
-cross join price_point p
-left join price_revision v on v.coin = p.coin and v.resolution = p.resolution and v.ts = p.ts
-  and v.landing = (
-    select n.landing
-    from price_revision n
-    join landing b on b.id = n.landing
-    where n.coin = p.coin and n.resolution = p.resolution and n.ts = p.ts
-    order by b."commit" desc, b.received_at desc
-    limit 1
-  )
+cross join point_now p
 where p.coin = c.key and p.resolution in (5, 60)
 group by c.id, c.key, l.every, l.milliseconds, date_bin(l.milliseconds * interval '1 millisecond', p.ts, timestamptz 'epoch')
-having count(case when v.landing is null then p.price else v.price end) > 0;
+having count(p.price) > 0;
 
 -- One candle a bar, in UTC: of five-minute points where they cover it, else of hourly ones where these do; where neither covers it
 -- whole, of those that reach over more of it; never of both. CoinGecko's volume is the sum of the 24 hours before, so the last one
@@ -55,65 +67,25 @@ select
   o.every,
   o.starts_at as ts,
   (
-    select case when v.landing is null then p.price else v.price end
-    from price_point p
-    left join price_revision v on v.coin = p.coin and v.resolution = p.resolution and v.ts = p.ts
-      and v.landing = (
-        select n.landing
-        from price_revision n
-        join landing b on b.id = n.landing
-        where n.coin = p.coin and n.resolution = p.resolution and n.ts = p.ts
-        order by b."commit" desc, b.received_at desc
-        limit 1
-      )
+    select p.price from point_now p
     where p.coin = o.coin and p.resolution = case when o.is_fine then 5 else 60 end
       and p.ts = case when o.is_fine then o.first_5m else o.first_1h end
   ) as open,
   case when o.is_fine then o.high_5m else o.high_1h end as high,
   case when o.is_fine then o.low_5m else o.low_1h end as low,
   (
-    select case when v.landing is null then p.price else v.price end
-    from price_point p
-    left join price_revision v on v.coin = p.coin and v.resolution = p.resolution and v.ts = p.ts
-      and v.landing = (
-        select n.landing
-        from price_revision n
-        join landing b on b.id = n.landing
-        where n.coin = p.coin and n.resolution = p.resolution and n.ts = p.ts
-        order by b."commit" desc, b.received_at desc
-        limit 1
-      )
+    select p.price from point_now p
     where p.coin = o.coin and p.resolution = case when o.is_fine then 5 else 60 end
       and p.ts = case when o.is_fine then o.last_5m else o.last_1h end
   ) as close,
   case when o.is_fine then o.points_5m else o.points_1h end as points,
   (
-    select case when v.landing is null then p.market_cap else v.market_cap end
-    from price_point p
-    left join price_revision v on v.coin = p.coin and v.resolution = p.resolution and v.ts = p.ts
-      and v.landing = (
-        select n.landing
-        from price_revision n
-        join landing b on b.id = n.landing
-        where n.coin = p.coin and n.resolution = p.resolution and n.ts = p.ts
-        order by b."commit" desc, b.received_at desc
-        limit 1
-      )
+    select p.market_cap from point_now p
     where p.coin = o.coin and p.resolution = case when o.is_fine then 5 else 60 end
       and p.ts = case when o.is_fine then o.last_cap_5m else o.last_cap_1h end
   ) as market_cap,
   (
-    select case when v.landing is null then p.volume else v.volume end
-    from price_point p
-    left join price_revision v on v.coin = p.coin and v.resolution = p.resolution and v.ts = p.ts
-      and v.landing = (
-        select n.landing
-        from price_revision n
-        join landing b on b.id = n.landing
-        where n.coin = p.coin and n.resolution = p.resolution and n.ts = p.ts
-        order by b."commit" desc, b.received_at desc
-        limit 1
-      )
+    select p.volume from point_now p
     where p.coin = o.coin and p.resolution = case when o.is_fine then 5 else 60 end
       and p.ts = case when o.is_fine then o.last_volume_5m else o.last_volume_1h end
   ) as volume_24h,
