@@ -28,7 +28,7 @@ def environment(sim: coinmill.Sim | None, folder: Path, more: Mapping[str, str])
     settings = {"PLAN": "unlimited", "CLOCK": "sim", "DATA_DIR": str(folder)}
     if sim is not None:
         settings["API_URL"] = sim.url
-    names = ("NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "COLUMNS", "LINES")
+    names = ("CI", "NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "COLORTERM", "COLUMNS", "LINES")
     outside = {name: value for name, value in os.environ.items() if name not in names}
     ours = {f"COINMILL_{name}": value for name, value in settings.items()}
     return {**outside, "TERM": "xterm-256color", **ours, **more}
