@@ -23,6 +23,7 @@ mod intake;
 mod keeping;
 mod known;
 mod missing;
+mod pin;
 mod plan;
 mod price;
 mod prices;
@@ -65,6 +66,7 @@ pub use explain::{Explain, Explained, ExplainedPoint, ExplainedQuote, Origin, Ve
 pub use gaps::{Gaps, GapsReport, GapsTotal, gaps};
 pub use heal::{HealReport, heal};
 pub use missing::{Missing, Read};
+pub use pin::{AsOf, Pin, pin};
 pub use plan::{PlanReport, Risk, plan};
 pub use price::{LatestPrice, PriceReport, price};
 pub use prices::{Prices, prices};

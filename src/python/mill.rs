@@ -7,7 +7,9 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyType};
 
-use super::arguments::{CoinsArgument, InstantArgument, SlotArgument, all_parsed, as_text, parsed};
+use super::arguments::{
+    AsOfArgument, CoinsArgument, InstantArgument, SlotArgument, all_parsed, as_text, parsed,
+};
 use super::doc::stub;
 use super::errors::to_exception;
 use crate::candles;
@@ -178,14 +180,14 @@ impl Mill {
         start: Option<InstantArgument>,
         end: Option<InstantArgument>,
         coins: Option<CoinsArgument>,
-        as_of: Option<InstantArgument>,
+        as_of: Option<AsOfArgument>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let wanted = Quotes {
             at: at.map(|at| at.0),
             start: start.map(|start| start.0),
             end: end.map(|end| end.0),
             coins: coins.map_or_else(Vec::new, |coins| coins.0),
-            as_of: as_of.map(|at| at.0),
+            as_of: as_of.map(|as_of| as_of.0),
         };
         self.done(py, Call::Quotes(wanted))
     }
@@ -199,14 +201,14 @@ impl Mill {
         start: Option<InstantArgument>,
         end: Option<InstantArgument>,
         resolution: &str,
-        as_of: Option<InstantArgument>,
+        as_of: Option<AsOfArgument>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let wanted = Prices {
             coins: coins.map_or_else(Vec::new, |coins| coins.0),
             start: start.map(|start| start.0),
             end: end.map(|end| end.0),
             resolution: parsed(py, resolution)?,
-            as_of: as_of.map(|at| at.0),
+            as_of: as_of.map(|as_of| as_of.0),
         };
         self.done(py, Call::Prices(wanted))
     }
@@ -222,7 +224,7 @@ impl Mill {
         end: Option<InstantArgument>,
         every: &str,
         zone: &str,
-        as_of: Option<InstantArgument>,
+        as_of: Option<AsOfArgument>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let wanted = Candles {
             coins: coins.map_or_else(Vec::new, |coins| coins.0),
@@ -230,9 +232,20 @@ impl Mill {
             zone: candles::zone(zone).map_err(|error| to_exception(py, &error))?,
             start: start.map(|start| start.0),
             end: end.map(|end| end.0),
-            as_of: as_of.map(|at| at.0),
+            as_of: as_of.map(|as_of| as_of.0),
         };
         self.done(py, Call::Candles(wanted))
+    }
+
+    #[pyo3(signature = (at = None))]
+    #[doc = stub!("Mill.pin")]
+    fn pin<'py>(
+        &self,
+        py: Python<'py>,
+        at: Option<InstantArgument>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let as_of = at.map(|at| at.0);
+        self.done(py, Call::Pin { as_of })
     }
 
     #[pyo3(signature = (coin, ts, *, resolution = None))]

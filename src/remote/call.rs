@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::config::Settings;
@@ -28,6 +29,7 @@ pub(crate) enum Call {
     Quotes(Quotes),
     Prices(Prices),
     Candles(Candles),
+    Pin { as_of: Option<DateTime<Utc>> },
     Explain(Explain),
     Revisions(Revisions),
     Quarantine(Pick),
@@ -95,6 +97,7 @@ impl Call {
             Self::Candles(wanted) => {
                 Ok(Returned::Frame(pipeline::candles(settings, &wanted).await?))
             }
+            Self::Pin { as_of } => json(&pipeline::pin(settings, as_of).await?),
             Self::Explain(wanted) => json(&pipeline::explain(settings, &wanted).await?),
             Self::Rules { days } => json(&pipeline::rules(settings, days).await?),
             Self::Revisions(wanted) => Ok(Returned::Frame(

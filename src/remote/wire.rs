@@ -171,19 +171,20 @@ impl Logged {
 }
 
 fn write_rows(to: &mut impl Write, rows: &Rows) -> io::Result<()> {
-    write_json(to, ABOUT, &(&rows.missing, &rows.warning))?;
+    write_json(to, ABOUT, &(&rows.missing, &rows.warning, &rows.pin))?;
     write_bytes(to, ROWS, &[])?;
     write_arrow(to, &rows.frame).map_err(io::Error::other)
 }
 
 /// Rows, of which what is said about them is so long.
 fn read_rows(from: &mut impl Read, length: u64) -> io::Result<Rows> {
-    let (missing, warning) = read_json(from, length)?;
+    let (missing, warning, pin) = read_json(from, length)?;
     match read_head(from)? {
         Some((ROWS, 0)) => Ok(Rows {
             frame: read_arrow(from).map_err(io::Error::other)?,
             missing,
             warning,
+            pin,
         }),
         Some((kind, _)) => Err(unknown(kind)),
         None => Err(io::ErrorKind::UnexpectedEof.into()),
