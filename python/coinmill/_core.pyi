@@ -1,8 +1,8 @@
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date, datetime, timedelta
 from os import PathLike
 from types import TracebackType
-from typing import Any, Literal, SupportsIndex, final, overload
+from typing import Any, Literal, SupportsIndex, TypeAlias, final, overload
 
 from typing_extensions import Self
 
@@ -13,6 +13,7 @@ from coinmill.records import (
     HealReport,
     Missing,
     PlanReport,
+    Progress,
     PruneReport,
     Replay,
     RequeueReport,
@@ -25,6 +26,8 @@ from coinmill.records import (
 )
 
 __version__: str
+
+Listener: TypeAlias = Callable[[Progress], object] | Literal[False]
 
 class CoinmillError(Exception):
     """Anything that coinmill reports."""
@@ -151,7 +154,7 @@ class Mill:
             A database cannot be reached, or this role may not create.
         """
 
-    def run_snapshot(self, slot: str | datetime | None = None) -> RunReport:
+    def run_snapshot(self, slot: str | datetime | None = None, *, progress: Listener | None = None) -> RunReport:
         """Fetch, land, validate and store the quotes of the largest coins, and of coins asked for by id.
 
         A complete slot costs no call and changes nothing; of a partial one only the rest is fetched; a past one is
@@ -162,6 +165,10 @@ class Mill:
         ----------
         slot
             A half-hour, by its start in UTC; by default the current one. A datetime without a zone is taken as UTC.
+        progress
+            A function that is told how far the run is after each response, as a :class:`coinmill.records.Progress`.
+            What it raises ends the run in good order, and is raised here. In a notebook a run of more than two seconds
+            shows a bar by default; False shows none.
 
         Raises
         ------
@@ -175,7 +182,7 @@ class Mill:
             Each with its remedy in the message.
         """
 
-    def run_timeseries(self, resolution: Resolution = "5m") -> SeriesReport:
+    def run_timeseries(self, resolution: Resolution = "5m", *, progress: Listener | None = None) -> SeriesReport:
         """Fetch what is due in the price history of the newest snapshot's coins, and of coins asked for by id.
 
         At ``5m`` each coin's last day is fetched again after 23 hours, before CoinGecko drops it, and earlier where the
@@ -183,6 +190,13 @@ class Mill:
         At the other resolutions a run spends its share of the month's calls, on the coins first that were fetched
         longest ago. Coins that are left to a later run, or that a backfill is at work on, are counted in ``postponed``.
         Only settled points are stored: the last point of a chart still changes.
+
+        Parameters
+        ----------
+        resolution
+            Of the points to fetch.
+        progress
+            As in :meth:`run_snapshot`.
 
         Raises
         ------
@@ -202,6 +216,7 @@ class Mill:
         coins: str | Sequence[str] | None = None,
         refetch: bool = False,
         spend: int | None = None,
+        progress: Listener | None = None,
     ) -> SeriesReport:
         """Fetch the history of a span, as far as it is not stored yet; stopped and called again, it resumes.
 
@@ -221,6 +236,8 @@ class Mill:
             stored ones become revisions.
         spend
             The most calls to spend, also such as the schedule needs; by default those that it leaves.
+        progress
+            As in :meth:`run_snapshot`.
 
         Raises
         ------
@@ -257,13 +274,15 @@ class Mill:
             There is no time series database, or it cannot be read.
         """
 
-    def heal(self, *, spend: int | None = None) -> HealReport:
+    def heal(self, *, spend: int | None = None, progress: Listener | None = None) -> HealReport:
         """Fetch what :meth:`gaps` lists and CoinGecko still gives: what is lost at ``5m``, by the hour.
 
         Parameters
         ----------
         spend
             The most calls to spend, also such as the schedule needs; by default those that it leaves.
+        progress
+            As in :meth:`run_snapshot`.
 
         Raises
         ------

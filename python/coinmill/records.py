@@ -161,6 +161,15 @@ class GapsTotal(TypedDict):
     healed_pct: float
 
 
+class Progress(TypedDict):
+    """How far a run is: so many of what it counts have come. ``per_minute`` is the plan's pace; None is no limit."""
+
+    received: int
+    expected: int
+    unit: Literal["coins", "charts", "days"]
+    per_minute: int | None
+
+
 class Demand(TypedDict):
     """What the schedule asks for: coins, and the calls of one snapshot (``pages`` and ``lists``)."""
 

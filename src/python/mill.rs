@@ -12,6 +12,7 @@ use super::arguments::{
 };
 use super::doc::stub;
 use super::errors::to_exception;
+use super::listener::Listener;
 use crate::candles;
 use crate::config::{Layers, Portable, Settings, resolve_with, shown};
 use crate::pipeline::{Backfill, Candles, Explain, Gaps, Pick, Prices, Quotes, Reach, Revisions};
@@ -86,29 +87,31 @@ impl Mill {
         self.done(py, Call::Init)
     }
 
-    #[pyo3(signature = (slot = None))]
+    #[pyo3(signature = (slot = None, *, progress = None))]
     #[doc = stub!("Mill.run_snapshot")]
     fn run_snapshot<'py>(
         &self,
         py: Python<'py>,
         slot: Option<SlotArgument>,
+        progress: Option<Listener>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let slot = slot.map(|slot| slot.0);
-        self.done(py, Call::RunSnapshot { slot })
+        self.run(py, Call::RunSnapshot { slot }, progress)
     }
 
-    #[pyo3(signature = (resolution = "5m"))]
+    #[pyo3(signature = (resolution = "5m", *, progress = None))]
     #[doc = stub!("Mill.run_timeseries")]
     fn run_timeseries<'py>(
         &self,
         py: Python<'py>,
         resolution: &str,
+        progress: Option<Listener>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let resolution = parsed(py, resolution)?;
-        self.done(py, Call::RunTimeseries { resolution })
+        self.run(py, Call::RunTimeseries { resolution }, progress)
     }
 
-    #[pyo3(signature = (*, days = None, start = None, end = None, resolution = "1h", coins = None, refetch = false, spend = None))]
+    #[pyo3(signature = (*, days = None, start = None, end = None, resolution = "1h", coins = None, refetch = false, spend = None, progress = None))]
     #[expect(clippy::too_many_arguments, reason = "keywords in Python")]
     #[doc = stub!("Mill.backfill")]
     fn backfill<'py>(
@@ -121,6 +124,7 @@ impl Mill {
         coins: Option<CoinsArgument>,
         refetch: bool,
         spend: Option<u64>,
+        progress: Option<Listener>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let reach = match (days, start) {
             (Some(days), None) if end.is_none() => Reach::Days(days),
@@ -138,7 +142,7 @@ impl Mill {
             refetch,
             spend,
         };
-        self.done(py, Call::Backfill(wanted))
+        self.run(py, Call::Backfill(wanted), progress)
     }
 
     #[pyo3(signature = (coins = None, start = None, end = None, *, resolution = None))]
@@ -160,10 +164,15 @@ impl Mill {
         self.done(py, Call::Gaps(wanted))
     }
 
-    #[pyo3(signature = (*, spend = None))]
+    #[pyo3(signature = (*, spend = None, progress = None))]
     #[doc = stub!("Mill.heal")]
-    fn heal<'py>(&self, py: Python<'py>, spend: Option<u64>) -> PyResult<Bound<'py, PyAny>> {
-        self.done(py, Call::Heal { spend })
+    fn heal<'py>(
+        &self,
+        py: Python<'py>,
+        spend: Option<u64>,
+        progress: Option<Listener>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        self.run(py, Call::Heal { spend }, progress)
     }
 
     #[doc = stub!("Mill.plan")]
@@ -377,7 +386,22 @@ impl Mill {
 
     fn done<'py>(&self, py: Python<'py>, call: Call) -> PyResult<Bound<'py, PyAny>> {
         let (layers, settings) = self.settings(py)?;
-        super::done(py, &layers, settings, call)
+        super::done(py, &layers, settings, call, &Listener::default())
+    }
+
+    /// A run, which may take long.
+    fn run<'py>(
+        &self,
+        py: Python<'py>,
+        call: Call,
+        progress: Option<Listener>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let listener = match progress {
+            Some(listener) => listener,
+            None => Listener::by_default(py)?,
+        };
+        let (layers, settings) = self.settings(py)?;
+        super::done(py, &layers, settings, call, &listener)
     }
 }
 
