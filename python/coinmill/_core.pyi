@@ -1,8 +1,8 @@
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta
 from os import PathLike
 from types import TracebackType
-from typing import Any, Literal, SupportsIndex, TypeAlias, final, overload
+from typing import Any, Literal, SupportsIndex, final, overload
 
 from typing_extensions import Self
 
@@ -11,9 +11,9 @@ from coinmill.records import (
     Doctor,
     Explained,
     HealReport,
+    Listener,
     Missing,
     PlanReport,
-    Progress,
     PruneReport,
     Replay,
     RequeueReport,
@@ -26,8 +26,6 @@ from coinmill.records import (
 )
 
 __version__: str
-
-Listener: TypeAlias = Callable[[Progress], object] | Literal[False]
 
 class CoinmillError(Exception):
     """Anything that coinmill reports."""

@@ -6,6 +6,7 @@ of a ``Frame`` (`Run`, `Gap`, `GapsTotal`, `Quarantined`, `Revision`) they are `
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Literal, TypeAlias, TypedDict
 
@@ -168,6 +169,10 @@ class Progress(TypedDict):
     expected: int
     unit: Literal["coins", "charts", "days"]
     per_minute: int | None
+
+
+Listener: TypeAlias = Callable[[Progress], object] | Literal[False]
+"""Who is told how far a run is; False is nobody, not even a bar in a notebook."""
 
 
 class Demand(TypedDict):
