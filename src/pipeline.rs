@@ -23,6 +23,7 @@ mod intake;
 mod keeping;
 mod known;
 mod missing;
+mod parts;
 mod pin;
 mod plan;
 mod price;
@@ -66,6 +67,7 @@ pub use explain::{Explain, Explained, ExplainedPoint, ExplainedQuote, Origin, Ve
 pub use gaps::{Gaps, GapsReport, GapsTotal, gaps};
 pub use heal::{HealReport, heal};
 pub use missing::{Missing, Read};
+pub use parts::{price_parts, quote_parts};
 pub use pin::{AsOf, Pin, pin};
 pub use plan::{PlanReport, Risk, plan};
 pub use price::{LatestPrice, PriceReport, price};

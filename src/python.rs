@@ -15,6 +15,7 @@ mod listener;
 mod mill;
 mod sim;
 mod spawn;
+mod stream;
 mod wait;
 mod worker;
 
@@ -41,6 +42,25 @@ fn done<'py>(
     call: Call,
     listener: &Listener,
 ) -> PyResult<Bound<'py, PyAny>> {
+    match returned(py, layers, settings, call, listener)? {
+        Returned::Json(text) => loads(py, &text),
+        Returned::Frame(read) => {
+            Bound::new(py, frame::Frame::of(py, read, None)?).map(Bound::into_any)
+        }
+        Returned::FrameAndTotals(read, totals) => {
+            Bound::new(py, frame::Frame::of(py, read, Some(totals))?).map(Bound::into_any)
+        }
+    }
+}
+
+/// The same, for whoever makes something else of the result.
+fn returned(
+    py: Python<'_>,
+    layers: &Layers,
+    settings: Settings,
+    call: Call,
+    listener: &Listener,
+) -> PyResult<Returned> {
     let returned = if call.is_on_sqlite(&settings) {
         let interpreter = spawn::Interpreter::of_this_process(py)?
             .map_err(|error| errors::to_exception(py, &error))?;
@@ -62,15 +82,7 @@ fn done<'py>(
     if let Some(raised) = listener.raised() {
         return Err(raised);
     }
-    match returned? {
-        Returned::Json(text) => loads(py, &text),
-        Returned::Frame(read) => {
-            Bound::new(py, frame::Frame::of(py, read, None)?).map(Bound::into_any)
-        }
-        Returned::FrameAndTotals(read, totals) => {
-            Bound::new(py, frame::Frame::of(py, read, Some(totals))?).map(Bound::into_any)
-        }
-    }
+    returned
 }
 
 /// A value as Python's own dicts, lists and numbers.
@@ -132,6 +144,8 @@ mod _core {
     use super::mill::Mill;
     #[pymodule_export]
     use super::sim::PySim;
+    #[pymodule_export]
+    use super::stream::Stream;
     #[pymodule_export]
     use super::worker::_work;
     #[pymodule_export]

@@ -184,3 +184,44 @@ def test_an_export_is_the_processed_layer_in_dated_folders(
     assert quotes.equals(pyarrow.table(filled.quotes()))
     assert rows(f"select count(*) from '{target}/prices/resolution=1h/*/prices.parquet'") == [(len(filled.prices()),)]
     assert not list(target.rglob("*.part"))
+
+
+def test_a_stream_is_the_same_rows_frame_by_frame_under_one_pin(
+    filled: coinmill.Mill, sim: coinmill.Sim, tmp_path: Path
+) -> None:
+    filled.backfill(days=7, coins=["tether", "ripple"])
+    whole = filled.prices()
+    stream = filled.prices_stream()
+    # what is stored while it is read is in none of its frames
+    sim.advance(7200)
+    filled.backfill(days=9, coins=COINS)
+    frames = list(stream)
+    assert {frame.pin for frame in frames} == {stream.pin}
+    assert pyarrow.concat_tables([frame.to_arrow() for frame in frames]).unify_dictionaries().to_pylist() == list(whole)
+    assert list(stream) == []
+    for _ in range(3):
+        sim.advance(86_400)
+        filled.run_snapshot()
+    with pytest.warns(coinmill.CoverageWarning, match="half-hours have no snapshot"):
+        quotes = filled.quotes(end=sim.now + timedelta(hours=1))
+    with pytest.warns(coinmill.CoverageWarning, match="half-hours have no snapshot"):
+        days = list(filled.quotes_stream())
+    assert len(days) == 4
+    assert [row for day in days for row in day] == list(quotes)
+
+
+def test_a_stream_is_a_table_for_arrow(filled: coinmill.Mill) -> None:
+    whole = filled.prices()
+    reader = pyarrow.RecordBatchReader.from_stream(filled.prices_stream())
+    assert reader.schema.names == whole.columns
+    with duckdb.connect() as connection:
+        connection.register("prices", reader)
+        (counted,) = connection.execute("select count(*), sum(price) from prices").fetchall()
+    assert counted[0] == len(whole)
+    assert polars.DataFrame(filled.prices_stream()).equals(whole.to_polars())
+    stream = filled.prices_stream()
+    with pytest.raises(coinmill.DataError, match="no prices of no-such-coin"):
+        filled.prices_stream("no-such-coin")
+    assert len(list(stream)) == 1
+    with pytest.raises(ValueError, match="start must be before end"):
+        filled.quotes_stream("2026-01-02", "2026-01-01")

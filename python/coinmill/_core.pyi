@@ -369,6 +369,52 @@ class Mill:
             another database, or one that knew points of the span which were pruned since.
         """
 
+    def prices_stream(
+        self,
+        coins: str | Sequence[str] | None = None,
+        start: str | date | datetime | None = None,
+        end: str | date | datetime | None = None,
+        *,
+        resolution: Resolution = "1h",
+        as_of: str | date | datetime | None = None,
+    ) -> Stream:
+        """What :meth:`prices` reads, as frames of up to a million points that have some coins whole, under one pin.
+
+        >>> for frame in mill.prices_stream(resolution="5m"):  # more than fits into memory
+        ...     frame.to_polars().write_parquet(f"{frame['coin_id'][0]}.parquet")
+
+        Parameters
+        ----------
+        coins, start, end, resolution, as_of
+            As in :meth:`prices`; without `as_of`, the pin is that of this call.
+
+        Raises
+        ------
+        ValueError, DataError
+            As in :meth:`prices`, here and at each frame.
+        """
+
+    def quotes_stream(
+        self,
+        start: str | date | datetime | None = None,
+        end: str | date | datetime | None = None,
+        *,
+        coins: str | Sequence[str] | None = None,
+        as_of: str | date | datetime | None = None,
+    ) -> Stream:
+        """The snapshots of a span, as :meth:`quotes` reads them, as frames of a day each, under one pin.
+
+        Parameters
+        ----------
+        start, end, coins, as_of
+            As in :meth:`quotes`; by default all that is stored, and the pin of this call.
+
+        Raises
+        ------
+        ValueError, DataError
+            As in :meth:`quotes`, here and at each frame.
+        """
+
     def candles(
         self,
         coins: str | Sequence[str] | None = None,
@@ -790,6 +836,22 @@ class Frame:
     @overload
     def __getitem__(self, key: str, /) -> list[Any]: ...
     def _repr_html_(self) -> str: ...
+
+@final
+class Stream:
+    """A read that is larger than memory: an iterator of frames, each read when it is asked for, all as of one pin.
+
+    It is a table for Arrow, too, whose batches are pulled one after the other:
+    ``pyarrow.RecordBatchReader.from_stream`` takes it, and duckdb reads from that. What was read is not read again.
+    """
+
+    def __iter__(self) -> Self: ...
+    def __next__(self) -> Frame: ...
+    def __length_hint__(self) -> int: ...
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...
+    @property
+    def pin(self) -> str | None:
+        """The pin that all frames are read at."""
 
 @final
 class Sim:

@@ -1,7 +1,7 @@
 //! Reading prices: the points of the coins and the span that were asked for, and what of them is not there.
 //! A coin, a span or a resolution of which nothing is stored is an error, whose words are `unknown`'s work.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::http;
 use crate::market::CoinId;
 use crate::series::{Resolution, Span};
-use crate::store::{PricesQuery, TimeseriesStore};
+use crate::store::{PricesQuery, Pruned, TimeseriesStore};
 
 /// Which prices to read.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -61,18 +61,7 @@ async fn read(
     retention::check_kept(store, as_of, wanted.resolution, start).await?;
     // of what is gone no pin knows any more
     let pruned = store.pruned(Kept::Points(wanted.resolution)).await?;
-    let ends = store
-        .coverage_ends(wanted.resolution, &coins, commit)
-        .await?;
-    let absent: Vec<&CoinId> = coins
-        .iter()
-        .filter(|coin| !ends.contains_key(coin))
-        .collect();
-    if ends.is_empty() || !absent.is_empty() {
-        let (resolution, as_of) = (wanted.resolution, as_of.map(AsOf::at));
-        let pruned = pruned.map(|pruned| retention::points_pruned(resolution, &pruned));
-        return Err(unknown::not_stored(settings, store, resolution, as_of, &absent, pruned).await);
-    }
+    let ends = stored(settings, store, wanted, &coins, commit, pruned.as_ref()).await?;
     let known_at = as_of.map_or(now, |as_of| as_of.at().min(now));
     let span = Wanted {
         resolution: wanted.resolution,
@@ -133,6 +122,32 @@ async fn read(
         missing,
         pin,
     })
+}
+
+/// The ends of what is stored of each of the coins, or of all.
+///
+/// # Errors
+/// [`Error::Data`] where nothing is stored of one of them, or at the resolution at all.
+pub(super) async fn stored(
+    settings: &Settings,
+    store: &mut TimeseriesStore,
+    wanted: &Prices,
+    coins: &[CoinId],
+    commit: i64,
+    pruned: Option<&Pruned>,
+) -> Result<BTreeMap<CoinId, Span>> {
+    let resolution = wanted.resolution;
+    let ends = store.coverage_ends(resolution, coins, commit).await?;
+    let absent: Vec<&CoinId> = coins
+        .iter()
+        .filter(|coin| !ends.contains_key(coin))
+        .collect();
+    if ends.is_empty() || !absent.is_empty() {
+        let as_of = wanted.as_of.as_ref().map(AsOf::at);
+        let pruned = pruned.map(|pruned| retention::points_pruned(resolution, pruned));
+        return Err(unknown::not_stored(settings, store, resolution, as_of, &absent, pruned).await);
+    }
+    Ok(ends)
 }
 
 /// Refuses a span that ends before it begins.

@@ -58,8 +58,7 @@ pub async fn quotes(settings: &Settings, wanted: &Quotes) -> Result<Read> {
     let (from, to, until) = match is_span {
         false => (newest, newest.next(), newest.end()),
         true => {
-            let first = store.first_slot(commit).await?.unwrap_or(newest);
-            let (from, to) = span(wanted, first, newest, now)?;
+            let (from, to) = slots_until(&mut store, wanted, commit, newest, now).await?;
             (from, to, now)
         }
     };
@@ -80,6 +79,33 @@ pub async fn quotes(settings: &Settings, wanted: &Quotes) -> Result<Read> {
         frame,
         pin,
     })
+}
+
+/// The slots of a span, as far as anything is stored of it.
+///
+/// # Errors
+/// As [`quotes`].
+pub(super) async fn slots(
+    store: &mut SnapshotStore,
+    wanted: &Quotes,
+    commit: i64,
+    now: DateTime<Utc>,
+) -> Result<(Slot, Slot)> {
+    let commit = Some(commit);
+    let newest = store.newest_slot(None, commit).await?;
+    let newest = newest.ok_or_else(|| none_there(wanted))?;
+    slots_until(store, wanted, commit, newest, now).await
+}
+
+async fn slots_until(
+    store: &mut SnapshotStore,
+    wanted: &Quotes,
+    commit: Option<i64>,
+    newest: Slot,
+    now: DateTime<Utc>,
+) -> Result<(Slot, Slot)> {
+    let first = store.first_slot(commit).await?.unwrap_or(newest);
+    span(wanted, first, newest, now)
 }
 
 /// The slots that begin within the bounds, of which an open one is where what is stored begins or ends.

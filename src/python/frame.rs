@@ -4,6 +4,7 @@
 use std::ffi::CString;
 use std::sync::Arc;
 
+use arrow_array::RecordBatch;
 use chrono::DateTime;
 use pyo3::exceptions::{PyIndexError, PyTypeError};
 use pyo3::prelude::*;
@@ -43,6 +44,10 @@ impl Frame {
             pin: read.pin,
             totals,
         })
+    }
+
+    pub(super) fn batches(&self) -> &[RecordBatch] {
+        &self.frame.batches
     }
 
     /// Other rows, of which the same is missing.

@@ -6,18 +6,22 @@ use std::collections::BTreeMap;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyType};
+use serde::de::DeserializeOwned;
 
 use super::arguments::{
     AsOfArgument, CoinsArgument, InstantArgument, SlotArgument, all_parsed, as_text, parsed,
 };
 use super::doc::stub;
-use super::errors::to_exception;
+use super::errors::{DataError, to_exception};
 use super::listener::Listener;
+use super::stream::Stream;
 use crate::candles;
 use crate::config::{Layers, Portable, Settings, resolve_with, shown};
+use crate::market::{Column, quote_columns};
 use crate::pipeline::{Backfill, Candles, Explain, Gaps, Pick, Prices, Quotes, Reach, Revisions};
 use crate::quality::Rules;
-use crate::remote::call::Call;
+use crate::remote::call::{Call, Returned};
+use crate::store::price_columns;
 
 #[doc = stub!("Mill")]
 #[pyclass(frozen, module = "coinmill")]
@@ -222,6 +226,53 @@ impl Mill {
         self.done(py, Call::Prices(wanted))
     }
 
+    #[pyo3(signature = (coins = None, start = None, end = None, *, resolution = "1h", as_of = None))]
+    #[doc = stub!("Mill.prices_stream")]
+    fn prices_stream(
+        slf: Bound<'_, Self>,
+        coins: Option<CoinsArgument>,
+        start: Option<InstantArgument>,
+        end: Option<InstantArgument>,
+        resolution: &str,
+        as_of: Option<AsOfArgument>,
+    ) -> PyResult<Stream> {
+        let wanted = Prices {
+            coins: coins.map_or_else(Vec::new, |coins| coins.0),
+            start: start.map(|start| start.0),
+            end: end.map(|end| end.0),
+            resolution: parsed(slf.py(), resolution)?,
+            as_of: as_of.map(|as_of| as_of.0),
+        };
+        let parts: Vec<Prices> = slf.get().parts(slf.py(), Call::PriceParts(wanted))?;
+        let pin = parts.first().and_then(|part| part.as_of.clone());
+        let columns: Vec<Column> = price_columns().collect();
+        let calls = parts.into_iter().map(Call::Prices);
+        Stream::new(slf.py(), slf.clone().unbind(), &columns, calls, pin)
+    }
+
+    #[pyo3(signature = (start = None, end = None, *, coins = None, as_of = None))]
+    #[doc = stub!("Mill.quotes_stream")]
+    fn quotes_stream(
+        slf: Bound<'_, Self>,
+        start: Option<InstantArgument>,
+        end: Option<InstantArgument>,
+        coins: Option<CoinsArgument>,
+        as_of: Option<AsOfArgument>,
+    ) -> PyResult<Stream> {
+        let wanted = Quotes {
+            at: None,
+            start: start.map(|start| start.0),
+            end: end.map(|end| end.0),
+            coins: coins.map_or_else(Vec::new, |coins| coins.0),
+            as_of: as_of.map(|as_of| as_of.0),
+        };
+        let parts: Vec<Quotes> = slf.get().parts(slf.py(), Call::QuoteParts(wanted))?;
+        let pin = parts.first().and_then(|part| part.as_of.clone());
+        let columns: Vec<Column> = quote_columns().collect();
+        let calls = parts.into_iter().map(Call::Quotes);
+        Stream::new(slf.py(), slf.clone().unbind(), &columns, calls, pin)
+    }
+
     #[pyo3(signature = (coins = None, start = None, end = None, *, every = "1h", zone = "UTC", as_of = None))]
     #[expect(clippy::too_many_arguments, reason = "keywords of Python")]
     #[doc = stub!("Mill.candles")]
@@ -384,9 +435,23 @@ impl Mill {
         settings().map_err(|error| to_exception(py, &error))
     }
 
-    fn done<'py>(&self, py: Python<'py>, call: Call) -> PyResult<Bound<'py, PyAny>> {
+    pub(super) fn done<'py>(&self, py: Python<'py>, call: Call) -> PyResult<Bound<'py, PyAny>> {
         let (layers, settings) = self.settings(py)?;
         super::done(py, &layers, settings, call, &Listener::default())
+    }
+
+    /// The parts of a read.
+    fn parts<T: DeserializeOwned>(&self, py: Python<'_>, call: Call) -> PyResult<Vec<T>> {
+        let (layers, settings) = self.settings(py)?;
+        let returned = super::returned(py, &layers, settings, call, &Listener::default())?;
+        match returned {
+            Returned::Json(text) => {
+                serde_json::from_str(&text).map_err(|error| DataError::new_err(error.to_string()))
+            }
+            Returned::Frame(_) | Returned::FrameAndTotals(..) => {
+                Err(DataError::new_err("the parts of a read came as rows"))
+            }
+        }
     }
 
     /// A run, which may take long.

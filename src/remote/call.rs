@@ -29,6 +29,8 @@ pub(crate) enum Call {
     Plan,
     Quotes(Quotes),
     Prices(Prices),
+    PriceParts(Prices),
+    QuoteParts(Quotes),
     Candles(Candles),
     Pin { as_of: Option<DateTime<Utc>> },
     Explain(Explain),
@@ -103,6 +105,8 @@ impl Call {
             Self::Plan => json(&pipeline::plan(settings).await?),
             Self::Quotes(wanted) => Ok(Returned::Frame(pipeline::quotes(settings, &wanted).await?)),
             Self::Prices(wanted) => Ok(Returned::Frame(pipeline::prices(settings, &wanted).await?)),
+            Self::PriceParts(wanted) => json(&pipeline::price_parts(settings, &wanted).await?),
+            Self::QuoteParts(wanted) => json(&pipeline::quote_parts(settings, &wanted).await?),
             Self::Candles(wanted) => {
                 Ok(Returned::Frame(pipeline::candles(settings, &wanted).await?))
             }
