@@ -14,7 +14,7 @@ use super::arguments::{
 use super::doc::stub;
 use super::errors::{DataError, to_exception};
 use super::listener::Listener;
-use super::stream::Stream;
+use super::stream::{Reading, Stream};
 use crate::candles;
 use crate::config::{Layers, Portable, Settings, resolve_with, shown};
 use crate::market::{Column, quote_columns};
@@ -247,7 +247,7 @@ impl Mill {
         let pin = parts.first().and_then(|part| part.as_of.clone());
         let columns: Vec<Column> = price_columns().collect();
         let calls = parts.into_iter().map(Call::Prices);
-        Stream::new(slf.py(), slf.clone().unbind(), &columns, calls, pin)
+        Stream::new(slf.py(), Self::reading(&slf), &columns, calls, pin)
     }
 
     #[pyo3(signature = (start = None, end = None, *, coins = None, as_of = None))]
@@ -270,7 +270,7 @@ impl Mill {
         let pin = parts.first().and_then(|part| part.as_of.clone());
         let columns: Vec<Column> = quote_columns().collect();
         let calls = parts.into_iter().map(Call::Quotes);
-        Stream::new(slf.py(), slf.clone().unbind(), &columns, calls, pin)
+        Stream::new(slf.py(), Self::reading(&slf), &columns, calls, pin)
     }
 
     #[pyo3(signature = (coins = None, start = None, end = None, *, every = "1h", zone = "UTC", as_of = None))]
@@ -435,9 +435,15 @@ impl Mill {
         settings().map_err(|error| to_exception(py, &error))
     }
 
-    pub(super) fn done<'py>(&self, py: Python<'py>, call: Call) -> PyResult<Bound<'py, PyAny>> {
+    fn done<'py>(&self, py: Python<'py>, call: Call) -> PyResult<Bound<'py, PyAny>> {
         let (layers, settings) = self.settings(py)?;
         super::done(py, &layers, settings, call, &Listener::default())
+    }
+
+    /// A mill's calls, for whoever does them later.
+    fn reading(slf: &Bound<'_, Self>) -> Box<Reading> {
+        let mill = slf.clone().unbind();
+        Box::new(move |py, call| mill.get().done(py, call).map(Bound::unbind))
     }
 
     /// The parts of a read.

@@ -13,16 +13,18 @@ use pyo3_arrow::PyRecordBatchReader;
 use super::doc::stub;
 use super::errors::to_exception;
 use super::frame::Frame;
-use super::mill::Mill;
 use crate::frame::Filling;
 use crate::market::Column;
 use crate::pipeline::AsOf;
 use crate::remote::call::Call;
 
+/// How a part is read: a call of the mill that the stream is of, with a frame as its result.
+pub(super) type Reading = dyn Fn(Python<'_>, Call) -> PyResult<Py<PyAny>> + Send + Sync;
+
 #[doc = stub!("Stream")]
 #[pyclass(frozen, module = "coinmill")]
 pub(super) struct Stream {
-    mill: Py<Mill>,
+    read: Box<Reading>,
     schema: SchemaRef,
     /// What is still to be read.
     parts: Mutex<VecDeque<Call>>,
@@ -33,14 +35,14 @@ impl Stream {
     /// A stream of reads, each of whose frames has these columns.
     pub(super) fn new(
         py: Python<'_>,
-        mill: Py<Mill>,
+        read: Box<Reading>,
         columns: &[Column],
         parts: impl IntoIterator<Item = Call>,
         pin: Option<AsOf>,
     ) -> PyResult<Self> {
         let empty = Filling::new(columns).finish();
         Ok(Self {
-            mill,
+            read,
             schema: empty.map_err(|error| to_exception(py, &error))?.schema,
             parts: Mutex::new(parts.into_iter().collect()),
             pin: match pin {
@@ -56,7 +58,7 @@ impl Stream {
         let Some(call) = waiting().front().cloned() else {
             return Ok(None);
         };
-        let frame = self.mill.get().done(py, call)?.cast_into::<Frame>()?;
+        let frame = (self.read)(py, call)?.into_bound(py).cast_into::<Frame>()?;
         waiting().pop_front();
         Ok(Some(frame))
     }

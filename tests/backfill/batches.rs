@@ -1,6 +1,6 @@
 //! Bounded batches: a long backfill commits as it goes, and one that is killed goes on where it was.
 
-use coinmill::pipeline::{self, Reach, RunState};
+use coinmill::pipeline::{self, Reach, RunState, Unit};
 use coinmill::series::Resolution;
 
 use crate::series::{Mill, Watch, once_free, wanted};
@@ -25,7 +25,7 @@ async fn a_killed_backfill_keeps_its_batches_and_pays_only_for_the_rest(kind: Ki
         .fault(&format!("stall:path=market_chart,after={ANSWERED},times=0"));
     let (watch, settings) = (Watch::default(), mill.settings(&top));
     let observer = |progress: pipeline::Progress| {
-        assert_eq!((progress.expected, progress.unit), (COINS, "charts"));
+        assert_eq!((progress.expected, progress.unit), (COINS, Unit::Charts));
         watch.note(progress.received);
     };
     let observer = pipeline::Observer::new(&observer);
