@@ -76,7 +76,7 @@ def plot(frame: Frame, value: str | None, kind: str | None, log: bool, ax: Any) 
 
 def chosen(frame: Frame, value: str | None) -> str:
     """The column of numbers to draw."""
-    numbers = [name for name, kind in frame.schema.items() if kind in ("float64", "int64")]
+    numbers = [name for name, kind in frame.schema.items() if kind.startswith(("float", "int", "uint"))]
     if value is None:
         value = next((name for name in VALUES if name in numbers), numbers[0] if len(numbers) == 1 else None)
     if value not in numbers:
