@@ -18,12 +18,15 @@ const HTML_COLUMNS: usize = 20;
 const LEFT_OUT: &str = "…";
 
 /// What people look at first, after a frame's first column: these are shown before others where not all fit.
-const FIRST: [&str; 9] = [
+const FIRST: [&str; 12] = [
     "coin_id",
     "ts",
     "price",
     "close",
     "current_price",
+    "open",
+    "high",
+    "low",
     "price_change_pct_24h",
     "market_cap",
     "symbol",
@@ -88,7 +91,7 @@ pub fn html(frame: &Frame, missing: usize) -> String {
     let count = columns.len();
     let columns = middle_left_out(columns, HTML_COLUMNS);
     let mut html = String::from(
-        "<div style=\"overflow-x:auto\"><table style=\"border-collapse:collapse;white-space:nowrap;\
+        "<div style=\"overflow-x:auto\"><table style=\"border-collapse:collapse;\
          font-variant-numeric:tabular-nums\"><thead><tr>",
     );
     let side = |column: &Option<Shown>| match column {
@@ -101,7 +104,7 @@ pub fn html(frame: &Frame, missing: usize) -> String {
         });
         let _infallible = write!(
             html,
-            "<th style=\"text-align:{};vertical-align:top\">{}<br><span style=\"font-weight:normal;opacity:.6\">{}</span></th>",
+            "<th style=\"text-align:{};vertical-align:top;white-space:nowrap\">{}<br><span style=\"font-weight:normal;opacity:.6\">{}</span></th>",
             side(column),
             escaped(name),
             escaped(kind)
@@ -118,7 +121,8 @@ pub fn html(frame: &Frame, missing: usize) -> String {
             };
             let _infallible = write!(
                 html,
-                "<td style=\"text-align:{}\">{cell}</td>",
+                // at the cell, since the style of notebooks lets cells wrap
+                "<td style=\"text-align:{};white-space:nowrap\">{cell}</td>",
                 side(column)
             );
         }

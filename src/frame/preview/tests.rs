@@ -153,6 +153,6 @@ fn an_empty_frame_has_a_head() {
 fn html_is_escaped_and_numbers_stand_at_the_right() {
     let page = html(&frame(&[("<script>\"&", DAY, Some(2.839e-9), 1)]), 0);
     assert!(page.contains("&lt;script&gt;&quot;&amp;") && !page.contains("<script"));
-    assert!(page.contains("<td style=\"text-align:right\">2.839e-09</td>"));
-    assert!(page.contains("<td style=\"text-align:left\">2026-01-31</td>"));
+    assert!(page.contains("<td style=\"text-align:right;white-space:nowrap\">2.839e-09</td>"));
+    assert!(page.contains("<td style=\"text-align:left;white-space:nowrap\">2026-01-31</td>"));
 }
