@@ -65,7 +65,7 @@ pub(super) fn report(report: &Report) -> String {
     if is_known {
         let _infallible = writeln!(
             text,
-            "  all {} coins were stored already: nothing stored twice, no call made",
+            " all {} coins were stored already: nothing stored twice, no call made",
             report.accepted
         );
     }
