@@ -28,8 +28,8 @@ def read(path: Path) -> Any:
     return nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
 
 
-def executed(path: Path, folder: Path) -> Any:
-    """The notebook with fresh outputs; it runs in the folder, and no setting comes from outside."""
+def executed(path: Path, folder: Path, **settings: str) -> Any:
+    """The notebook with fresh outputs; it runs in the folder, and of settings from outside there are only these."""
     notebook = read(path)
     env = {name: value for name, value in os.environ.items() if not name.startswith(("COINMILL_", "MPL"))}
     # the width for which a frame prints itself
@@ -45,7 +45,7 @@ def executed(path: Path, folder: Path) -> Any:
         extra_arguments=["--log-level=40"],
         resources={"metadata": {"path": str(folder)}},
     )
-    client.execute(env=env)
+    client.execute(env={**env, **settings})
     # of the machine that executed it nothing is stored
     notebook.metadata = type(notebook.metadata)(
         kernelspec={"display_name": "Python 3", "language": "python", "name": "python3"},
