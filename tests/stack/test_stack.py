@@ -203,7 +203,7 @@ def test_notebooks_read_as_the_reader_and_need_a_token(deployment: Deployment) -
 
     try:
         deployment.docker_compose("up", "-d", "--no-deps", "--no-build", "notebooks", STACK_NOTEBOOKS_PORT=port)
-        asked = "import coinmill as c; mill = c.Mill(); print(len(mill.quotes()), len(mill.prices(resolution='5m')) > 5000)"
+        asked = "from coinmill import Mill; print(len(Mill().quotes()), len(Mill().prices(resolution='5m')) > 5000)"
         assert inside("python", "-c", asked) == "20 True\n"
         refused = "import coinmill; coinmill.Mill().run_snapshot()"
         assert "ConfigError" in inside("sh", "-c", f'python -c "{refused}" 2>&1 || true')
