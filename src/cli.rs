@@ -164,6 +164,12 @@ async fn dispatch(Arguments { command, json, .. }: Arguments, interrupt: &Interr
                 PARTIAL
             })
         }
+        Command::Pin { as_of, settings } => {
+            let pin = pipeline::pin(&settings.load()?, as_of).await?;
+            let object = serde_json::json!({ "pin": pin });
+            print(json, &object, || format!("{pin}\n"))?;
+            Ok(COMPLETE)
+        }
         Command::Explain(arguments) => {
             let (settings, wanted) = arguments.load()?;
             let explained = pipeline::explain(&settings, &wanted).await?;

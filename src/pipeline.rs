@@ -23,6 +23,7 @@ mod intake;
 mod keeping;
 mod known;
 mod missing;
+mod pin;
 mod plan;
 mod price;
 mod prices;
@@ -65,6 +66,7 @@ pub use explain::{Explain, Explained, ExplainedPoint, ExplainedQuote, Origin, Ve
 pub use gaps::{Gaps, GapsReport, GapsTotal, gaps};
 pub use heal::{HealReport, heal};
 pub use missing::{Missing, Read};
+pub use pin::{AsOf, Pin, pin};
 pub use plan::{PlanReport, Risk, plan};
 pub use price::{LatestPrice, PriceReport, price};
 pub use prices::{Prices, prices};
@@ -85,19 +87,45 @@ pub use status::{Status, Warned, init, latest_quotes, runs, status};
 pub use terms::outlook;
 pub use timeseries::run_timeseries;
 
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
 use crate::stop::Stop;
 
 /// How far a run is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress {
     /// Coins or charts received.
     pub received: u64,
     /// Coins or charts expected.
     pub expected: u64,
-    /// What is counted: `coins` or `charts`.
-    pub unit: &'static str,
+    /// What is counted.
+    pub unit: Unit,
     /// How many can be received in a minute, by the plan; `None` is no limit.
     pub per_minute: Option<u32>,
+}
+
+/// What a run, or an export, has so and so many of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Unit {
+    /// Coins of a snapshot.
+    Coins,
+    /// Charts.
+    Charts,
+    /// Days of files.
+    Days,
+}
+
+impl fmt::Display for Unit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Coins => "coins",
+            Self::Charts => "charts",
+            Self::Days => "days",
+        })
+    }
 }
 
 /// Whoever waits for a run: told of its progress after every response, and able to stop it.

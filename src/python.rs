@@ -11,6 +11,7 @@ mod doc;
 mod errors;
 mod frame;
 mod indicators;
+mod listener;
 mod mill;
 mod sim;
 mod spawn;
@@ -24,6 +25,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyString;
 use serde::Serialize;
 
+use self::listener::Listener;
 use crate::config::{Layers, Settings};
 use crate::remote::call::{Call, Returned};
 use crate::remote::wire;
@@ -37,6 +39,7 @@ fn done<'py>(
     layers: &Layers,
     settings: Settings,
     call: Call,
+    listener: &Listener,
 ) -> PyResult<Bound<'py, PyAny>> {
     let returned = if call.is_on_sqlite(&settings) {
         let interpreter = spawn::Interpreter::of_this_process(py)?
@@ -46,15 +49,20 @@ fn done<'py>(
             call,
         };
         wait::block_on(py, |stopper| async move {
-            spawn::call(&interpreter, request, &stopper).await
-        })?
+            let tell = |progress| listener.tell(progress, &stopper);
+            spawn::call(&interpreter, request, &stopper, &tell).await
+        })
     } else {
-        wait::block_on(
-            py,
-            |stopper| async move { call.run(&settings, &stopper).await },
-        )?
+        wait::block_on(py, |stopper| async move {
+            let tell = |progress| listener.tell(progress, &stopper);
+            call.run(&settings, &stopper, &tell).await
+        })
     };
-    match returned {
+    // the run was stopped, or has ended, and what the listener raised is why
+    if let Some(raised) = listener.raised() {
+        return Err(raised);
+    }
+    match returned? {
         Returned::Json(text) => loads(py, &text),
         Returned::Frame(read) => {
             Bound::new(py, frame::Frame::of(py, read, None)?).map(Bound::into_any)
@@ -101,7 +109,8 @@ fn demo(py: Python<'_>, data_dir: PathBuf) -> PyResult<Bound<'_, PyAny>> {
     // no setting is taken from outside
     let layers = Layers::default();
     let settings = Settings::resolve(&layers).map_err(|error| errors::to_exception(py, &error))?;
-    done(py, &layers, settings, Call::Demo { data_dir })
+    let nobody = Listener::default();
+    done(py, &layers, settings, Call::Demo { data_dir }, &nobody)
 }
 
 /// The module.

@@ -96,6 +96,29 @@ async fn both_databases_have_the_same_columns_of_the_same_kinds() {
     }
 }
 
+/// Whoever looks with psql, DBeaver or a notebook's SQL is told what a table and each of its columns is.
+#[tokio::test]
+async fn everything_in_postgresql_has_a_comment() {
+    for (schema, database) in databases(Kind::Postgres).await {
+        let silent = format!(
+            "select c.relname || '.' || coalesce(a.attname, '') from pg_class c \
+             left join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped \
+             where c.relnamespace = '{schema}'::regnamespace and c.relkind in ('r', 'v') and c.relname not like '\\_%' \
+             and (col_description(c.oid, a.attnum) is null or obj_description(c.oid, 'pg_class') is null)"
+        );
+        assert_eq!(
+            database.texts(&silent).await,
+            Vec::<String>::new(),
+            "{schema}"
+        );
+        let of = "select col_description('quote'::regclass, attnum) from pg_attribute \
+                  where attrelid = 'quote'::regclass and attname = 'current_price'";
+        if schema == "snapshot" {
+            assert_eq!(database.texts(of).await, ["Price of one coin"]);
+        }
+    }
+}
+
 #[tokio::test]
 async fn tables_views_and_frames_follow_the_lists() {
     let [(_, snapshot), (_, timeseries), _] = databases(Kind::Postgres).await;

@@ -314,6 +314,7 @@ async fn every_subcommand_prints_one_object_whether_it_succeeds_or_fails(kind: K
         (&["doctor"], 0),
         (&["plan"], 0),
         (&["candles", "bitcoin", "--every", "4h"], 0),
+        (&["pin"], 0),
         (&["explain", "bitcoin", "2026-01-14T12:10:00Z"], 0),
         (&["rules"], 0),
         (&["gaps"], 0),

@@ -19,6 +19,8 @@ mod series;
 
 #[path = "reading/absent.rs"]
 mod absent;
+#[path = "reading/pins.rs"]
+mod pins;
 #[path = "reading/prices.rs"]
 mod prices;
 #[path = "reading/quotes.rs"]

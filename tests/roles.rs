@@ -213,7 +213,7 @@ async fn the_reader_reads_every_table_and_view_and_writes_nothing() {
     assert_eq!(pipeline::latest_quotes(&settings).await.unwrap().len(), 50);
     // the writer may write the instant of its commit, and no more of it
     let then = pipeline::Quotes {
-        as_of: Some(noon()),
+        as_of: Some(noon().into()),
         ..Default::default()
     };
     let known = pipeline::quotes(&settings, &then).await.unwrap();

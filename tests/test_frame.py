@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import subprocess
 import sys
@@ -120,6 +121,45 @@ def test_quotes_can_be_read_as_they_were_known(filled: coinmill.Mill, sim: coinm
         filled.quotes(as_of="yesterday")
     with pytest.raises(TypeError):
         filled.quotes(None, first)  # type: ignore[call-arg]
+
+
+def test_a_pin_reads_the_same_rows_for_ever(filled: coinmill.Mill, sim: coinmill.Sim, tmp_path: Path) -> None:
+    pin = filled.pin()
+    quotes, prices, candles = filled.quotes(), filled.prices(COINS), filled.candles(COINS)
+    sim.advance(1800)
+    filled.run_snapshot()
+    filled.backfill(days=9, coins=COINS)
+    assert len(filled.prices(COINS)) > len(prices)
+    # in another process, from a notebook's text
+    said = subprocess.run(
+        [sys.executable, "-m", "coinmill", "pin", "--as-of", sim.now.isoformat()],
+        env={"COINMILL_DATA_DIR": str(tmp_path), **{f"COINMILL_{k.upper()}": str(v) for k, v in sim.settings.items()}},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert re.fullmatch(r"s\d+-[0-9a-f]{8}/t\d+-[0-9a-f]{8}@[-0-9]{10}T[0-9:.]{12}Z\n", said.stdout), said.stdout
+    for read, before in [
+        (filled.quotes(as_of=pin), quotes),
+        (filled.quotes(as_of=quotes.pin), quotes),
+        (filled.prices(COINS, as_of=pin), prices),
+        (filled.prices(COINS, as_of=prices.pin), prices),
+        (filled.candles(COINS, as_of=pin), candles),
+    ]:
+        assert read.to_arrow().equals(before.to_arrow())
+        assert read.missing == before.missing
+    # rows out of a frame are of the same pin, and sums of gaps are of none
+    assert prices[:3].pin == prices.pin
+    assert filled.gaps().pin is None
+    for wrong in ("pin@", "s1-2@2026-01-14T12:00:00.000Z"):
+        with pytest.raises(ValueError, match="is no pin: write it as"):
+            filled.prices(as_of=wrong)
+    with pytest.raises(TypeError, match="or a pin"):
+        filled.prices(as_of=5)  # type: ignore[arg-type]
+    other = coinmill.Mill(**sim.settings, data_dir=tmp_path / "other", top=20)
+    other.run_snapshot()
+    with pytest.raises(coinmill.DataError, match="is of another snapshot database"):
+        other.quotes(as_of=pin)
 
 
 def test_a_frame_shows_itself_and_escapes_what_comes_from_outside(filled: coinmill.Mill) -> None:

@@ -11,6 +11,7 @@ from coinmill.records import (
     Doctor,
     Explained,
     HealReport,
+    Listener,
     Missing,
     PlanReport,
     PruneReport,
@@ -151,7 +152,7 @@ class Mill:
             A database cannot be reached, or this role may not create.
         """
 
-    def run_snapshot(self, slot: str | datetime | None = None) -> RunReport:
+    def run_snapshot(self, slot: str | datetime | None = None, *, progress: Listener | None = None) -> RunReport:
         """Fetch, land, validate and store the quotes of the largest coins, and of coins asked for by id.
 
         A complete slot costs no call and changes nothing; of a partial one only the rest is fetched; a past one is
@@ -162,6 +163,10 @@ class Mill:
         ----------
         slot
             A half-hour, by its start in UTC; by default the current one. A datetime without a zone is taken as UTC.
+        progress
+            A function that is told how far the run is after each response, as a :class:`coinmill.records.Progress`.
+            What it raises ends the run in good order, and is raised here. In a notebook a run of more than two seconds
+            shows a bar by default; False shows none.
 
         Raises
         ------
@@ -175,7 +180,7 @@ class Mill:
             Each with its remedy in the message.
         """
 
-    def run_timeseries(self, resolution: Resolution = "5m") -> SeriesReport:
+    def run_timeseries(self, resolution: Resolution = "5m", *, progress: Listener | None = None) -> SeriesReport:
         """Fetch what is due in the price history of the newest snapshot's coins, and of coins asked for by id.
 
         At ``5m`` each coin's last day is fetched again after 23 hours, before CoinGecko drops it, and earlier where the
@@ -183,6 +188,13 @@ class Mill:
         At the other resolutions a run spends its share of the month's calls, on the coins first that were fetched
         longest ago. Coins that are left to a later run, or that a backfill is at work on, are counted in ``postponed``.
         Only settled points are stored: the last point of a chart still changes.
+
+        Parameters
+        ----------
+        resolution
+            Of the points to fetch.
+        progress
+            As in :meth:`run_snapshot`.
 
         Raises
         ------
@@ -202,6 +214,7 @@ class Mill:
         coins: str | Sequence[str] | None = None,
         refetch: bool = False,
         spend: int | None = None,
+        progress: Listener | None = None,
     ) -> SeriesReport:
         """Fetch the history of a span, as far as it is not stored yet; stopped and called again, it resumes.
 
@@ -221,6 +234,8 @@ class Mill:
             stored ones become revisions.
         spend
             The most calls to spend, also such as the schedule needs; by default those that it leaves.
+        progress
+            As in :meth:`run_snapshot`.
 
         Raises
         ------
@@ -257,13 +272,15 @@ class Mill:
             There is no time series database, or it cannot be read.
         """
 
-    def heal(self, *, spend: int | None = None) -> HealReport:
+    def heal(self, *, spend: int | None = None, progress: Listener | None = None) -> HealReport:
         """Fetch what :meth:`gaps` lists and CoinGecko still gives: what is lost at ``5m``, by the hour.
 
         Parameters
         ----------
         spend
             The most calls to spend, also such as the schedule needs; by default those that it leaves.
+        progress
+            As in :meth:`run_snapshot`.
 
         Raises
         ------
@@ -302,13 +319,14 @@ class Mill:
         coins
             Only these, as a list of ids or as a text; ``missing`` then names each snapshot that does not have them.
         as_of
-            As it was stored at this instant: the snapshots that there were, their quotes, and what was missing then.
-            What was received or requeued later is not shown.
+            As it was stored at this instant, or at a pin of :meth:`pin`: the snapshots that there were, their quotes,
+            and what was missing then. What was received or requeued later is not shown.
 
         Raises
         ------
         DataError
-            There is no such snapshot, nothing was stored by `as_of`, or no quote of one of the `coins` ever was.
+            There is no such snapshot, nothing was stored by `as_of`, it is a pin of another database, or no quote of
+            one of the `coins` was ever stored.
         ValueError
             `at`, `start`, `end` or `as_of` is no instant; `start` is not before `end`, or still to come; there is an
             `at` beside them; or `coins` is empty.
@@ -339,14 +357,16 @@ class Mill:
         resolution
             Resolutions never mix, and points keep CoinGecko's own timestamps: they do not sit on a grid.
         as_of
-            As it was stored at this instant, with what was missing then. History that was fetched later is not shown.
+            As it was stored at this instant, or at a pin of :meth:`pin`, with what was missing then. History that was
+            fetched later is not shown.
 
         Raises
         ------
         ValueError
             `start` is not before `end`, or still to come; `coins` is empty.
         DataError
-            Nothing is stored of one of the coins, or at this resolution, or was stored by `as_of`.
+            Nothing is stored of one of the coins, or at this resolution, or was stored by `as_of`; it is a pin of
+            another database, or one that knew points of the span which were pruned since.
         """
 
     def candles(
@@ -384,14 +404,39 @@ class Mill:
             The time zone whose midnights days begin at, such as ``"Europe/Berlin"``: shorter candles are counted from
             midnight on, so where clocks are put forward or back, a day has fewer or more of them.
         as_of
-            As it was stored at this instant, as in :meth:`prices`.
+            As it was stored at this instant or pin, as in :meth:`prices`.
 
         Raises
         ------
         ValueError
             `every` is no such length, `zone` no time zone, `start` not before `end`, or `coins` empty.
         DataError
-            Nothing is stored of one of the coins that could make such candles, or was stored by `as_of`.
+            Nothing is stored of one of the coins that could make such candles, or was stored by `as_of`, and what
+            :meth:`prices` says of pins.
+        """
+
+    def pin(self, at: str | date | datetime | None = None) -> str:
+        """What is stored at this moment, as a text by which it can be read again.
+
+        >>> pin = mill.pin()
+        >>> mill.prices("bitcoin", as_of=pin)  # the same rows in the same order, whatever is stored later
+        Frame: ...
+
+        It names the newest commit of each database and this instant: keep it beside a result, in a notebook or a paper.
+        Every frame of :meth:`quotes`, :meth:`prices` and :meth:`candles` has the pin that it was read at, of its own
+        database: ``frame.pin``.
+
+        Parameters
+        ----------
+        at
+            What readers could see at this instant instead, as ``as_of`` with an instant has it.
+
+        Raises
+        ------
+        ValueError
+            `at` is still to come, or no instant.
+        DataError
+            Nothing is stored, or was by then.
         """
 
     def explain(self, coin: str, ts: str | date | datetime, *, resolution: Resolution | None = None) -> Explained:
@@ -596,6 +641,10 @@ class Frame:
     @property
     def missing(self) -> list[Missing]:
         """What was asked for and is not stored: of prices by coin and span, of quotes by coin of the slot."""
+
+    @property
+    def pin(self) -> str | None:
+        """The pin that the rows were read at: ``as_of=frame.pin`` reads the same again. None where there is none."""
 
     @property
     def totals(self) -> Frame | None:

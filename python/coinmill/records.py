@@ -6,6 +6,7 @@ of a ``Frame`` (`Run`, `Gap`, `GapsTotal`, `Quarantined`, `Revision`) they are `
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Literal, TypeAlias, TypedDict
 
@@ -159,6 +160,19 @@ class GapsTotal(TypedDict):
     source_empty_pct: float
     lost_pct: float
     healed_pct: float
+
+
+class Progress(TypedDict):
+    """How far a run is: so many of what it counts have come. ``per_minute`` is the plan's pace; None is no limit."""
+
+    received: int
+    expected: int
+    unit: Literal["coins", "charts", "days"]
+    per_minute: int | None
+
+
+Listener: TypeAlias = Callable[[Progress], object] | Literal[False]
+"""Who is told how far a run is; False is nobody, not even a bar in a notebook."""
 
 
 class Demand(TypedDict):

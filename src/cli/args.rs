@@ -15,7 +15,7 @@ use crate::candles::zone;
 use crate::config::Settings;
 use crate::error::{Error, Result};
 use crate::market::{CoinId, Instant};
-use crate::pipeline::{Backfill, Candles, Explain, Gaps, Reach};
+use crate::pipeline::{AsOf, Backfill, Candles, Explain, Gaps, Reach};
 
 /// Market data from CoinGecko: complete or with a list of what is missing, stored once, traceable to the received bytes.
 #[derive(Debug, Parser)]
@@ -113,6 +113,14 @@ pub(super) enum Command {
     ///
     /// Keys and passwords are starred out.
     Config {
+        #[command(flatten)]
+        settings: SettingArguments,
+    },
+    /// What is stored at this moment, as a text by which it can be read again later, whatever comes
+    Pin {
+        /// What was stored at this instant instead
+        #[arg(long, value_parser = instant, value_name = "INSTANT")]
+        as_of: Option<DateTime<Utc>>,
         #[command(flatten)]
         settings: SettingArguments,
     },
@@ -284,9 +292,9 @@ pub(super) struct CandlesArguments {
     /// Those that begin before this day or instant (UTC)
     #[arg(long, value_parser = instant)]
     until: Option<DateTime<Utc>>,
-    /// As it was stored at this instant
-    #[arg(long, value_parser = instant, value_name = "INSTANT")]
-    as_of: Option<DateTime<Utc>>,
+    /// As it was stored at this instant, or at this pin
+    #[arg(long, value_name = "INSTANT")]
+    as_of: Option<AsOf>,
     #[command(flatten)]
     settings: SettingArguments,
 }

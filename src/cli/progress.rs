@@ -102,13 +102,14 @@ fn by_pace(progress: Progress) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pipeline::Unit;
 
     #[test]
     fn the_plan_s_pace_is_known_before_the_first_call() {
         let progress = |received| Progress {
             received,
             expected: 20,
-            unit: "charts",
+            unit: Unit::Charts,
             per_minute: Some(5),
         };
         assert_eq!(by_pace(progress(0)), Some(Duration::from_secs(240)));

@@ -8,7 +8,8 @@ use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
 use super::missing::{Read, Wanted};
-use super::prices::{FAR, check_order, each_once, edge, pinned};
+use super::pin::{AsOf, Pinned, pinned};
+use super::prices::{FAR, check_order, each_once, edge};
 use super::reach::oldest;
 use super::{retention, unknown};
 use crate::candles::{Chosen, Every, Filling as Bars, Grid, Told, choose};
@@ -33,8 +34,8 @@ pub struct Candles {
     pub start: Option<DateTime<Utc>>,
     /// Those that begin before this instant.
     pub end: Option<DateTime<Utc>>,
-    /// As it was known at this instant.
-    pub as_of: Option<DateTime<Utc>>,
+    /// As it was known at this instant, or at this pin.
+    pub as_of: Option<AsOf>,
 }
 
 /// Coins whose points are read together: many for few ways to a server, few for the memory of their candles.
@@ -109,8 +110,9 @@ async fn read(
         return Err(Error::argument("no points make candles of this length"));
     };
     let coins = each_once(&wanted.coins);
-    let pin = pinned(store, wanted.as_of).await?;
-    let known_at = wanted.as_of.map_or(now, |at| at.min(now));
+    let as_of = wanted.as_of.as_ref();
+    let Pinned { commit, pin } = pinned(store, as_of, now).await?;
+    let known_at = as_of.map_or(now, |as_of| as_of.at().min(now));
     let pruned = store.pruned(Kept::Points(coarsest)).await?;
     // candles that begin between the bounds, whole
     let first_after = |at| match grid.bar_of(at)? {
@@ -128,18 +130,25 @@ async fn read(
             .as_ref()
             .map(|pruned| pruned.before.timestamp_millis()),
     };
-    let known = known(store, resolutions, &coins, span, pin).await?;
+    for resolution in resolutions {
+        retention::check_kept(store, as_of, *resolution, span.start.unwrap_or(0)).await?;
+    }
+    let known = known(store, resolutions, &coins, span, commit).await?;
     let absent: Vec<&CoinId> = coins
         .iter()
         .filter(|coin| !known.ends.contains_key(coin))
         .collect();
     if known.ends.is_empty() || !absent.is_empty() {
         let pruned = pruned.map(|pruned| retention::points_pruned(coarsest, &pruned));
-        let as_of = wanted.as_of;
+        let as_of = as_of.map(AsOf::at);
         // of which resolution others are stored, for the error to tell what there is
         let mut stored = coarsest;
         for resolution in resolutions {
-            if !store.coverage_ends(*resolution, &[], pin).await?.is_empty() {
+            if !store
+                .coverage_ends(*resolution, &[], commit)
+                .await?
+                .is_empty()
+            {
                 stored = *resolution;
             }
         }
@@ -165,7 +174,7 @@ async fn read(
                 coins: coins.to_vec(),
                 resolution: *resolution,
                 span: wanted,
-                pin: Some(pin),
+                pin: Some(commit),
             };
             store
                 .each_point(&query, |coin, point| {
@@ -190,6 +199,7 @@ async fn read(
         frame: filling.finish()?,
         warning,
         missing,
+        pin,
     })
 }
 
@@ -199,12 +209,12 @@ async fn known(
     resolutions: &[Resolution],
     coins: &[CoinId],
     span: Wanted,
-    pin: i64,
+    commit: i64,
 ) -> Result<Known> {
     let mut known = Known::default();
     for resolution in resolutions {
         // where a coin is stored at one of them only, the other's ends are none
-        for (coin, own) in store.coverage_ends(*resolution, coins, pin).await? {
+        for (coin, own) in store.coverage_ends(*resolution, coins, commit).await? {
             let ends = known.ends.entry(coin).or_insert(own);
             ends.start = ends.start.min(own.start);
             ends.end = ends.end.max(own.end);
@@ -216,11 +226,14 @@ async fn known(
     };
     let stored: Vec<&CoinId> = known.ends.keys().collect();
     for resolution in resolutions {
-        let coverage = store.coverage_of(*resolution, &stored, all, pin).await?;
+        let coverage = store.coverage_of(*resolution, &stored, all, commit).await?;
         for (coin, spans) in coverage {
             known.coverage.insert((coin, *resolution), spans);
         }
-        for (coin, empty) in store.empty_spans_since(*resolution, all.start, pin).await? {
+        for (coin, empty) in store
+            .empty_spans_since(*resolution, all.start, commit)
+            .await?
+        {
             known.empty_spans.entry(coin).or_default().extend(empty);
         }
     }

@@ -3,12 +3,12 @@
 
 use std::collections::HashSet;
 
-use super::Progress;
 use super::account::{Nameless, Received, SecondLook, Sums};
 use super::gather::{Body, Gathered};
 use super::holding::Stored;
 use super::sweep::Sweep;
 use super::terms::{Terms, Wanted};
+use super::{Progress, Unit};
 use crate::coingecko::{self, Page};
 use crate::error::Result;
 use crate::landing::{self, Landed};
@@ -123,7 +123,7 @@ impl<'a> Intake<'a> {
         Progress {
             received: self.sweep.received().max(self.named.len() as u64),
             expected: self.sweep.expected().max(self.wanted.coins.len() as u64),
-            unit: "coins",
+            unit: Unit::Coins,
             per_minute: None,
         }
     }

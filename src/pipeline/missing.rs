@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::pin::Pin;
 use super::reach::is_due;
 use crate::frame::Frame;
 use crate::market::CoinId;
@@ -21,6 +22,8 @@ pub struct Read {
     pub missing: Vec<Missing>,
     /// The same in words for whoever wrote the span, where that is not there in whole.
     pub warning: Option<String>,
+    /// As of which the rows can be read again; none of what is not read by a pin.
+    pub pin: Option<Pin>,
 }
 
 /// A span of a coin, or something else of a slot, that is not there.

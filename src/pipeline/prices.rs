@@ -7,6 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::missing::{Missing, Read, Wanted};
+use super::pin::{AsOf, Pinned, pinned};
 use super::reach::oldest;
 use super::{retention, unknown};
 use crate::config::{Kept, Settings};
@@ -27,8 +28,8 @@ pub struct Prices {
     pub end: Option<DateTime<Utc>>,
     /// The resolution: they never mix.
     pub resolution: Resolution,
-    /// As it was known at this instant.
-    pub as_of: Option<DateTime<Utc>>,
+    /// As it was known at this instant, or at this pin.
+    pub as_of: Option<AsOf>,
 }
 
 /// Price points by coin and stamp, with the newest values that were known, and the spans of each coin that are not there:
@@ -36,7 +37,7 @@ pub struct Prices {
 ///
 /// # Errors
 /// [`Error::Argument`] for a span that is empty or still to come; [`Error::Data`] for a coin or a resolution of which nothing
-/// is stored, or was known at `as_of`; otherwise as the database gives them.
+/// is stored, or was known at `as_of`, for a pin of another database, and for one of which something was pruned; otherwise as the database gives them.
 pub async fn prices(settings: &Settings, wanted: &Prices) -> Result<Read> {
     check_order(wanted.start, wanted.end)?;
     let now = http::now(settings).await;
@@ -54,22 +55,25 @@ async fn read(
     now: DateTime<Utc>,
 ) -> Result<Read> {
     let coins = each_once(&wanted.coins);
-    let pin = pinned(store, wanted.as_of).await?;
+    let as_of = wanted.as_of.as_ref();
+    let Pinned { commit, pin } = pinned(store, as_of, now).await?;
+    let start = wanted.start.map_or(0, edge);
+    retention::check_kept(store, as_of, wanted.resolution, start).await?;
     // of what is gone no pin knows any more
     let pruned = store.pruned(Kept::Points(wanted.resolution)).await?;
-    let ends = store.coverage_ends(wanted.resolution, &coins, pin).await?;
+    let ends = store
+        .coverage_ends(wanted.resolution, &coins, commit)
+        .await?;
     let absent: Vec<&CoinId> = coins
         .iter()
         .filter(|coin| !ends.contains_key(coin))
         .collect();
     if ends.is_empty() || !absent.is_empty() {
-        let Prices {
-            resolution, as_of, ..
-        } = *wanted;
+        let (resolution, as_of) = (wanted.resolution, as_of.map(AsOf::at));
         let pruned = pruned.map(|pruned| retention::points_pruned(resolution, &pruned));
         return Err(unknown::not_stored(settings, store, resolution, as_of, &absent, pruned).await);
     }
-    let known_at = wanted.as_of.map_or(now, |at| at.min(now));
+    let known_at = as_of.map_or(now, |as_of| as_of.at().min(now));
     let span = Wanted {
         resolution: wanted.resolution,
         start: wanted.start.map(edge),
@@ -92,14 +96,14 @@ async fn read(
         Some(all) => {
             let coins: Vec<&CoinId> = ends.keys().collect();
             store
-                .coverage_of(wanted.resolution, &coins, all, pin)
+                .coverage_of(wanted.resolution, &coins, all, commit)
                 .await?
         }
         None => Default::default(),
     };
     let since = span.start.unwrap_or(0);
     let empty_spans = store
-        .empty_spans_since(wanted.resolution, since, pin)
+        .empty_spans_since(wanted.resolution, since, commit)
         .await?;
     let mut missing = span.missing(&ends, &coverage, &empty_spans);
     let gone = match &pruned {
@@ -121,12 +125,13 @@ async fn read(
             start: span.start.unwrap_or(0),
             end: span.end.unwrap_or(FAR),
         },
-        pin: Some(pin),
+        pin: Some(commit),
     };
     Ok(Read {
         frame: store.prices(&query).await?,
         warning,
         missing,
+        pin,
     })
 }
 
@@ -147,22 +152,6 @@ pub(super) fn each_once(coins: &[CoinId]) -> Vec<CoinId> {
     let mut seen = HashSet::new();
     let first = coins.iter().filter(|coin| seen.insert(*coin));
     first.cloned().collect()
-}
-
-/// One pin for all that is read, so that a commit meanwhile does not tear it.
-pub(super) async fn pinned(
-    store: &mut TimeseriesStore,
-    as_of: Option<DateTime<Utc>>,
-) -> Result<i64> {
-    match as_of {
-        None => Ok(store.newest_commit().await?.unwrap_or_default()),
-        Some(at) => store.pin(at).await?.ok_or_else(|| {
-            Error::data(format!(
-                "nothing was stored by {}: this history was fetched later",
-                shown(at)
-            ))
-        }),
-    }
 }
 
 /// The first stamp that is not before a bound: stamps are whole milliseconds.

@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::missing::Read;
+use super::pin::{AsOf, Pinned, pinned};
 use super::quotes_missing::{missing, warning};
 use crate::config::Settings;
 use crate::error::{Error, Result};
@@ -23,8 +24,8 @@ pub struct Quotes {
     pub end: Option<DateTime<Utc>>,
     /// Only these coins; empty is all.
     pub coins: Vec<CoinId>,
-    /// As it was known at this instant: which slots there were, their quotes, and what was missing.
-    pub as_of: Option<DateTime<Utc>>,
+    /// As it was known at this instant, or at this pin: which slots there were, their quotes, and what was missing.
+    pub as_of: Option<AsOf>,
 }
 
 /// The quotes of a slot by market cap, the largest first, or of every slot of a span in the order of time; and what was asked for
@@ -43,37 +44,32 @@ pub async fn quotes(settings: &Settings, wanted: &Quotes) -> Result<Read> {
     }
     let mut store =
         SnapshotStore::open_existing(&settings.snapshot_url, &settings.vs_currency).await?;
-    // one pin for all that is read, so that a commit meanwhile does not tear it
-    let pin = match wanted.as_of {
-        None => store.newest_commit().await?,
-        Some(as_of) => Some(store.pin(as_of).await?.ok_or_else(|| {
-            Error::data(format!(
-                "nothing was stored by {}: the first snapshot was taken later",
-                shown(as_of)
-            ))
-        })?),
-    };
-    let newest = store.newest_slot(wanted.at, pin).await?;
+    let now = http::now(settings).await;
+    let as_of = wanted.as_of.as_ref();
+    let Pinned { commit, pin } = pinned(&mut store, as_of, now).await?;
+    let commit = Some(commit);
+    let newest = store.newest_slot(wanted.at, commit).await?;
     let newest = newest.ok_or_else(|| none_there(wanted))?;
     if let Some(coin) = store.never_stored(&wanted.coins).await?.first() {
         return Err(Error::data(format!(
             "no quote of {coin} is stored: ids are CoinGecko's own, not symbols"
         )));
     }
-    let (from, to, now) = match is_span {
+    let (from, to, until) = match is_span {
         false => (newest, newest.next(), newest.end()),
         true => {
-            let now = http::now(settings).await;
-            let first = store.first_slot(pin).await?.unwrap_or(newest);
+            let first = store.first_slot(commit).await?.unwrap_or(newest);
             let (from, to) = span(wanted, first, newest, now)?;
             (from, to, now)
         }
     };
-    let frame = store.quote_frame_of(from, to, pin, &wanted.coins).await?;
-    let states = store.slot_states(from, to, pin).await?;
+    let frame = store
+        .quote_frame_of(from, to, commit, &wanted.coins)
+        .await?;
+    let states = store.slot_states(from, to, commit).await?;
     store.close().await?;
     // a half-hour that is not over may still get its snapshot
-    let known_at = wanted.as_of.map_or(now, |at| at.min(now));
+    let known_at = as_of.map_or(until, |as_of| as_of.at().min(until));
     let due = to
         .min(Slot::containing(known_at).max(newest.next()))
         .max(from);
@@ -82,6 +78,7 @@ pub async fn quotes(settings: &Settings, wanted: &Quotes) -> Result<Read> {
         warning: warning(&missing).filter(|_| is_span),
         missing,
         frame,
+        pin,
     })
 }
 
@@ -114,7 +111,7 @@ fn first_from(at: DateTime<Utc>) -> Slot {
 }
 
 fn none_there(wanted: &Quotes) -> Error {
-    Error::data(match (wanted.at, wanted.as_of) {
+    Error::data(match (wanted.at, wanted.as_of.as_ref().map(AsOf::at)) {
         (None, None) => "there is no snapshot yet: run `coinmill run snapshot`".to_owned(),
         (Some(at), None) => format!("there is no snapshot at or before {}", shown(at)),
         (None, Some(as_of)) => format!("no snapshot was stored by {}", shown(as_of)),

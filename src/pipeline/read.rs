@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::csv::write_csv;
 use super::status::timeseries;
-use super::{Observer, Progress};
+use super::{Observer, Progress, Unit};
 use crate::config::Settings;
 use crate::error::Result;
 use crate::frame::{Frame, write_parquet};
@@ -101,7 +101,7 @@ async fn write_all(
         observer.show(Progress {
             received: done,
             expected: expected as u64,
-            unit: "days",
+            unit: Unit::Days,
             per_minute: None,
         });
     };

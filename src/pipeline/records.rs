@@ -182,6 +182,7 @@ fn read(frame: Frame) -> Read {
         frame,
         missing: Vec::new(),
         warning: None,
+        pin: None,
     }
 }
 

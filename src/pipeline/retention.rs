@@ -4,12 +4,13 @@
 use chrono::{DateTime, Utc};
 
 use super::missing::Missing;
+use super::pin::AsOf;
 use super::reach::{Backfill, Reach};
 use crate::config::{Kept, Retention};
 use crate::error::{Error, Result};
 use crate::landing;
 use crate::series::{Resolution, Span};
-use crate::store::{Database, Pruned, Tables};
+use crate::store::{Database, Pruned, Tables, TimeseriesStore};
 
 /// An instant as these texts have it.
 fn shown(at: DateTime<Utc>) -> impl std::fmt::Display {
@@ -23,6 +24,34 @@ pub(super) fn points_pruned(resolution: Resolution, pruned: &Pruned) -> String {
         shown(pruned.before),
         were_pruned(Kept::Points(resolution), pruned)
     )
+}
+
+/// Refuses a pin that knew points which were pruned since then, of a span that begins where it may hold some of them: a pin
+/// gives the same rows for ever, or none.
+///
+/// # Errors
+/// [`Error::Data`].
+pub(super) async fn check_kept(
+    store: &mut TimeseriesStore,
+    as_of: Option<&AsOf>,
+    resolution: Resolution,
+    start: i64,
+) -> Result<()> {
+    let Some(AsOf::Pin(pin)) = as_of else {
+        return Ok(());
+    };
+    let Some(commit) = pin.series_commit() else {
+        return Ok(());
+    };
+    let kept = Kept::Points(resolution);
+    let pruned = store.pruned_after(kept, commit).await?;
+    match pruned {
+        Some(pruned) if start < pruned.before.timestamp_millis() => Err(Error::data(format!(
+            "the pin {pin} is gone for this span: {}; give a start from there on",
+            points_pruned(resolution, &pruned)
+        ))),
+        _ => Ok(()),
+    }
 }
 
 fn were_pruned(of: Kept, pruned: &Pruned) -> String {

@@ -52,5 +52,6 @@ pub async fn revisions(settings: &Settings, wanted: &Revisions) -> Result<Read> 
         frame,
         missing: Vec::new(),
         warning: None,
+        pin: None,
     })
 }

@@ -17,7 +17,7 @@ use super::known::{Known, no_points, refusal};
 use super::reach::in_reach;
 use super::reader::Reader;
 use super::writer::Writer;
-use super::{Observer, Progress};
+use super::{Observer, Progress, Unit};
 use crate::clock::Clock;
 use crate::coingecko::charts::Chart;
 use crate::error::{Error, Result};
@@ -165,7 +165,7 @@ pub(super) async fn fetch_all(
         observer.show(Progress {
             received: done,
             expected: outcome.expected,
-            unit: "charts",
+            unit: Unit::Charts,
             per_minute: fetcher.plan.calls_per_minute.map(NonZeroU32::get),
         });
         while outcome.error.is_none()

@@ -11,6 +11,7 @@ use pyo3::types::{PyBool, PyList, PyString, PyTuple};
 use super::errors::to_exception;
 use crate::error::Error;
 use crate::market::{CoinId, Instant, Slot};
+use crate::pipeline::AsOf;
 
 /// A text as what it names.
 pub(super) fn parsed<T: FromStr<Err = Error>>(py: Python<'_>, text: &str) -> PyResult<T> {
@@ -96,6 +97,21 @@ impl<'a, 'py> FromPyObject<'a, 'py> for InstantArgument {
             "an instant is a datetime, a date, or a text such as '2026-01-31'",
         )
         .map(Self)
+    }
+}
+
+/// What is to be read as it was known: an instant, or a pin.
+pub(super) struct AsOfArgument(pub(super) AsOf);
+
+impl<'a, 'py> FromPyObject<'a, 'py> for AsOfArgument {
+    type Error = PyErr;
+
+    fn extract(value: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
+        let text = written(
+            &value,
+            "`as_of` is a datetime, a date, a text such as '2026-01-31', or a pin",
+        )?;
+        parsed(value.py(), &text).map(Self)
     }
 }
 

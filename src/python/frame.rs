@@ -15,7 +15,7 @@ use super::errors::{CoverageWarning, to_exception};
 use super::to_python;
 use crate::error;
 use crate::frame::{self, Cell, Foreign};
-use crate::pipeline::{Missing, Read};
+use crate::pipeline::{Missing, Pin, Read};
 
 /// Whose line a warning names: whoever called us, since native code has no line of its own.
 const CALLER: i32 = 1;
@@ -25,6 +25,7 @@ const CALLER: i32 = 1;
 pub(super) struct Frame {
     frame: frame::Frame,
     missing: Arc<Vec<Missing>>,
+    pin: Option<Pin>,
     totals: Option<frame::Frame>,
 }
 
@@ -39,6 +40,7 @@ impl Frame {
         Ok(Self {
             frame: read.frame,
             missing: Arc::new(read.missing),
+            pin: read.pin,
             totals,
         })
     }
@@ -48,6 +50,7 @@ impl Frame {
         Self {
             frame,
             missing: Arc::clone(&self.missing),
+            pin: self.pin.clone(),
             totals: self.totals.clone(),
         }
     }
@@ -126,11 +129,18 @@ impl Frame {
     }
 
     #[getter]
+    #[doc = stub!("Frame.pin")]
+    fn pin(&self) -> Option<String> {
+        self.pin.as_ref().map(Pin::to_string)
+    }
+
+    #[getter]
     #[doc = stub!("Frame.totals")]
     fn totals(&self) -> Option<Self> {
         self.totals.as_ref().map(|totals| Self {
             frame: totals.clone(),
             missing: Arc::default(),
+            pin: None,
             totals: None,
         })
     }

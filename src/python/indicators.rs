@@ -58,6 +58,7 @@ pub(super) fn indicators<'py>(
                 frame: rows,
                 missing: Vec::new(),
                 warning: None,
+                pin: None,
             },
             None,
         ),

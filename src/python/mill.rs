@@ -7,9 +7,12 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyType};
 
-use super::arguments::{CoinsArgument, InstantArgument, SlotArgument, all_parsed, as_text, parsed};
+use super::arguments::{
+    AsOfArgument, CoinsArgument, InstantArgument, SlotArgument, all_parsed, as_text, parsed,
+};
 use super::doc::stub;
 use super::errors::to_exception;
+use super::listener::Listener;
 use crate::candles;
 use crate::config::{Layers, Portable, Settings, resolve_with, shown};
 use crate::pipeline::{Backfill, Candles, Explain, Gaps, Pick, Prices, Quotes, Reach, Revisions};
@@ -84,29 +87,31 @@ impl Mill {
         self.done(py, Call::Init)
     }
 
-    #[pyo3(signature = (slot = None))]
+    #[pyo3(signature = (slot = None, *, progress = None))]
     #[doc = stub!("Mill.run_snapshot")]
     fn run_snapshot<'py>(
         &self,
         py: Python<'py>,
         slot: Option<SlotArgument>,
+        progress: Option<Listener>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let slot = slot.map(|slot| slot.0);
-        self.done(py, Call::RunSnapshot { slot })
+        self.run(py, Call::RunSnapshot { slot }, progress)
     }
 
-    #[pyo3(signature = (resolution = "5m"))]
+    #[pyo3(signature = (resolution = "5m", *, progress = None))]
     #[doc = stub!("Mill.run_timeseries")]
     fn run_timeseries<'py>(
         &self,
         py: Python<'py>,
         resolution: &str,
+        progress: Option<Listener>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let resolution = parsed(py, resolution)?;
-        self.done(py, Call::RunTimeseries { resolution })
+        self.run(py, Call::RunTimeseries { resolution }, progress)
     }
 
-    #[pyo3(signature = (*, days = None, start = None, end = None, resolution = "1h", coins = None, refetch = false, spend = None))]
+    #[pyo3(signature = (*, days = None, start = None, end = None, resolution = "1h", coins = None, refetch = false, spend = None, progress = None))]
     #[expect(clippy::too_many_arguments, reason = "keywords in Python")]
     #[doc = stub!("Mill.backfill")]
     fn backfill<'py>(
@@ -119,6 +124,7 @@ impl Mill {
         coins: Option<CoinsArgument>,
         refetch: bool,
         spend: Option<u64>,
+        progress: Option<Listener>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let reach = match (days, start) {
             (Some(days), None) if end.is_none() => Reach::Days(days),
@@ -136,7 +142,7 @@ impl Mill {
             refetch,
             spend,
         };
-        self.done(py, Call::Backfill(wanted))
+        self.run(py, Call::Backfill(wanted), progress)
     }
 
     #[pyo3(signature = (coins = None, start = None, end = None, *, resolution = None))]
@@ -158,10 +164,15 @@ impl Mill {
         self.done(py, Call::Gaps(wanted))
     }
 
-    #[pyo3(signature = (*, spend = None))]
+    #[pyo3(signature = (*, spend = None, progress = None))]
     #[doc = stub!("Mill.heal")]
-    fn heal<'py>(&self, py: Python<'py>, spend: Option<u64>) -> PyResult<Bound<'py, PyAny>> {
-        self.done(py, Call::Heal { spend })
+    fn heal<'py>(
+        &self,
+        py: Python<'py>,
+        spend: Option<u64>,
+        progress: Option<Listener>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        self.run(py, Call::Heal { spend }, progress)
     }
 
     #[doc = stub!("Mill.plan")]
@@ -178,14 +189,14 @@ impl Mill {
         start: Option<InstantArgument>,
         end: Option<InstantArgument>,
         coins: Option<CoinsArgument>,
-        as_of: Option<InstantArgument>,
+        as_of: Option<AsOfArgument>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let wanted = Quotes {
             at: at.map(|at| at.0),
             start: start.map(|start| start.0),
             end: end.map(|end| end.0),
             coins: coins.map_or_else(Vec::new, |coins| coins.0),
-            as_of: as_of.map(|at| at.0),
+            as_of: as_of.map(|as_of| as_of.0),
         };
         self.done(py, Call::Quotes(wanted))
     }
@@ -199,14 +210,14 @@ impl Mill {
         start: Option<InstantArgument>,
         end: Option<InstantArgument>,
         resolution: &str,
-        as_of: Option<InstantArgument>,
+        as_of: Option<AsOfArgument>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let wanted = Prices {
             coins: coins.map_or_else(Vec::new, |coins| coins.0),
             start: start.map(|start| start.0),
             end: end.map(|end| end.0),
             resolution: parsed(py, resolution)?,
-            as_of: as_of.map(|at| at.0),
+            as_of: as_of.map(|as_of| as_of.0),
         };
         self.done(py, Call::Prices(wanted))
     }
@@ -222,7 +233,7 @@ impl Mill {
         end: Option<InstantArgument>,
         every: &str,
         zone: &str,
-        as_of: Option<InstantArgument>,
+        as_of: Option<AsOfArgument>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let wanted = Candles {
             coins: coins.map_or_else(Vec::new, |coins| coins.0),
@@ -230,9 +241,20 @@ impl Mill {
             zone: candles::zone(zone).map_err(|error| to_exception(py, &error))?,
             start: start.map(|start| start.0),
             end: end.map(|end| end.0),
-            as_of: as_of.map(|at| at.0),
+            as_of: as_of.map(|as_of| as_of.0),
         };
         self.done(py, Call::Candles(wanted))
+    }
+
+    #[pyo3(signature = (at = None))]
+    #[doc = stub!("Mill.pin")]
+    fn pin<'py>(
+        &self,
+        py: Python<'py>,
+        at: Option<InstantArgument>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let as_of = at.map(|at| at.0);
+        self.done(py, Call::Pin { as_of })
     }
 
     #[pyo3(signature = (coin, ts, *, resolution = None))]
@@ -364,7 +386,22 @@ impl Mill {
 
     fn done<'py>(&self, py: Python<'py>, call: Call) -> PyResult<Bound<'py, PyAny>> {
         let (layers, settings) = self.settings(py)?;
-        super::done(py, &layers, settings, call)
+        super::done(py, &layers, settings, call, &Listener::default())
+    }
+
+    /// A run, which may take long.
+    fn run<'py>(
+        &self,
+        py: Python<'py>,
+        call: Call,
+        progress: Option<Listener>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let listener = match progress {
+            Some(listener) => listener,
+            None => Listener::by_default(py)?,
+        };
+        let (layers, settings) = self.settings(py)?;
+        super::done(py, &layers, settings, call, &listener)
     }
 }
 

@@ -15,7 +15,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::error::{Error, Result};
 use crate::provider::KEY_VARIABLE;
-use crate::remote::call::Returned;
+use crate::remote::call::{Returned, Tell};
 use crate::remote::wire::{self, Order, Request, Said};
 use crate::stop::Stopper;
 
@@ -70,6 +70,7 @@ pub(super) async fn call(
     interpreter: &Interpreter,
     request: Request,
     stopper: &Stopper,
+    tell: &Tell<'_>,
 ) -> Result<Returned> {
     let stop = stopper.listen();
     let mut worker = Worker::start(interpreter, request)?;
@@ -86,6 +87,7 @@ pub(super) async fn call(
             heard = worker.heard.recv() => match heard {
                 Some(Heard::Greeting) => is_begun = true,
                 Some(Heard::Said(Said::Log(logged))) => logged.log(),
+                Some(Heard::Said(Said::Progress(progress))) => tell(progress),
                 Some(Heard::Said(Said::Done(returned))) => return Ok(returned),
                 Some(Heard::Said(Said::Failed(error))) => return Err(error),
                 Some(Heard::Other(version)) => return Err(other_version(&version)),

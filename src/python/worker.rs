@@ -31,7 +31,7 @@ pub(super) fn _work(py: Python<'_>) -> PyResult<()> {
         mouth.listen_to_logs();
         let ending = Stopper::default();
         end_with(parent, &ending);
-        let said = match work(request, &ending)? {
+        let said = match work(request, &ending, &mouth)? {
             Ok(returned) => Said::Done(returned),
             Err(error) => Said::Failed(error.in_one_text()),
         };
@@ -41,13 +41,16 @@ pub(super) fn _work(py: Python<'_>) -> PyResult<()> {
     })
 }
 
-fn work(request: Request, ending: &Stopper) -> PyResult<Result<Returned>> {
+fn work(request: Request, ending: &Stopper, mouth: &Mouth) -> PyResult<Result<Returned>> {
     let runtime = wait::runtime()?;
     let outcome = runtime.block_on(async {
         let layers = Layers::default().with_arguments(request.settings)?;
         let settings = Settings::resolve(&layers)?;
         let (stopper, ended) = (Stopper::default(), ending.listen());
-        let work = request.call.run(&settings, &stopper);
+        let tell = |progress| {
+            let _nobody = mouth.say(&Said::Progress(progress));
+        };
+        let work = request.call.run(&settings, &stopper, &tell);
         match wait::until(work, &stopper, end_of(&ended), std::future::pending()).await {
             Ended::Done(outcome) | Ended::Stopped((), Some(outcome)) => outcome,
             Ended::Stopped((), None) => Err(Error::stopped()),

@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::config::Settings;
@@ -10,7 +11,8 @@ use crate::error::{Error, Result};
 use crate::frame::Frame;
 use crate::market::Slot;
 use crate::pipeline::{
-    self, Backfill, Candles, Explain, Gaps, Observer, Pick, Prices, Quotes, Read, Revisions,
+    self, Backfill, Candles, Explain, Gaps, Observer, Pick, Prices, Progress, Quotes, Read,
+    Revisions,
 };
 use crate::series::Resolution;
 use crate::stop::Stopper;
@@ -28,6 +30,7 @@ pub(crate) enum Call {
     Quotes(Quotes),
     Prices(Prices),
     Candles(Candles),
+    Pin { as_of: Option<DateTime<Utc>> },
     Explain(Explain),
     Revisions(Revisions),
     Quarantine(Pick),
@@ -40,6 +43,9 @@ pub(crate) enum Call {
     Doctor { is_offline: bool },
     Demo { data_dir: PathBuf },
 }
+
+/// Who is told how far a run is.
+pub(crate) type Tell<'a> = dyn Fn(Progress) + Send + Sync + 'a;
 
 /// The result of a call.
 #[derive(Debug)]
@@ -71,9 +77,14 @@ impl Call {
             .any(|url| url.file().is_some())
     }
 
-    /// Does what is asked for. Runs listen to the stopper; anything else can be dropped at any time.
-    pub(crate) async fn run(self, settings: &Settings, stopper: &Stopper) -> Result<Returned> {
-        let run = || Observer::none().stopped_by(stopper.listen());
+    /// Does what is asked for. Runs listen to the stopper, and tell how far they are; anything else can be dropped at any time.
+    pub(crate) async fn run(
+        self,
+        settings: &Settings,
+        stopper: &Stopper,
+        tell: &Tell<'_>,
+    ) -> Result<Returned> {
+        let run = || Observer::new(tell).stopped_by(stopper.listen());
         match self {
             Self::Init => json(&pipeline::init(settings).await?),
             Self::RunSnapshot { slot } => {
@@ -95,6 +106,7 @@ impl Call {
             Self::Candles(wanted) => {
                 Ok(Returned::Frame(pipeline::candles(settings, &wanted).await?))
             }
+            Self::Pin { as_of } => json(&pipeline::pin(settings, as_of).await?),
             Self::Explain(wanted) => json(&pipeline::explain(settings, &wanted).await?),
             Self::Rules { days } => json(&pipeline::rules(settings, days).await?),
             Self::Revisions(wanted) => Ok(Returned::Frame(

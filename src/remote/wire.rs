@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::call::{Call, Returned};
 use crate::error::Error;
 use crate::frame::Frame;
+use crate::pipeline::Progress;
 // the name means another thing among pipes
 use crate::pipeline::Read as Rows;
 
@@ -46,6 +47,7 @@ pub(crate) struct Logged {
 #[derive(Debug)]
 pub(crate) enum Said {
     Log(Logged),
+    Progress(Progress),
     Done(Returned),
     Failed(Error),
 }
@@ -53,6 +55,7 @@ pub(crate) enum Said {
 const BEGIN: u8 = b'B';
 const STOP: u8 = b'S';
 const LOG: u8 = b'L';
+const PROGRESS: u8 = b'P';
 const JSON: u8 = b'J';
 const ABOUT: u8 = b'A';
 const ROWS: u8 = b'R';
@@ -100,6 +103,7 @@ impl Said {
     pub(crate) fn write(&self, to: &mut impl Write) -> io::Result<()> {
         match self {
             Self::Log(logged) => write_json(to, LOG, logged)?,
+            Self::Progress(progress) => write_json(to, PROGRESS, progress)?,
             Self::Failed(error) => write_json(to, FAILED, error)?,
             Self::Done(Returned::Json(text)) => write_bytes(to, JSON, text.as_bytes())?,
             Self::Done(Returned::Frame(rows)) => write_rows(to, rows)?,
@@ -120,6 +124,7 @@ impl Said {
         };
         let said = match kind {
             LOG => Self::Log(read_json(from, length)?),
+            PROGRESS => Self::Progress(read_json(from, length)?),
             FAILED => Self::Failed(read_json(from, length)?),
             JSON => Self::Done(Returned::Json(
                 String::from_utf8(read_bytes(from, length)?).map_err(io::Error::other)?,
@@ -171,19 +176,20 @@ impl Logged {
 }
 
 fn write_rows(to: &mut impl Write, rows: &Rows) -> io::Result<()> {
-    write_json(to, ABOUT, &(&rows.missing, &rows.warning))?;
+    write_json(to, ABOUT, &(&rows.missing, &rows.warning, &rows.pin))?;
     write_bytes(to, ROWS, &[])?;
     write_arrow(to, &rows.frame).map_err(io::Error::other)
 }
 
 /// Rows, of which what is said about them is so long.
 fn read_rows(from: &mut impl Read, length: u64) -> io::Result<Rows> {
-    let (missing, warning) = read_json(from, length)?;
+    let (missing, warning, pin) = read_json(from, length)?;
     match read_head(from)? {
         Some((ROWS, 0)) => Ok(Rows {
             frame: read_arrow(from).map_err(io::Error::other)?,
             missing,
             warning,
+            pin,
         }),
         Some((kind, _)) => Err(unknown(kind)),
         None => Err(io::ErrorKind::UnexpectedEof.into()),

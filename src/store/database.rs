@@ -244,6 +244,14 @@ impl<T: Tables> Database<T> {
         pin::of(&mut self.connection, at).await
     }
 
+    /// The id of the run that made a commit; `None` where there is no such commit.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn run_of(&mut self, commit: i64) -> Result<Option<String>> {
+        pin::run_of(&mut self.connection, commit).await
+    }
+
     /// The pin of now: the newest commit. `None` where nothing was ever committed.
     ///
     /// # Errors

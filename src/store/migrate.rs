@@ -84,6 +84,9 @@ pub(crate) static BUDGET: Schema = Schema {
     written: "budget",
 };
 
+/// What PostgreSQL's clients say of tables, views and columns.
+const COMMENTS: &str = include_str!("../../migrations/comments.sql");
+
 /// What a database says of itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Readiness {
@@ -203,6 +206,7 @@ impl Schema {
         }
         if connection.dialect() == Dialect::Postgres {
             connection.script(self.grants).await?;
+            connection.script(COMMENTS).await?;
         }
         match vs_currency {
             Some(vs_currency) => currency::announce(connection, vs_currency).await,

@@ -57,6 +57,13 @@ pub(super) async fn of(connection: &mut Connection, at: DateTime<Utc>) -> Result
     Ok(rows.first().map(|row| row.int(0)).transpose()?.flatten())
 }
 
+/// The run of a commit; none where there is no such commit.
+pub(super) async fn run_of(connection: &mut Connection, commit: i64) -> Result<Option<String>> {
+    let sql = r#"select run from "commit" where id = $1"#;
+    let rows = connection.fetch(sql, vec![commit.into()]).await?;
+    Ok(rows.first().map(|row| row.text(0)).transpose()?.flatten())
+}
+
 /// The pin of now: the newest commit, whether or not it has its instant. `None` where nothing was ever committed.
 pub(super) async fn newest(connection: &mut Connection) -> Result<Option<i64>> {
     let rows = connection

@@ -100,7 +100,28 @@ impl<T: Tables> Database<T> {
             coalesce(c.at, r.started_at), p.days
             from pruned p join "commit" c on c.id = p."commit" join run r on r.id = c.run
             where coalesce(p.resolution, 0) = $1 order by p.before desc, p."commit" limit 1"#;
-        let rows = self.connection.fetch(sql, vec![number(of).into()]).await?;
+        self.newest_pruned(sql, vec![number(of).into()]).await
+    }
+
+    /// What was pruned of something that was known at a pin, as of the newest horizon: such as there was, when it was.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Store`].
+    pub async fn pruned_after(&mut self, of: Kept, pin: i64) -> Result<Option<Pruned>> {
+        let sql = r#"select p.before, p.first_ts, coalesce(c.at, r.started_at), p.days
+            from pruned p join "commit" c on c.id = p."commit" join run r on r.id = c.run
+            where coalesce(p.resolution, 0) = $1 and p."commit" > $2 and p.first_ts < p.before
+            order by p.before desc, p."commit" limit 1"#;
+        self.newest_pruned(sql, vec![number(of).into(), pin.into()])
+            .await
+    }
+
+    async fn newest_pruned(
+        &mut self,
+        sql: &'static str,
+        values: Vec<Value>,
+    ) -> Result<Option<Pruned>> {
+        let rows = self.connection.fetch(sql, values).await?;
         let read = |row: &super::value::Row| {
             Ok(Pruned {
                 before: needed(row.time(0)?, "pruned.before")?,

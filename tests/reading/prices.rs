@@ -239,7 +239,7 @@ async fn what_is_missing_is_what_was_missing_then(kind: Kind) {
     };
     assert_eq!(read(&settings, &wanted).await.unwrap().missing, []);
     let wanted = Prices {
-        as_of: Some(then),
+        as_of: Some(then.into()),
         ..wanted
     };
     let known = read(&settings, &wanted).await.unwrap();
@@ -256,7 +256,7 @@ async fn what_is_missing_is_what_was_missing_then(kind: Kind) {
         .await
         .unwrap();
     let wanted = Prices {
-        as_of: Some(then),
+        as_of: Some(then.into()),
         ..of(&["ethereum"])
     };
     let chain = refused(&settings, &wanted).await;

@@ -28,7 +28,7 @@ fn minutes(after: i64) -> DateTime<Utc> {
 fn wanted(at: Option<i64>, as_of: Option<i64>) -> Quotes {
     Quotes {
         at: at.map(minutes),
-        as_of: as_of.map(minutes),
+        as_of: as_of.map(|at| minutes(at).into()),
         ..Quotes::default()
     }
 }

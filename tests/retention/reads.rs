@@ -1,8 +1,9 @@
 //! Reads: what was pruned is missing and says so, whatever the pin.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use coinmill::candles::zone;
 use coinmill::error::Error;
-use coinmill::pipeline::{self, Missing, Prices, Reach, Read};
+use coinmill::pipeline::{self, AsOf, Candles, Missing, Pin, Prices, Reach, Read};
 use coinmill::series::Resolution;
 
 use crate::scene::{four_days, prune, yesterday};
@@ -11,7 +12,8 @@ use crate::support::{Kind, noon, on_both_databases, said};
 
 on_both_databases!(
     a_span_from_before_the_horizon_says_what_was_pruned,
-    a_pin_from_before_the_prune_says_so_too,
+    an_instant_from_before_the_prune_says_so_too,
+    a_pin_from_before_the_prune_gives_the_same_rows_or_none,
     a_span_after_the_horizon_misses_nothing_more_than_before,
     where_nothing_is_left_it_is_said_why,
     what_was_pruned_can_be_fetched_again_once_it_is_kept,
@@ -23,7 +25,7 @@ fn of(start: Option<DateTime<Utc>>, as_of: Option<DateTime<Utc>>) -> Prices {
         start,
         end: None,
         resolution: Resolution::Hour,
-        as_of,
+        as_of: as_of.map(AsOf::from),
     }
 }
 
@@ -89,7 +91,7 @@ async fn a_span_from_before_the_horizon_says_what_was_pruned(kind: Kind) {
     assert_eq!((rest, &all.warning), (&[][..], &None));
 }
 
-async fn a_pin_from_before_the_prune_says_so_too(kind: Kind) {
+async fn an_instant_from_before_the_prune_says_so_too(kind: Kind) {
     let mill = four_days(kind).await;
     let pin = noon() + TimeDelta::minutes(1);
     let start = Some(noon() - TimeDelta::days(3));
@@ -112,6 +114,57 @@ async fn a_pin_from_before_the_prune_says_so_too(kind: Kind) {
     let since = read(&mill, &of(Some(yesterday()), Some(pin))).await;
     assert_eq!(since.missing, []);
     assert_eq!(since.frame.rows(), after.frame.rows());
+}
+
+async fn a_pin_from_before_the_prune_gives_the_same_rows_or_none(kind: Kind) {
+    let mill = four_days(kind).await;
+    let settings = mill.settings(&[]);
+    let pin = pipeline::pin(&settings, None).await.unwrap();
+    let at = |start: Option<DateTime<Utc>>, pin: &Pin| Prices {
+        as_of: Some(AsOf::Pin(pin.clone())),
+        ..of(start, None)
+    };
+    let late = Some(yesterday());
+    let before = read(&mill, &at(late, &pin)).await;
+    prune(&mill, &ONE_DAY).await.unwrap();
+    let early = Some(yesterday() - TimeDelta::minutes(1));
+    for start in [None, early] {
+        let error = pipeline::prices(&settings, &at(start, &pin))
+            .await
+            .unwrap_err();
+        assert!(matches!(error, Error::Data { .. }), "{error:?}");
+        let said = said(&error);
+        assert!(
+            said.contains("is gone for this span: points at 1h before 2026-01-13"),
+            "{said}"
+        );
+    }
+    let after = read(&mill, &at(late, &pin)).await;
+    assert_eq!(after.frame.batches, before.frame.batches);
+    assert_eq!(after.missing, before.missing);
+    // candles of five-minute and hourly points, of which the hourly ones are gone
+    let candles = Candles {
+        coins: Vec::new(),
+        every: "1h".parse().unwrap(),
+        zone: zone("UTC").unwrap(),
+        start: Some(yesterday() - TimeDelta::hours(1)),
+        end: None,
+        as_of: Some(AsOf::Pin(pin.clone())),
+    };
+    let error = pipeline::candles(&settings, &candles).await.unwrap_err();
+    assert!(said(&error).contains("is gone for this span"), "{error}");
+    // other resolutions are whole, and a pin that was made since then knows no more than there is
+    let daily = Prices {
+        resolution: Resolution::Day,
+        ..at(None, &pin)
+    };
+    read(&mill, &daily).await;
+    let new = pipeline::pin(&settings, None).await.unwrap();
+    let all = read(&mill, &at(None, &new)).await;
+    assert_eq!(
+        all.frame.batches,
+        read(&mill, &of(None, None)).await.frame.batches
+    );
 }
 
 async fn a_span_after_the_horizon_misses_nothing_more_than_before(kind: Kind) {

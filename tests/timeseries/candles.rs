@@ -217,7 +217,7 @@ async fn only_whole_bars_between_the_bounds_are_given_and_a_zone_moves_them(kind
     );
     // as it was known before the hours came
     let before = Candles {
-        as_of: Some(noon() + TimeDelta::hours(1)),
+        as_of: Some((noon() + TimeDelta::hours(1)).into()),
         ..wanted("1h")
     };
     let known = rows(&read(&mill, &before).await);

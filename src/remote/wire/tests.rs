@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::frame::{BATCH, Filler, Filling};
 use crate::market::CoinId;
-use crate::pipeline::{Backfill, Missing, Reach};
+use crate::pipeline::{Backfill, Missing, Pin, Reach};
 use crate::series::Resolution;
 use crate::store::price_columns;
 
@@ -113,6 +113,7 @@ fn a_stream_that_is_cut_is_an_error() {
             frame,
             missing: Vec::new(),
             warning: None,
+            pin: None,
         })),
     ] {
         let mut pipe = Vec::new();
@@ -135,7 +136,8 @@ proptest! {
             reason: "not fetched".to_owned(),
         }];
         let warning = Some("a span is missing".to_owned());
-        let rows = Rows { frame: frame.clone(), missing: missing.clone(), warning: warning.clone() };
+        let pin: Pin = "t98-77d0e1bb@2026-01-14T12:05:00.123Z".parse().unwrap();
+        let rows = Rows { frame: frame.clone(), missing: missing.clone(), warning: warning.clone(), pin: Some(pin.clone()) };
         let Said::Done(Returned::Frame(told)) = sent(&Said::Done(Returned::Frame(rows))) else {
             panic!("rows became something else");
         };
@@ -144,7 +146,7 @@ proptest! {
         for (read, batch) in told.frame.batches.iter().zip(&frame.batches) {
             prop_assert_eq!(read.column(0), batch.column(0));
         }
-        prop_assert_eq!((told.missing, told.warning), (missing, warning));
+        prop_assert_eq!((told.missing, told.warning, told.pin), (missing, warning, Some(pin)));
     }
 
     #[test]
@@ -167,6 +169,7 @@ fn rows_of_many_batches_arrive_and_what_comes_after_them_too() {
         frame: frame.clone(),
         missing: Vec::new(),
         warning: None,
+        pin: None,
     };
     let mut pipe = Vec::new();
     Said::Done(Returned::Frame(rows)).write(&mut pipe).unwrap();
@@ -188,6 +191,7 @@ fn totals_come_with_their_rows() {
         frame: frame(&[Some(1.0), None]),
         missing: Vec::new(),
         warning: None,
+        pin: None,
     };
     let totals = frame(&[Some(f64::MIN_POSITIVE)]);
     let mut pipe = Vec::new();
