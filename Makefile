@@ -9,7 +9,7 @@ CARGO_TEST := $(if $(NEXTEST),cargo nextest run --features failpoints --no-fail-
 FUZZ := cargo +nightly fuzz
 FUZZ_SECONDS ?= 900
 
-.PHONY: all setup demo lint test fuzz audit bench bench-month bench-scale chaos stack stack-env stack-down stack-purge stack-backup stack-restore wheel stack-test stack-chaos clean
+.PHONY: all setup demo examples pictures lint test install-test fuzz audit bench bench-month bench-scale chaos stack stack-env stack-down stack-purge stack-backup stack-restore wheel stack-test stack-chaos clean
 all: lint test
 
 setup: $(BIN)/coinmill  ## the environment, and the package in it
@@ -36,12 +36,18 @@ FORCE:
 demo: setup  ## a market, both runs and their results; no network
 	@$(BIN)/coinmill demo
 
+examples: setup  ## executes the notebooks of examples/ and writes them again, with their outputs
+	$(BIN)/python tests/notebooks.py
+
+pictures: setup  ## those of README and docs; needs Chromium
+	$(BIN)/python tests/pictures.py
+
 lint: setup $(AIRFLOW)/tools
 	cargo fmt --check
 	cargo clippy --quiet --all-targets --features failpoints -- -D warnings
 	cargo clippy --quiet --features python -- -D warnings
-	$(BIN)/ruff format --check python tests dags bench docker
-	$(BIN)/ruff check --quiet python tests dags bench docker
+	$(BIN)/ruff format --check python tests dags bench docker examples
+	$(BIN)/ruff check --quiet python tests dags bench docker examples
 	$(BIN)/mypy
 	$(BIN)/mypy tests/stack/*.py
 	MYPYPATH=python $(BIN)/mypy --python-executable $(AIRFLOW)/python dags/*.py python/coinmill_airflow tests/airflow/*.py tests/stack/dags/*.py
@@ -49,6 +55,12 @@ lint: setup $(AIRFLOW)/tools
 
 test: setup $(AIRFLOW)/tools  ## everything, against a PostgreSQL cluster of its own
 	$(BIN)/python tests/postgres.py sh -c '$(CARGO_TEST) && cargo test --quiet --doc && $(BIN)/python -m pytest && $(AIRFLOW)/python -m pytest tests/airflow'
+
+INSTALLED := target/install
+install-test: setup  ## the wheel alone, in empty environments of the oldest and the newest Python
+	@rm -rf $(INSTALLED)
+	@$(BIN)/maturin build --quiet --out $(INSTALLED)
+	$(BIN)/python tests/install.py $(INSTALLED)/*.whl
 
 fuzz:  ## an hour over four targets, on the product's own lock; needs cargo-fuzz and a nightly toolchain
 	cargo test --quiet --test properties -- --ignored corpora

@@ -4,6 +4,7 @@
 mod by_coin;
 #[cfg(test)]
 mod example;
+mod foreign;
 mod preview;
 mod returns;
 mod shown;
@@ -37,6 +38,7 @@ use crate::error::{Error, Result};
 use crate::market::{Column, Kind, Origin};
 use crate::stamp;
 
+pub use foreign::Foreign;
 pub use preview::{html, text};
 pub use shown::{Shown, WIDE};
 pub use view::type_name;
@@ -251,6 +253,8 @@ pub enum Cell<'a> {
     Time(i64),
     /// True or false.
     Bool(bool),
+    /// A value of a table that is not ours, of a type that no frame of ours has.
+    Foreign(Foreign<'a>),
 }
 
 impl From<Cell<'_>> for Value {
@@ -260,6 +264,7 @@ impl From<Cell<'_>> for Value {
             Cell::Int(number) => number.into(),
             Cell::Float(number) => number.into(),
             Cell::Bool(value) => value.into(),
+            Cell::Foreign(value) => value.to_string().into(),
             Cell::Time(stamp) => DateTime::from_timestamp_millis(stamp)
                 .map(stamp::text)
                 .into(),
@@ -283,9 +288,10 @@ pub fn cell(column: &dyn Array, row: usize) -> Option<Cell<'_>> {
         Some(Cell::Time(stamps.value(row)))
     } else if let Some(values) = any.downcast_ref::<BooleanArray>() {
         Some(Cell::Bool(values.value(row)))
-    } else {
-        let categories = any.downcast_ref::<DictionaryArray<Int32Type>>()?;
+    } else if let Some(categories) = any.downcast_ref::<DictionaryArray<Int32Type>>() {
         cell(categories.values().as_ref(), categories.key(row)?)
+    } else {
+        foreign::cell(column, row)
     }
 }
 

@@ -87,6 +87,22 @@ def test_a_print_fits_the_terminal(filled: coinmill.Mill, monkeypatch: pytest.Mo
     assert all(f" {name} " in shown.splitlines()[1] for name in filled.prices().columns)
     assert "… 86 more rows; 96 rows \N{MULTIPLICATION SIGN} 5 columns" in shown
     assert "more rows" not in repr(filled.prices()[:10])
+    # what people look at first is there, though it is not among the first columns
+    assert {"coin_id", "current_price"} <= set(repr(filled.quotes()).splitlines()[1].split())
+    assert {"ts", "open", "high", "close"} <= set(repr(filled.candles("bitcoin", every="1d")).splitlines()[1].split())
+
+
+def test_values_of_other_libraries_are_shown_and_read(filled: coinmill.Mill) -> None:
+    ours = filled.prices("bitcoin")
+    table = ours.to_polars().with_columns(polars.col("ts").dt.cast_time_unit("us") + polars.duration(microseconds=7))
+    for foreign in (table, table.to_pandas(), table.with_columns(polars.col("ts").dt.cast_time_unit("ns"))):
+        frame = coinmill.indicators(foreign, cyclical=False)
+        assert frame["coin_id"] == ["bitcoin"] * len(ours)
+        assert frame["ts"] == [stamp + timedelta(microseconds=7) for stamp in ours["ts"]]
+        assert "null" not in repr(frame.select(["coin_id", "ts", "price"]))
+        assert frame.wide(every="1h").shape == ours.wide(every="1h").shape
+    money = coinmill.indicators(table.with_columns(polars.col("price").cast(polars.Decimal(20, 2)).alias("money")))
+    assert money[0]["money"] == f"{ours[0]['price']:.2f}"
 
 
 def test_records_are_frames_with_just_the_columns_that_their_types_say(

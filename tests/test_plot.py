@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import matplotlib
 import pytest
@@ -103,8 +103,35 @@ def test_candles_stand_where_a_frame_has_them() -> None:
     assert not drawn(Rows(CANDLES, [])).patches
 
 
+def test_plotly_draws_the_same_where_only_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plot, "find_spec", lambda name: None if name == "matplotlib" else find_spec(name))
+    hours: list[tuple[int, float | None]] = [(0, 1.0), (1, 2.0), (2, None), (3, 4.0), (4, 3.0), (9, 5.0)]
+    rows = [("bitcoin", DAY + timedelta(hours=hour), price) for hour, price in hours]
+    figure: Any = plot.plot(cast(Any, Rows(PRICES, rows)), None, None, True, None)
+    (line,) = figure.data
+    assert list(line.y) == [1.0, 2.0, None, 4.0, 3.0, None, 5.0]
+    assert list(line.marker.size) == [0, 0, 0, 0, 0, 0, 5]
+    assert (figure.layout.yaxis.type, figure.layout.title.text, figure.layout.showlegend) == ("log", "bitcoin", False)
+
+    bars = [
+        ("bitcoin", DAY, 1.0, 3.0, 0.5, 2.0, 12, False),
+        ("bitcoin", DAY + timedelta(days=1), 2.0, 2.5, 1.0, 1.5, 3, True),
+    ]
+    figure = plot.plot(cast(Any, Rows(CANDLES, bars)), None, None, False, None)
+    whole, partial = figure.data
+    assert (list(whole.open), list(whole.close), whole.opacity) == ([1.0], [2.0], 1.0)
+    assert (list(partial.high), list(partial.low), partial.opacity) == ([2.5], [1.0], 0.4)
+    assert figure.to_json()
+    assert not plot.plot(cast(Any, Rows(CANDLES, [])), None, None, False, None).data
+
+
+def test_a_partial_candle_is_paler_and_hides_its_line() -> None:
+    axes = drawn(Rows(CANDLES, [("bitcoin", DAY, 1.0, 3.0, 0.5, 2.0, 12, True)]))
+    (body,) = axes.patches
+    assert body.get_facecolor() == pytest.approx((*plot.paler(plot.UP, "white"), 1.0))
+
+
 def test_without_a_library_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plot, "find_spec", lambda _: None)
     with pytest.raises(ImportError, match=r"pip install 'coinmill\[plot\]'"):
         drawn(Rows(PRICES, [("bitcoin", DAY, 1.0)]))
-    assert "plotly" not in sys.modules

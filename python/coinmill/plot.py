@@ -76,7 +76,7 @@ def plot(frame: Frame, value: str | None, kind: str | None, log: bool, ax: Any) 
 
 def chosen(frame: Frame, value: str | None) -> str:
     """The column of numbers to draw."""
-    numbers = [name for name, kind in frame.schema.items() if kind in ("float64", "int64")]
+    numbers = [name for name, kind in frame.schema.items() if kind.startswith(("float", "int", "uint"))]
     if value is None:
         value = next((name for name in VALUES if name in numbers), numbers[0] if len(numbers) == 1 else None)
     if value not in numbers:
@@ -180,16 +180,18 @@ class Matplotlib:
         ax = cls.axes(log, ax)
         step = usual_step([[bar.at for bar in drawn]]) or timedelta(days=1)
         for color, is_up in ((UP, True), (DOWN, False)):
-            for alpha, is_partial in ((1.0, False), (0.4, True)):
+            for is_partial in (False, True):
                 some = [bar for bar in drawn if (bar.close >= bar.open) == is_up and bar.is_partial == is_partial]
                 if not some:
                     continue
+                # paler, and not transparent, so that the line stays behind the body
+                shade = paler(color, ax.get_facecolor()) if is_partial else color
                 middle = [bar.at + step / 2 for bar in some]
                 lows, highs = [bar.low for bar in some], [bar.high for bar in some]
-                ax.vlines(middle, lows, highs, color=color, linewidth=1, alpha=alpha)
+                ax.vlines(middle, lows, highs, color=shade, linewidth=1)
                 bottom = [min(bar.open, bar.close) for bar in some]
                 height = [abs(bar.close - bar.open) for bar in some]
-                ax.bar(middle, height, 0.8 * step, bottom, color=color, edgecolor=color, linewidth=1, alpha=alpha)
+                ax.bar(middle, height, 0.8 * step, bottom, color=shade, edgecolor=shade, linewidth=1)
         if drawn and not log:
             # bars begin at zero for matplotlib, and prices do not
             low, high = min(bar.low for bar in drawn), max(bar.high for bar in drawn)
@@ -198,6 +200,13 @@ class Matplotlib:
         ax.set_title(title, loc="left")
         ax.set_ylabel("price")
         return ax
+
+
+def paler(color: str, background: Any) -> tuple[float, ...]:
+    """Two fifths of a colour on a background."""
+    from matplotlib.colors import to_rgb
+
+    return tuple(0.4 * part + 0.6 * behind for part, behind in zip(to_rgb(color), to_rgb(background), strict=True))
 
 
 def alone_in(values: list[float]) -> list[int]:
@@ -216,9 +225,17 @@ class Plotly:
     @staticmethod
     def figure(log: bool, **layout: Any) -> Any:
         figure = import_module("plotly.graph_objects").Figure()
-        figure.update_layout(template="plotly_white", xaxis_title="UTC", xaxis_rangeslider_visible=False, **layout)
+        figure.update_layout(
+            template="plotly_white",
+            xaxis_title="UTC",
+            xaxis_rangeslider_visible=False,
+            margin={"l": 60, "r": 20, "t": 50, "b": 50},
+            **layout,
+        )
+        # whole, as everywhere: 85,000 and not 85k
+        figure.update_yaxes(tickformat=",.7~r")
         if log:
-            figure.update_yaxes(type="log")
+            figure.update_yaxes(type="log", tickformat=",.7~r", dtick=1)
         return figure
 
     @classmethod
@@ -226,14 +243,40 @@ class Plotly:
         figure = cls.figure(log, yaxis_title=value, showlegend=1 < len(drawn) <= LEGEND)
         for line in drawn:
             values = [None if math.isnan(number) else number for number in line.values]
-            figure.add_scatter(x=line.at, y=values, name=line.coin, mode="lines", connectgaps=False)
+            alone = set(alone_in(line.values))
+            # a point between two holes has no line, and must be seen all the same
+            sizes = [5 if place in alone else 0 for place in range(len(values))]
+            figure.add_scatter(
+                x=line.at,
+                y=values,
+                name=line.coin,
+                mode="lines+markers" if alone else "lines",
+                marker={"size": sizes, "line": {"width": 0}} if alone else None,
+                connectgaps=False,
+            )
         if len(drawn) == 1:
             figure.update_layout(title=drawn[0].coin)
         return figure
 
     @classmethod
     def candles(cls, drawn: list[Bar], title: str, log: bool, _ax: Any) -> Any:
-        figure = cls.figure(log, title=title, yaxis_title="price")
-        columns = {name: [getattr(bar, name) for bar in drawn] for name in CANDLE}
-        figure.add_candlestick(x=[bar.at for bar in drawn], name=title, **columns)
+        figure = cls.figure(log, title=title, yaxis_title="price", showlegend=False)
+        step = usual_step([[bar.at for bar in drawn]]) or timedelta(days=1)
+        for is_partial in (False, True):
+            some = [bar for bar in drawn if bar.is_partial == is_partial]
+            if not some:
+                continue
+            columns = {name: [getattr(bar, name) for bar in some] for name in CANDLE}
+            figure.add_candlestick(
+                x=[bar.at for bar in some],
+                # a candle stands in the middle of its time
+                xperiod=step / timedelta(milliseconds=1),
+                xperiod0=some[0].at,
+                xperiodalignment="middle",
+                name=f"{title}, partial" if is_partial else title,
+                opacity=0.4 if is_partial else 1.0,
+                increasing={"line": {"color": UP, "width": 1}, "fillcolor": UP},
+                decreasing={"line": {"color": DOWN, "width": 1}, "fillcolor": DOWN},
+                **columns,
+            )
         return figure

@@ -7,12 +7,12 @@ use std::iter::repeat_n;
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, Table};
 
-/// Where the value of a named line begins.
-const VALUE: usize = 12;
+/// Where the value of a named line begins: the landing folder of a run then just fits 80 columns.
+const VALUE: usize = 11;
 
 /// Adds a line with a name before its value.
 pub(super) fn line(text: &mut String, name: &str, value: &str) {
-    let _infallible = writeln!(text, "  {name:<9} {}", wrapped(value, VALUE));
+    let _infallible = writeln!(text, " {name:<9} {}", wrapped(value, VALUE));
 }
 
 /// A text that begins at a column and whose later lines begin there too.

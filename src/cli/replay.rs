@@ -35,12 +35,12 @@ fn text(replayed: &Replay) -> String {
     let mut lines = vec![
         format!("replay of {} {what}  {verdict}", replayed.kind),
         format!(
-            "  rows      {} stored, {} rebuilt from {} landed bodies",
+            " rows      {} stored, {} rebuilt from {} landed bodies",
             replayed.stored, replayed.rebuilt, replayed.bodies
         ),
-        format!("  rules     {rules}"),
-        format!("  stored    {}", replayed.stored_hash),
-        format!("  rebuilt   {}", replayed.rebuilt_hash),
+        format!(" rules     {rules}"),
+        format!(" stored    {}", replayed.stored_hash),
+        format!(" rebuilt   {}", replayed.rebuilt_hash),
     ];
     lines.extend(replayed.differences.iter().take(SHOWN).map(line));
     if replayed.differences.len() > SHOWN {

@@ -65,7 +65,7 @@ pub(super) fn report(report: &Report) -> String {
     if is_known {
         let _infallible = writeln!(
             text,
-            "  all {} coins were stored already: nothing stored twice, no call made",
+            " all {} coins were stored already: nothing stored twice, no call made",
             report.accepted
         );
     }
@@ -329,13 +329,15 @@ pub(super) fn status(status: &Status) -> String {
     let when = |at: Option<DateTime<Utc>>| {
         at.map_or_else(dash, |at| at.format("%Y-%m-%dT%H:%MZ").to_string())
     };
-    let snapshots = format!(
-        "{} ({} complete), {} to {}",
-        held.snapshots,
-        held.complete,
-        when(held.first_slot),
-        when(held.newest_slot)
-    );
+    let snapshots = match held.snapshots {
+        0 => "none yet".to_owned(),
+        count => format!(
+            "{count} ({} complete), {} to {}",
+            held.complete,
+            when(held.first_slot),
+            when(held.newest_slot)
+        ),
+    };
     let quotes = format!(
         "{} of {} coins, {} refused",
         held.quotes, held.coins, held.quarantined

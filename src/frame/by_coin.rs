@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Cell, Frame};
+use super::{Cell, Foreign, Frame};
 use crate::error::{Error, Result};
 
 /// The names that a frame's column of instants can have.
@@ -41,10 +41,7 @@ impl ByCoin {
         };
         let column = frame.column(value)?;
         let kind = frame.schema.field(column).data_type();
-        if !matches!(
-            kind,
-            arrow_schema::DataType::Float64 | arrow_schema::DataType::Int64
-        ) {
+        if !kind.is_floating() && !kind.is_integer() {
             return Err(Error::argument(format!(
                 "the column {value} has no numbers: it is of {}",
                 super::type_name(kind)
@@ -54,7 +51,7 @@ impl ByCoin {
         let stamps = frame.values(frame.column(time)?);
         let mut coins: BTreeMap<String, Vec<Point>> = BTreeMap::new();
         for (row, ((key, ts), value)) in keys.zip(stamps).zip(frame.values(column)).enumerate() {
-            let (Some(Cell::Text(coin)), Some(Cell::Time(ts))) = (key, ts) else {
+            let (Some(Cell::Text(coin)), Some(ts)) = (key, ts.and_then(millis)) else {
                 continue;
             };
             let value = value.and_then(number);
@@ -98,6 +95,15 @@ fn number(cell: Cell<'_>) -> Option<f64> {
     match cell {
         Cell::Float(number) => Some(number),
         Cell::Int(number) => Some(number as f64),
+        _ => None,
+    }
+}
+
+/// An instant in milliseconds since 1970.
+fn millis(cell: Cell<'_>) -> Option<i64> {
+    match cell {
+        Cell::Time(stamp) => Some(stamp),
+        Cell::Foreign(Foreign::Micros(stamp)) => Some(stamp.div_euclid(1000)),
         _ => None,
     }
 }

@@ -17,6 +17,22 @@ const HTML_COLUMNS: usize = 20;
 /// What stands for columns that are left out.
 const LEFT_OUT: &str = "…";
 
+/// What people look at first, after a frame's first column: these are shown before others where not all fit.
+const FIRST: [&str; 12] = [
+    "coin_id",
+    "ts",
+    "price",
+    "close",
+    "current_price",
+    "open",
+    "high",
+    "low",
+    "price_change_pct_24h",
+    "market_cap",
+    "symbol",
+    "state",
+];
+
 /// What a box's edges take of a column's width.
 const EDGES: usize = 3;
 
@@ -75,7 +91,7 @@ pub fn html(frame: &Frame, missing: usize) -> String {
     let count = columns.len();
     let columns = middle_left_out(columns, HTML_COLUMNS);
     let mut html = String::from(
-        "<div style=\"overflow-x:auto\"><table style=\"border-collapse:collapse;white-space:nowrap;\
+        "<div style=\"overflow-x:auto\"><table style=\"border-collapse:collapse;\
          font-variant-numeric:tabular-nums\"><thead><tr>",
     );
     let side = |column: &Option<Shown>| match column {
@@ -88,7 +104,7 @@ pub fn html(frame: &Frame, missing: usize) -> String {
         });
         let _infallible = write!(
             html,
-            "<th style=\"text-align:{};vertical-align:top\">{}<br><span style=\"font-weight:normal;opacity:.6\">{}</span></th>",
+            "<th style=\"text-align:{};vertical-align:top;white-space:nowrap\">{}<br><span style=\"font-weight:normal;opacity:.6\">{}</span></th>",
             side(column),
             escaped(name),
             escaped(kind)
@@ -105,7 +121,8 @@ pub fn html(frame: &Frame, missing: usize) -> String {
             };
             let _infallible = write!(
                 html,
-                "<td style=\"text-align:{}\">{cell}</td>",
+                // at the cell, since the style of notebooks lets cells wrap
+                "<td style=\"text-align:{};white-space:nowrap\">{cell}</td>",
                 side(column)
             );
         }
@@ -198,43 +215,64 @@ fn total(columns: &[Drawn]) -> usize {
     columns.iter().map(|column| column.width + EDGES).sum()
 }
 
-/// As many columns as fit, from both ends, four from the front for each from the back; one at least.
+/// As many columns as fit: the first one in any case, then what people look at first, then from both ends, four from the front
+/// for each from the back.
 fn fitting(columns: Vec<Drawn>, width: usize) -> Vec<Drawn> {
     let rows = columns.first().map_or(0, |column| column.cells.len());
-    if total(&columns) < width {
-        return columns;
+    let mut kept = vec![false; columns.len()];
+    let mut keep = |place: usize| -> bool {
+        let is_first = !kept.contains(&true);
+        let Some(it) = kept.get_mut(place) else {
+            return false;
+        };
+        let was_kept = std::mem::replace(it, true);
+        let is_room = is_first || needed(&columns, &kept) < width;
+        if let (Some(it), false) = (kept.get_mut(place), is_room) {
+            *it = was_kept;
+        }
+        is_room
+    };
+    keep(0);
+    for name in FIRST {
+        if let Some(place) = columns.iter().position(|column| column.name == name) {
+            keep(place);
+        }
     }
-    let mut left = width.saturating_sub(1 + 1 + EDGES);
-    let count = columns.len();
-    let (mut front, mut back) = (0, 0);
+    let (mut front, mut back) = (0..columns.len(), (0..columns.len()).rev());
     let (mut is_front_full, mut is_back_full) = (false, false);
-    let mut turn = 0;
-    while front + back < count && !(is_front_full && is_back_full) {
-        let is_front = is_back_full || (turn % 5 != 4 && !is_front_full);
-        turn += 1;
-        let place = if is_front { front } else { count - 1 - back };
-        let wants = columns.get(place).map_or(0, |column| column.width + EDGES);
-        if wants > left && front > 0 {
-            *(if is_front {
-                &mut is_front_full
-            } else {
-                &mut is_back_full
-            }) = true;
-            continue;
-        }
-        left = left.saturating_sub(wants);
-        *(if is_front { &mut front } else { &mut back }) += 1;
-    }
-    let is_whole = front + back == count;
-    let mut kept: Vec<Drawn> = Vec::new();
-    for (place, column) in columns.into_iter().enumerate() {
-        if place < front || place >= count - back {
-            kept.push(column);
-        } else if place == front && !is_whole {
-            kept.push(Drawn::left_out(rows));
+    for turn in 0..columns.len() {
+        if (turn % 5 != 4 || is_back_full) && !is_front_full {
+            is_front_full = !front.next().is_some_and(&mut keep);
+        } else if !is_back_full {
+            is_back_full = !back.next().is_some_and(&mut keep);
         }
     }
-    kept
+    let mut shown: Vec<Drawn> = Vec::new();
+    let mut is_hole = false;
+    for (column, is_kept) in columns.into_iter().zip(kept) {
+        if is_kept {
+            shown.push(column);
+        } else if !is_hole {
+            shown.push(Drawn::left_out(rows));
+        }
+        is_hole = !is_kept;
+    }
+    shown
+}
+
+/// What these columns take with the marks for those between them, but for the last edge.
+fn needed(columns: &[Drawn], kept: &[bool]) -> usize {
+    let mut width = 0;
+    let mut is_hole = false;
+    for (column, is_kept) in columns.iter().zip(kept) {
+        width += match (is_kept, is_hole) {
+            (true, _) => column.width + EDGES,
+            (false, false) => 1 + EDGES,
+            (false, true) => 0,
+        };
+        is_hole = !is_kept;
+    }
+    width
 }
 
 /// At most so many columns, and none for those that are left out in the middle.

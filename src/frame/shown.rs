@@ -66,6 +66,7 @@ impl Shown {
         let write = |cell: &Cell<'_>| match cell {
             Cell::Text(text) => shortened(&printable(text), room.longest),
             Cell::Bool(value) => value.to_string(),
+            Cell::Foreign(value) => shortened(&printable(&value.to_string()), room.longest),
             Cell::Int(number) => grouped(&number.to_string()),
             Cell::Float(number) => match decimals {
                 Some(decimals) if number.is_finite() => fixed(*number, decimals),
@@ -78,7 +79,7 @@ impl Shown {
         Self {
             name: printable(name),
             kind: type_name(of),
-            is_number: matches!(of, DataType::Int64 | DataType::Float64),
+            is_number: of.is_numeric(),
             cells: cells.iter().map(write).collect(),
         }
     }

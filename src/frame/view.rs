@@ -106,12 +106,17 @@ impl Frame {
 /// The name of a column's type, in the words of previews, schemas and the documentation.
 pub fn type_name(of: &DataType) -> String {
     match of {
-        DataType::Utf8 => "text".to_owned(),
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => "text".to_owned(),
         DataType::Dictionary(_, values) => type_name(values),
         DataType::Boolean => "bool".to_owned(),
         DataType::Int64 => "int64".to_owned(),
         DataType::Float64 => "float64".to_owned(),
-        DataType::Timestamp(_, Some(zone)) => format!("timestamp[ms, {zone}]"),
+        DataType::Timestamp(unit, zone) => {
+            let zone = zone
+                .as_ref()
+                .map_or(String::new(), |zone| format!(", {zone}"));
+            format!("timestamp[{unit}{zone}]")
+        }
         other => other.to_string().to_lowercase(),
     }
 }

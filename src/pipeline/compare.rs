@@ -94,6 +94,7 @@ fn value(column: &dyn Array, row: usize) -> Value {
         Some(Cell::Text(text)) => text.into(),
         Some(Cell::Int(number)) => number.into(),
         Some(Cell::Bool(value)) => i64::from(value).into(),
+        Some(Cell::Foreign(value)) => value.to_string().as_str().into(),
         Some(Cell::Float(number)) => number.into(),
         Some(Cell::Time(stamp)) => DateTime::from_timestamp_millis(stamp).into(),
         None => Value::Text(None),

@@ -63,6 +63,7 @@ fn text(cell: Option<Cell<'_>>) -> String {
         Some(Cell::Text(text)) => text.to_owned(),
         Some(Cell::Int(number)) => number.to_string(),
         Some(Cell::Bool(value)) => value.to_string(),
+        Some(Cell::Foreign(value)) => value.to_string(),
         // the fewest digits that read back as the same number
         Some(Cell::Float(number)) => number.to_string(),
         Some(Cell::Time(stamp)) => match DateTime::from_timestamp_millis(stamp) {

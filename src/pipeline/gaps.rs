@@ -75,7 +75,7 @@ pub async fn gaps(settings: &Settings, wanted: &Gaps) -> Result<GapsReport> {
         .ok_or_else(|| Error::argument("the span is empty: its start has to be before its end"))?;
     let Some(mut store) = timeseries(settings).await? else {
         return Err(Error::config(format!(
-            "there is no database {} yet: `coinmill run timeseries` makes it",
+            "there is no database {} yet: `coinmill run timeseries` makes it, or `coinmill backfill`",
             settings.timeseries_url
         )));
     };

@@ -5,7 +5,7 @@ use std::ffi::CString;
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
-use chrono::DateTime;
+use chrono::{DateTime, Utc};
 use pyo3::exceptions::{PyIndexError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyDict, PyList, PySlice, PyString};
@@ -15,7 +15,7 @@ use super::doc::stub;
 use super::errors::{CoverageWarning, to_exception};
 use super::to_python;
 use crate::error;
-use crate::frame::{self, Cell};
+use crate::frame::{self, Cell, Foreign};
 use crate::pipeline::{Missing, Pin, Read};
 
 /// Whose line a warning names: whoever called us, since native code has no line of its own.
@@ -383,9 +383,16 @@ fn value<'py>(py: Python<'py>, cell: Option<Cell<'_>>) -> PyResult<Bound<'py, Py
         Some(Cell::Bool(value)) => value.into_pyobject(py)?.to_owned().into_any(),
         Some(Cell::Int(number)) => number.into_pyobject(py)?.into_any(),
         Some(Cell::Float(number)) => number.into_pyobject(py)?.into_any(),
-        Some(Cell::Time(stamp)) => match DateTime::from_timestamp_millis(stamp) {
-            Some(at) => at.into_pyobject(py)?.into_any(),
-            None => py.None().into_bound(py),
-        },
+        Some(Cell::Time(stamp)) => instant(py, DateTime::from_timestamp_millis(stamp))?,
+        Some(Cell::Foreign(Foreign::Micros(stamp))) => {
+            instant(py, DateTime::from_timestamp_micros(stamp))?
+        }
+        Some(Cell::Foreign(value)) => PyString::new(py, &value.to_string()).into_any(),
     })
+}
+
+/// An instant; None where it is beyond what Python can hold.
+fn instant<'py>(py: Python<'py>, at: Option<DateTime<Utc>>) -> PyResult<Bound<'py, PyAny>> {
+    let found = at.map(|at| at.into_pyobject(py)).transpose()?;
+    Ok(found.map_or_else(|| py.None().into_bound(py), Bound::into_any))
 }

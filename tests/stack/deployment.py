@@ -105,14 +105,14 @@ class Deployment:
 
     def purge(self) -> None:
         self.make("purge", answer=self.env.project + "\n")
-        subprocess.run(["docker", "image", "rm", "-f", self.env["STACK_IMAGE"]], capture_output=True)
+        images = [self.env["STACK_IMAGE"], self.env["STACK_IMAGE"] + "-notebooks"]
+        subprocess.run(["docker", "image", "rm", "-f", *images], capture_output=True)
 
-    def docker_compose(self, *arguments: str, answer: str | None = None) -> str:
+    def docker_compose(self, *arguments: str, answer: str | None = None, **environ: str) -> str:
         """What `docker compose` prints for these arguments."""
         command = [*self.compose.program, "--env-file", str(self.env.path), "-p", self.env.project, *arguments]
-        done = subprocess.run(
-            command, cwd=ROOT, env=self.compose.variables, input=answer, capture_output=True, text=True
-        )
+        env = {**self.compose.variables, **environ}
+        done = subprocess.run(command, cwd=ROOT, env=env, input=answer, capture_output=True, text=True)
         assert done.returncode == 0, f"{arguments}: {done.stdout}{done.stderr}"
         return done.stdout
 

@@ -6,15 +6,18 @@ import re
 import time
 from datetime import datetime, timezone
 from pathlib import Path
+from urllib.error import HTTPError
 from urllib.parse import quote
+from urllib.request import Request, urlopen
 
 import pytest
 from airflow_api import DAG as DAG_RUNS
-from airflow_rest import SNAPSHOT, TIMESERIES
+from airflow_rest import SNAPSHOT, TIMESERIES, wait_for
 from compose import service_of
 from deployment import HALF_HOUR, WAITS, Deployment, Undisturbed
 from environment import Refused
 from pods import Namespace
+from postgres import free_port
 from spill import found_in, found_in_layers, printed, secrets_of, shown
 
 
@@ -179,3 +182,51 @@ def test_a_run_is_started_where_the_schedule_has_none_due(
     with pytest.raises(Refused, match=r"run_market_snapshot failed: slot .* is still to come"):
         deployment.airflow.wait_for_green_run(datetime.now(timezone.utc), 60, print)
     assert len({run["dag_run_id"] for run in deployment.airflow.runs()} - before) == 1
+
+
+def test_notebooks_read_as_the_reader_and_need_a_token(deployment: Deployment) -> None:
+    port = str(free_port())
+    deployment.docker_compose("build", "notebooks", WHEEL="prebuilt")
+
+    def inside(*command: str) -> str:
+        return deployment.docker_compose("exec", "-T", "notebooks", *command)
+
+    def status(path: str, token: str = "") -> int:
+        request = Request(
+            f"http://127.0.0.1:{port}{path}", headers={"Authorization": f"token {token}"} if token else {}
+        )
+        try:
+            with urlopen(request, timeout=30) as response:
+                return int(response.status)
+        except HTTPError as refused:
+            return refused.code
+
+    try:
+        deployment.docker_compose("up", "-d", "--no-deps", "--no-build", "notebooks", STACK_NOTEBOOKS_PORT=port)
+        asked = "from coinmill import Mill; print(len(Mill().quotes()), len(Mill().prices(resolution='5m')) > 5000)"
+        assert inside("python", "-c", asked) == "20 True\n"
+        refused = "import coinmill; coinmill.Mill().run_snapshot()"
+        assert "a run needs the writer" in inside("sh", "-c", f'python -c "{refused}" 2>&1 || true')
+        # the examples are for reading, and bring their own market: none of it gets into the databases
+        assert "Read-only" in inside("sh", "-c", "touch examples/x 2>&1 || touch own/x")
+        inside(
+            *[
+                "jupyter",
+                "nbconvert",
+                "--to",
+                "notebook",
+                "--execute",
+                "--output-dir",
+                "/tmp",
+                "examples/first_steps.ipynb",
+            ]
+        )
+        assert inside("python", "-c", asked) == "20 True\n"
+
+        wait_for("Jupyter", lambda: "token=" in inside("jupyter", "server", "list"))
+        token = inside("jupyter", "server", "list").partition("token=")[2].split()[0]
+        assert (status("/api/contents/examples"), status("/api/contents/examples", token)) == (403, 200)
+        log = deployment.docker_compose("logs", "notebooks")
+        assert f"http://127.0.0.1:{port}/lab?token={token}" in log
+    finally:
+        deployment.docker_compose("rm", "-sf", "notebooks")

@@ -75,6 +75,43 @@ fn columns_that_do_not_fit_are_left_out_in_the_middle() {
 }
 
 #[test]
+fn where_not_all_columns_fit_the_price_is_shown() {
+    let names = [
+        "snapshot_time",
+        "coin_id",
+        "symbol",
+        "name",
+        "market_cap_rank",
+        "current_price",
+        "market_cap",
+        "ath",
+    ];
+    let fields =
+        names.map(|name| arrow_schema::Field::new(name, arrow_schema::DataType::Float64, true));
+    let frame = Frame {
+        schema: std::sync::Arc::new(arrow_schema::Schema::new(fields.to_vec())),
+        batches: vec![],
+    };
+    let head = |width| {
+        let shown = text(&frame, width, 0);
+        let head = shown.lines().nth(1).unwrap_or_default().to_owned();
+        assert!(head.width() <= width, "{head}");
+        head
+    };
+    assert!(
+        head(54).contains("│ … │ current_price │ … │"),
+        "{}",
+        head(54)
+    );
+    assert!(
+        head(70).contains("│ … │ current_price │ market_cap │"),
+        "{}",
+        head(70)
+    );
+    assert!(!head(200).contains('…'));
+}
+
+#[test]
 fn no_line_is_wider_than_the_terminal_as_long_as_one_column_fits() {
     for width in 14..120 {
         let shown = text(&two(), width, 0);
@@ -116,6 +153,6 @@ fn an_empty_frame_has_a_head() {
 fn html_is_escaped_and_numbers_stand_at_the_right() {
     let page = html(&frame(&[("<script>\"&", DAY, Some(2.839e-9), 1)]), 0);
     assert!(page.contains("&lt;script&gt;&quot;&amp;") && !page.contains("<script"));
-    assert!(page.contains("<td style=\"text-align:right\">2.839e-09</td>"));
-    assert!(page.contains("<td style=\"text-align:left\">2026-01-31</td>"));
+    assert!(page.contains("<td style=\"text-align:right;white-space:nowrap\">2.839e-09</td>"));
+    assert!(page.contains("<td style=\"text-align:left;white-space:nowrap\">2026-01-31</td>"));
 }
