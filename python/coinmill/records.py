@@ -196,13 +196,12 @@ class Risk(TypedDict):
 
 
 class PlanReport(TypedDict):
-    """What the schedule takes of the plan. ``listing`` is with one call a day for the list of all coins."""
+    """What the schedule takes of the plan."""
 
     plan: str
     calls_per_minute: int | None
     demand: Demand
     loads: Loads
-    listing: Loads
     runs_per_month: int
     credits_per_month: int | None
     room: int | None

@@ -30,7 +30,7 @@ pub(super) struct List {
     pub(super) repeated: u64,
     pub(super) drifts: Drifts,
     /// Coins of refused records: they are in the list.
-    named: HashSet<CoinId>,
+    pub(super) named: HashSet<CoinId>,
 }
 
 /// What a list says that is new.
