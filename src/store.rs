@@ -53,7 +53,7 @@ pub use frames::{PricesQuery, price_columns};
 pub use gaps::{Gap, Owed};
 pub use inspect::{Inspection, Part, inspect};
 pub use ledger::{LISTING, RunEnd, RunProgress, RunRow, RunStart, Scope};
-pub use listing::{ListedCoin, ListedState, ListingCommit, StoredListing};
+pub use listing::{CoinNow, ListedCoin, ListedState, ListingCommit, StoredListing};
 pub use names::Named;
 pub use points::{ReceivedChart, SeriesCommit, Stored};
 pub use prune::{Amount, Bodies, Horizon, Pruned};

@@ -1,9 +1,12 @@
 //! The list of all coins: its history by coin, and what was known of it at a pin.
 //! What a list changes is the pipeline's to say; here that becomes durable, or nothing of it does.
 
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
 use chrono::{DateTime, Utc};
 
-use super::connection::Connection;
+use super::connection::{Connection, Sql};
 use super::landings;
 use super::ledger::{self, RunEnd, needed};
 use super::quarantine::{self, RefusedRow};
@@ -14,7 +17,7 @@ use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::failpoint;
 use crate::landing::Landed;
-use crate::market::CoinId;
+use crate::market::{CoinId, Slot};
 
 /// What the lists say of a coin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,13 +97,99 @@ const NEWEST: &str = "select m.run, l.received_at, l.coins from listing l join \
 /// The newest row of each coin; of a delisted one the instant of the row before, which made it absent.
 const KNOWN: &str = "select n.coin_id, n.symbol, n.name, n.state, case when n.state = 'delisted' then (\
     select a.seen_at from listed a where a.coin_id = n.coin_id and a.\"commit\" < n.\"commit\" order by a.\"commit\" desc limit 1) \
-    else n.seen_at end from (select coin_id, max(\"commit\") as newest from listed where \"commit\" <= $1 group by coin_id) e \
+    else n.seen_at end, n.\"commit\" from (select coin_id, max(\"commit\") as newest from listed where \"commit\" <= $1 group by coin_id) e \
     join listed n on n.coin_id = e.coin_id and n.\"commit\" = e.newest order by n.coin_id";
 
 const OF_RUN: &str = "select b.path, b.sha256, l.\"commit\" from listing l join \"commit\" m on m.id = l.\"commit\" \
     join landing b on b.id = l.landing where m.run = $1";
 
+/// What is known of a coin by a pin.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CoinNow {
+    /// Its newest symbol.
+    pub symbol: Option<String>,
+    /// Its newest name.
+    pub name: Option<String>,
+    /// The newest slot with a quote of it.
+    pub last_seen: Option<Slot>,
+    /// Since when it is delisted; none where it is not.
+    pub delisted_at: Option<DateTime<Utc>>,
+}
+
+/// The newest name of each coin, from its quotes or from a list, and the newest slot with a quote of it, all as known at a pin.
+const NOW: &str = "select c.id, n.symbol, n.name, \
+    (select q.snapshot_time from quote q where q.coin = c.key and (select l.\"commit\" from landing l where l.id = q.landing) <= $1 \
+    order by q.snapshot_time desc limit 1), n.\"commit\" from coin c \
+    left join coin_name n on n.coin = c.key and n.\"commit\" = \
+    (select max(m.\"commit\") from coin_name m where m.coin = c.key and m.\"commit\" <= $1) where c.id in ";
+
+static NOW_POSTGRES: LazyLock<String> =
+    LazyLock::new(|| format!("{NOW}(select json_array_elements_text($2::json))"));
+static NOW_SQLITE: LazyLock<String> =
+    LazyLock::new(|| format!("{NOW}(select value from json_each($2))"));
+
+/// The newest row of these coins, and its commit.
+static LISTED_POSTGRES: LazyLock<String> = LazyLock::new(|| {
+    KNOWN.replace(
+        "where \"commit\" <= $1",
+        "where \"commit\" <= $1 and coin_id in (select json_array_elements_text($2::json))",
+    )
+});
+static LISTED_SQLITE: LazyLock<String> = LazyLock::new(|| {
+    KNOWN.replace(
+        "where \"commit\" <= $1",
+        "where \"commit\" <= $1 and coin_id in (select value from json_each($2))",
+    )
+});
+
 impl SnapshotStore {
+    /// What is known of coins at a pin.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn coins_now(
+        &mut self,
+        coins: &[CoinId],
+        pin: i64,
+    ) -> Result<HashMap<CoinId, CoinNow>> {
+        let values = || vec![pin.into(), serde_json::json!(coins).to_string().into()];
+        let sql = Sql {
+            postgres: NOW_POSTGRES.as_str(),
+            sqlite: NOW_SQLITE.as_str(),
+        };
+        let mut found = HashMap::new();
+        for row in &self.connection.fetch(sql, values()).await? {
+            let now = CoinNow {
+                symbol: row.text(1)?,
+                name: row.text(2)?,
+                last_seen: row.time(3)?.map(Slot::containing),
+                delisted_at: None,
+            };
+            let coin = CoinId::from_source(needed(row.text(0)?, "coin.id")?);
+            found.insert(coin, (now, row.int(4)?.unwrap_or_default()));
+        }
+        let sql = Sql {
+            postgres: LISTED_POSTGRES.as_str(),
+            sqlite: LISTED_SQLITE.as_str(),
+        };
+        for row in &self.connection.fetch(sql, values()).await? {
+            let listed = read_coin(row)?;
+            let commit = needed(row.int(5)?, "listed.commit")?;
+            if let Some((now, named)) = found.get_mut(&listed.id) {
+                now.delisted_at = listed.delisted_at();
+                // of a coin that is gone a list has the last name that it had there, which may be older
+                if commit > *named && listed.state == ListedState::Listed {
+                    now.symbol = Some(listed.symbol);
+                    now.name = listed.name;
+                }
+            }
+        }
+        Ok(found
+            .into_iter()
+            .map(|(coin, (now, _))| (coin, now))
+            .collect())
+    }
+
     /// The newest list that was known at a pin; none is now.
     ///
     /// # Errors
