@@ -51,7 +51,7 @@ class RefusedCoin(TypedDict):
 
 
 class UnknownCoin(TypedDict):
-    """A coin asked for by id that CoinGecko does not know: the coin that may have been meant, or since when it is delisted."""
+    """A coin asked for by id that CoinGecko does not know: what may have been meant, or since when it is delisted."""
 
     coin_id: str
     did_you_mean: str | None
@@ -368,12 +368,21 @@ class Rules(TypedDict):
     rules: list[Rule]
 
 
+class StoredListing(TypedDict):
+    """The newest list of all coins: the run that stored it, when it was received, and how many coins it has."""
+
+    run: str
+    received_at: str
+    coins: int
+
+
 class Status(TypedDict):
     """What the databases hold, and how many calls are spent this month. ``snapshot_time`` is the current half-hour."""
 
     snapshot_url: str
     snapshot: Holdings
     newest: Warned | None
+    listing: StoredListing | None
     timeseries_url: str
     timeseries: list[SeriesHoldings]
     snapshot_time: str

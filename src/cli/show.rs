@@ -409,6 +409,10 @@ pub(super) fn status(status: &Status) -> String {
         let warned = of_quotes(newest.warned, newest.quotes);
         line(&mut text, "warnings", &format!("newest snapshot: {warned}"));
     }
+    if let Some(list) = &status.listing {
+        let (coins, at) = (grouped(list.coins), when(Some(list.received_at)));
+        line(&mut text, "list", &format!("{coins} coins at {at}"));
+    }
     line(&mut text, "series", &status.timeseries_url);
     for held in &status.timeseries {
         let (first, newest) = (when(held.first), when(held.newest));

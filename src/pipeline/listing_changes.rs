@@ -147,14 +147,14 @@ pub(super) fn compare(
         .iter()
         .filter(|coin| coin.state == ListedState::Listed)
         .count();
-    let days = before.map_or(0, |before| (received_at - before).num_days().max(0));
+    let months = before.map_or(0, |before| (received_at - before).num_days().max(0) / 30);
     #[expect(
         clippy::cast_precision_loss,
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
-        reason = "counts of coins and days are far below 2^53"
+        reason = "counts of coins and months are far below 2^53"
     )]
-    let most = (listed as f64 * (LOSSES * (1.0 + days as f64 / 30.0)).min(1.0)) as usize;
+    let most = (listed as f64 * (LOSSES * (1.0 + months as f64)).min(1.0)) as usize;
     if accept_losses || changes.absent <= most.max(FEW) as u64 {
         return Ok(());
     }

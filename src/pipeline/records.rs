@@ -5,18 +5,17 @@ use super::gaps::{GapsReport, GapsTotal};
 use super::missing::Read;
 use super::quarantine::Quarantined;
 use super::search::{Candidate, SearchReport};
-use super::universe_at::Member;
 use crate::error::Result;
 use crate::frame::{Filler, Filling, Frame};
-use crate::market::{Column, Kind, Origin, Slot};
+use crate::market::{Column, Kind, Origin};
 use crate::series::Resolution;
 use crate::store::{Gap, RunRow, Value};
 
-const fn key(name: &'static str, kind: Kind) -> Column {
+pub(super) const fn key(name: &'static str, kind: Kind) -> Column {
     Column::new(name, kind, Origin::Key)
 }
 
-const fn may_lack(name: &'static str, kind: Kind) -> Column {
+pub(super) const fn may_lack(name: &'static str, kind: Kind) -> Column {
     Column::new(name, kind, Origin::Read)
 }
 
@@ -196,19 +195,6 @@ const CANDIDATE: [Column; 6] = [
     may_lack("delisted_at", Kind::Time),
 ];
 
-const MEMBER: [Column; 10] = [
-    key("snapshot_time", Kind::Time),
-    may_lack("market_cap_rank", Kind::Int),
-    key("coin_id", Kind::Text),
-    key("symbol", Kind::Text),
-    may_lack("name", Kind::Text),
-    may_lack("market_cap", Kind::Float),
-    may_lack("symbol_now", Kind::Text),
-    may_lack("name_now", Kind::Text),
-    may_lack("last_seen", Kind::Time),
-    may_lack("delisted_at", Kind::Time),
-];
-
 /// Candidates as a frame.
 ///
 /// # Errors
@@ -231,30 +217,8 @@ pub fn search_frame(report: SearchReport) -> Result<Read> {
     })
 }
 
-/// The coins of a universe as a frame.
-///
-/// # Errors
-/// As [`runs_frame`].
-pub(super) fn universe_frame(members: impl Iterator<Item = Member>) -> Result<Frame> {
-    let row = |member: Member| {
-        vec![
-            member.slot.start().into(),
-            Value::Int(member.quote.market_cap_rank),
-            member.quote.id.as_str().into(),
-            member.quote.symbol.as_str().into(),
-            member.quote.name.clone().into(),
-            member.market_cap().into(),
-            member.now.symbol.into(),
-            member.now.name.into(),
-            member.now.last_seen.map(Slot::start).into(),
-            member.now.delisted_at.into(),
-        ]
-    };
-    filled(&MEMBER, members.map(row))
-}
-
 /// Rows whose values come in the order of the columns. A value of another kind than its column's is null, which a key refuses.
-fn filled(columns: &[Column], rows: impl Iterator<Item = Vec<Value>>) -> Result<Frame> {
+pub(super) fn filled(columns: &[Column], rows: impl Iterator<Item = Vec<Value>>) -> Result<Frame> {
     let mut filling = Filling::new(columns);
     for row in rows {
         for (column, value) in filling.columns().iter_mut().zip(row) {

@@ -6,11 +6,12 @@ use serde::{Deserialize, Serialize};
 
 use super::missing::{Missing, Read};
 use super::quotes_missing::missing;
-use super::records::universe_frame;
+use super::records::{filled, key, may_lack};
 use crate::config::Settings;
 use crate::error::{Error, Result};
-use crate::market::{Measure, Quote, Slot};
-use crate::store::{CoinNow, SnapshotStore};
+use crate::frame::Frame;
+use crate::market::{Column, Kind, Measure, Quote, Slot};
+use crate::store::{CoinNow, SnapshotStore, Value};
 
 /// Which universe to read.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -23,11 +24,24 @@ pub struct Universe {
     pub as_of: Option<DateTime<Utc>>,
 }
 
+const MEMBER: [Column; 10] = [
+    key("snapshot_time", Kind::Time),
+    may_lack("market_cap_rank", Kind::Int),
+    key("coin_id", Kind::Text),
+    key("symbol", Kind::Text),
+    may_lack("name", Kind::Text),
+    may_lack("market_cap", Kind::Float),
+    may_lack("symbol_now", Kind::Text),
+    may_lack("name_now", Kind::Text),
+    may_lack("last_seen", Kind::Time),
+    may_lack("delisted_at", Kind::Time),
+];
+
 /// A coin of a universe.
-pub(super) struct Member {
-    pub(super) slot: Slot,
-    pub(super) quote: Quote,
-    pub(super) now: CoinNow,
+struct Member {
+    slot: Slot,
+    quote: Quote,
+    now: CoinNow,
 }
 
 /// The coins of a slot by market cap, the largest first, with what they are called by now, when they were last seen, and since when
@@ -69,7 +83,7 @@ pub async fn universe(settings: &Settings, wanted: &Universe) -> Result<Read> {
         let now = by_now.remove(&quote.id).unwrap_or_default();
         Member { slot, quote, now }
     });
-    let frame = universe_frame(members)?;
+    let frame = framed(members)?;
     let had = state.as_ref().map_or(0, |state| state.top);
     let states: Vec<_> = state.into_iter().map(|state| (slot, state)).collect();
     let mut missing = missing(slot, slot.next(), &states, &[], &frame);
@@ -112,8 +126,21 @@ fn none_there(wanted: &Universe) -> Error {
     })
 }
 
-impl Member {
-    pub(super) fn market_cap(&self) -> Option<f64> {
-        self.quote.measure(Measure::MarketCap)
-    }
+/// The coins as a frame.
+fn framed(members: impl Iterator<Item = Member>) -> Result<Frame> {
+    let row = |member: Member| {
+        vec![
+            member.slot.start().into(),
+            Value::Int(member.quote.market_cap_rank),
+            member.quote.id.as_str().into(),
+            member.quote.symbol.as_str().into(),
+            member.quote.name.clone().into(),
+            member.quote.measure(Measure::MarketCap).into(),
+            member.now.symbol.into(),
+            member.now.name.into(),
+            member.now.last_seen.map(Slot::start).into(),
+            member.now.delisted_at.into(),
+        ]
+    };
+    filled(&MEMBER, members.map(row))
 }

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use chrono::{DateTime, Utc};
+use serde::Serialize;
 
 use super::connection::{Connection, Sql};
 use super::landings;
@@ -66,11 +67,12 @@ impl ListedCoin {
 }
 
 /// A stored list.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 pub struct StoredListing {
     /// The run that stored it.
     pub run: String,
     /// When it was received.
+    #[serde(serialize_with = "crate::stamp::stamp")]
     pub received_at: DateTime<Utc>,
     /// How many coins it has.
     pub coins: u64,
