@@ -1,5 +1,5 @@
-"""Every half-hour, or as `COINMILL_SCHEDULE` says: the market's snapshot, then the time series of its coins, and once a day
-the list of all coins.
+"""Every half-hour, or as `COINMILL_SCHEDULE` says: the market's snapshot, then the time series of its coins, and once a
+day the list of all coins.
 
 Settings come from the environment of the workers (`COINMILL_SNAPSHOT_URL`, `COINMILL_API_KEY`, …); the tables come from
 `coinmill init`. A run belongs to the slot of its `run_after`: CoinGecko serves only the present, so a run that is too
