@@ -321,9 +321,10 @@ async fn listing(
 
 #[derive(Serialize)]
 struct All {
-    snapshot: Box<RawValue>,
-    timeseries: Box<RawValue>,
-    listing: Box<RawValue>,
+    snapshot: Option<Box<RawValue>>,
+    timeseries: Option<Box<RawValue>>,
+    /// Null where the run before it was stopped.
+    listing: Option<Box<RawValue>>,
     /// That of the first that failed: the same keys as of any failure.
     #[serde(flatten)]
     failure: Option<failure::Failure>,
@@ -345,29 +346,31 @@ async fn all(
     }
     let first = Part::of(first, json, interrupt)?;
     let second = timeseries(settings, resolution, stopper).await;
-    if let Err(Error::Stopped { .. }) = second {
-        return second?.tell(json);
-    }
+    let is_stopped = matches!(second, Err(Error::Stopped { .. }));
     let second = Part::of(second, json, interrupt)?;
-    let third = match listing(settings, false, stopper).await {
-        Ok((true, ended)) => Part {
-            report: ended.report,
-            failure: None,
-            exit_code: COMPLETE,
-        },
-        Ok((false, ended)) => Part::of(Ok(ended), json, interrupt)?,
-        Err(error) => Part::of(Err(error), json, interrupt)?,
-    };
-    let parts = [&first, &second, &third];
+    let mut parts = vec![first, second];
+    if !is_stopped {
+        parts.push(match listing(settings, false, stopper).await {
+            Ok((true, ended)) => Part {
+                report: ended.report,
+                failure: None,
+                exit_code: COMPLETE,
+            },
+            Ok((false, ended)) => Part::of(Ok(ended), json, interrupt)?,
+            Err(error) => Part::of(Err(error), json, interrupt)?,
+        });
+    }
     let failed = parts.iter().find(|part| part.failure.is_some());
     let codes = parts.iter().map(|part| part.exit_code);
     let exit_code = failed.map_or_else(|| codes.max().unwrap_or(COMPLETE), |part| part.exit_code);
     if json {
+        let failure = parts.iter_mut().find_map(|part| part.failure.take());
+        let mut reports = parts.into_iter().map(|part| part.report);
         let all = All {
-            snapshot: first.report,
-            timeseries: second.report,
-            listing: third.report,
-            failure: first.failure.or(second.failure).or(third.failure),
+            snapshot: reports.next(),
+            timeseries: reports.next(),
+            listing: reports.next(),
+            failure,
         };
         print(json, &all, String::new)?;
     }
