@@ -330,8 +330,8 @@ struct All {
     failure: Option<failure::Failure>,
 }
 
-/// A snapshot, then the time series, then the list of all coins, as one object for scripts. Whatever becomes of one, the next is tried:
-/// a day's charts fall off whether or not there was a snapshot. A list that is stored is not spoken of.
+/// A snapshot, then the time series, then the list of all coins, as one object for scripts. Whatever becomes of one, the next is
+/// tried: a day's charts fall off whether or not there was a snapshot. A list that is stored is not spoken of.
 async fn all(
     settings: &Settings,
     slot: Option<Slot>,
