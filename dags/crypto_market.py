@@ -1,9 +1,11 @@
-"""Every half-hour, or as `COINMILL_SCHEDULE` says: the market's snapshot, then the time series of its coins.
+"""Every half-hour, or as `COINMILL_SCHEDULE` says: the market's snapshot, then the time series of its coins, and once a
+day the list of all coins.
 
 Settings come from the environment of the workers (`COINMILL_SNAPSHOT_URL`, `COINMILL_API_KEY`, …); the tables come from
 `coinmill init`. A run belongs to the slot of its `run_after`: CoinGecko serves only the present, so a run that is too
-late fails at once and says so; the charts of the coins that are known are fetched all the same. Any task may be cleared
-and run again: what is stored already is not stored twice.
+late fails at once and says so; the charts of the coins that are known are fetched all the same, and so is the list,
+which takes no call that the month's snapshots need. Any task may be cleared and run again: what is stored already is
+not stored twice.
 """
 
 from __future__ import annotations
@@ -34,9 +36,17 @@ def run_market_timeseries() -> dict[str, Any]:
         return summary(coinmill.Mill().run_timeseries())
 
 
+def run_market_listing() -> dict[str, Any]:
+    """The day's list of all coins; without a call where it is stored."""
+    import coinmill
+
+    with native_call():
+        return summary(coinmill.Mill().run_listing())
+
+
 with DAG(
     dag_id="crypto_market",
-    description="Snapshot and time series of the crypto market",
+    description="Snapshot, time series and list of the crypto market",
     schedule=schedule(),
     start_date=datetime(2026, 1, 1, tzinfo=timezone.utc),
     catchup=False,
@@ -64,6 +74,13 @@ with DAG(
         # a day's charts fall off whether or not there was a snapshot
         trigger_rule=TriggerRule.ALL_DONE,
     )
+    # one call a day at most, beside the charts: it has its own lock, and goes by the plan's pace as they do
+    listing = PythonOperator(
+        task_id="run_market_listing",
+        python_callable=run_market_listing,
+        execution_timeout=timedelta(minutes=1),
+        trigger_rule=TriggerRule.ALL_DONE,
+    )
     # a run is as good as its last tasks: without this one it would be green where the snapshot failed
     taken = EmptyOperator(task_id="market_snapshot_taken")
-    snapshot >> [timeseries, taken]
+    snapshot >> [timeseries, listing, taken]

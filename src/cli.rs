@@ -23,6 +23,7 @@ mod prune;
 mod quarantine;
 mod replay;
 mod rules;
+mod search;
 mod settings;
 mod show;
 mod simulate;
@@ -120,6 +121,19 @@ async fn dispatch(Arguments { command, json, .. }: Arguments, interrupt: &Interr
         }
         Command::Run {
             what:
+                Run::Listing {
+                    accept_losses,
+                    settings,
+                },
+        } => {
+            let settings = settings.load()?;
+            listing(&settings, accept_losses, stopper)
+                .await?
+                .1
+                .tell(json)
+        }
+        Command::Run {
+            what:
                 Run::All {
                     slot,
                     resolution,
@@ -182,6 +196,8 @@ async fn dispatch(Arguments { command, json, .. }: Arguments, interrupt: &Interr
         Command::DbInit(arguments) => db_init::db_init(arguments, json).await,
         Command::Check(arguments) => check::check(arguments, json).await,
         Command::Price(arguments) => price::price(arguments, json).await,
+        Command::Search(arguments) => search::search(arguments, json).await,
+        Command::Resolve(arguments) => search::resolve(arguments, json).await,
         Command::Gaps(arguments) => {
             let (settings, wanted) = arguments.load()?;
             let report = pipeline::gaps(&settings, &wanted).await?;
@@ -295,17 +311,33 @@ fn series(outcome: Result<SeriesReport>) -> Result<Ended> {
     Ended::of(outcome, |report| report.state, show::series)
 }
 
+/// The day's list, and whether it was stored before.
+async fn listing(
+    settings: &Settings,
+    accept_losses: bool,
+    stopper: &Stopper,
+) -> Result<(bool, Ended)> {
+    let run = async |observer: &Observer<'_>| {
+        pipeline::run_listing(settings, accept_losses, observer).await
+    };
+    let report = progress::shown(stopper, run).await?;
+    let is_known = report.is_known();
+    Ended::of(Ok(report), |report| report.state, show::listing).map(|ended| (is_known, ended))
+}
+
 #[derive(Serialize)]
-struct Both {
-    snapshot: Box<RawValue>,
-    timeseries: Box<RawValue>,
+struct All {
+    snapshot: Option<Box<RawValue>>,
+    timeseries: Option<Box<RawValue>>,
+    /// Null where the run before it was stopped.
+    listing: Option<Box<RawValue>>,
     /// That of the first that failed: the same keys as of any failure.
     #[serde(flatten)]
     failure: Option<failure::Failure>,
 }
 
-/// A snapshot, then the time series, as one object for scripts. Whatever becomes of the first, the second is tried: a day's charts
-/// fall off whether or not there was a snapshot.
+/// A snapshot, then the time series, then the list of all coins, as one object for scripts. Whatever becomes of one, the next is
+/// tried: a day's charts fall off whether or not there was a snapshot. A list that is stored is not spoken of.
 async fn all(
     settings: &Settings,
     slot: Option<Slot>,
@@ -318,33 +350,47 @@ async fn all(
     if let Err(Error::Stopped { .. }) = first {
         return first?.tell(json);
     }
-    let first = Half::of(first, json, interrupt)?;
+    let first = Part::of(first, json, interrupt)?;
     let second = timeseries(settings, resolution, stopper).await;
-    let second = Half::of(second, json, interrupt)?;
-    let exit_code = match (&first.failure, &second.failure) {
-        (Some(_), _) => first.exit_code,
-        (None, Some(_)) => second.exit_code,
-        (None, None) => first.exit_code.max(second.exit_code),
-    };
+    let is_stopped = matches!(second, Err(Error::Stopped { .. }));
+    let second = Part::of(second, json, interrupt)?;
+    let mut parts = vec![first, second];
+    if !is_stopped {
+        parts.push(match listing(settings, false, stopper).await {
+            Ok((true, ended)) => Part {
+                report: ended.report,
+                failure: None,
+                exit_code: COMPLETE,
+            },
+            Ok((false, ended)) => Part::of(Ok(ended), json, interrupt)?,
+            Err(error) => Part::of(Err(error), json, interrupt)?,
+        });
+    }
+    let failed = parts.iter().find(|part| part.failure.is_some());
+    let codes = parts.iter().map(|part| part.exit_code);
+    let exit_code = failed.map_or_else(|| codes.max().unwrap_or(COMPLETE), |part| part.exit_code);
     if json {
-        let both = Both {
-            snapshot: first.report,
-            timeseries: second.report,
-            failure: first.failure.or(second.failure),
+        let failure = parts.iter_mut().find_map(|part| part.failure.take());
+        let mut reports = parts.into_iter().map(|part| part.report);
+        let all = All {
+            snapshot: reports.next(),
+            timeseries: reports.next(),
+            listing: reports.next(),
+            failure,
         };
-        print(json, &both, String::new)?;
+        print(json, &all, String::new)?;
     }
     Ok(exit_code)
 }
 
-/// What became of one of two runs.
-struct Half {
+/// What became of one of several runs.
+struct Part {
     report: Box<RawValue>,
     failure: Option<failure::Failure>,
     exit_code: u8,
 }
 
-impl Half {
+impl Part {
     /// Told to people at once, and kept for scripts.
     fn of(outcome: Result<Ended>, json: bool, interrupt: &Interrupt) -> Result<Self> {
         match outcome {

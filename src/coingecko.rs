@@ -5,10 +5,12 @@ mod bounded;
 pub mod charts;
 mod fields;
 mod key;
+mod list;
 mod markets;
 mod number;
 
 pub use key::{KeyUse, key, parse_key};
+pub use list::{ENDPOINT as LIST, Entry, ListRecord, list, parse_list};
 pub use markets::{
     ENDPOINT, Page, Record, by_ids, is_usable, markets, page, pages, parse, requested_ids,
 };

@@ -56,6 +56,22 @@ pub fn series_hash<'a>(
     hex::encode(hash.finish())
 }
 
+/// SHA-256, in hex, over the coins of a list in the order of their ids, each with its symbol and name; written as in
+/// [`snapshot_hash`].
+pub fn listing_hash<'a>(
+    coins: impl IntoIterator<Item = (&'a CoinId, &'a str, Option<&'a str>)>,
+) -> String {
+    let mut coins: Vec<_> = coins.into_iter().collect();
+    coins.sort_by_key(|(id, ..)| *id);
+    let mut hash = Context::new(&SHA256);
+    for (id, symbol, name) in coins {
+        text(&mut hash, Some(id.as_str()));
+        text(&mut hash, Some(symbol));
+        text(&mut hash, name);
+    }
+    hex::encode(hash.finish())
+}
+
 fn field(hash: &mut Context, tag: u8, bytes: Option<[u8; 8]>) {
     match bytes {
         Some(bytes) => {

@@ -36,7 +36,7 @@ pub const BODY_LIMIT: usize = 16 << 20;
 pub struct RunHeader {
     /// The run's id; also the folder's name.
     pub run: String,
-    /// `snapshot` or `timeseries`.
+    /// `snapshot`, `timeseries` or another kind of run.
     pub kind: String,
     /// The slot of a snapshot run.
     pub slot: Option<String>,

@@ -15,5 +15,8 @@ pub use rotation::{Coin, Decision, Rotation, Stage};
 /// that CoinGecko keeps.
 pub const REVISIT: u64 = 46;
 
+/// How many half-hours a day has.
+pub const SLOTS_A_DAY: u64 = 48;
+
 /// How long one run may keep CoinGecko busy, in minutes: a third of the half-hour between two runs.
 pub const MINUTES: u64 = 10;

@@ -14,6 +14,7 @@ use crate::error::{Error, Result};
 
 mod bodies;
 mod calls;
+mod changes;
 mod chart;
 mod clock;
 mod coins;
@@ -46,6 +47,7 @@ mod wire;
 mod written;
 
 pub use calls::Call;
+pub use changes::CoinChange;
 pub use clock::ClockSetting;
 pub use fault::{Fault, FaultKind, RetryAfter};
 pub use plan::{Host, SimPlan};
@@ -193,6 +195,14 @@ impl Sim {
     /// The calls that the market has answered, oldest first; at most the last 100,000.
     pub fn call_log(&self) -> Vec<Call> {
         lock::lock(&self.state.calls).recent().cloned().collect()
+    }
+
+    /// Delists a coin of a seeded market, lists it again, or gives it another symbol or name, from now on.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] where there is none of this id, or the market is recorded.
+    pub fn change_coin(&self, id: &str, change: CoinChange) -> Result<()> {
+        self.state.source.change(id, change)
     }
 
     /// Sets a fault after those that are set.

@@ -12,6 +12,7 @@ from coinmill.records import (
     Explained,
     HealReport,
     Listener,
+    ListingReport,
     Missing,
     PlanReport,
     PruneReport,
@@ -204,6 +205,29 @@ class Mill:
             As in :meth:`run_snapshot`.
         """
 
+    def run_listing(self, *, accept_losses: bool = False) -> ListingReport:
+        """Fetch and store the list of all coins, once a day (UTC), in one call; a day's second run makes none.
+
+        The lists tell what coins are called, which appear, and which are delisted: a coin that two lists in a row lack,
+        received an hour or more apart, is delisted since the first of them. ``delisted`` names those that this list
+        decides. :meth:`search`, :meth:`resolve`, :meth:`universe` and suggestions for wrong ids read them.
+
+        Parameters
+        ----------
+        accept_losses
+            Store a list that lacks more coins than can be gone since the one before: more than 5 % of them, and 5 %
+            more for each month between the two. Otherwise such a list is refused, and no coin counts as absent.
+
+        Raises
+        ------
+        DataError
+            The list is empty or lacks too many coins. It stays landed, and is asked for again after six hours.
+        BudgetError
+            The month has no calls but those that its snapshots need.
+        HeldError, SourceError, StoreError
+            As in :meth:`run_snapshot`.
+        """
+
     def backfill(
         self,
         *,
@@ -290,6 +314,67 @@ class Mill:
 
     def plan(self) -> PlanReport:
         """What the schedule takes of the plan's calls, what the month has left, and which points are at risk."""
+
+    def universe(
+        self,
+        top: int | None = None,
+        at: str | date | datetime | None = None,
+        *,
+        as_of: str | date | datetime | None = None,
+    ) -> Frame:
+        """The coins of a past snapshot by market cap, as it was then, with those that have died or been renamed since.
+
+        A universe that is chosen by what is large today leaves out what has failed meanwhile; this one does not.
+        ``market_cap_rank``, ``symbol``, ``name`` and ``market_cap`` are of that half-hour; ``symbol_now`` and
+        ``name_now`` are the newest, ``last_seen`` is the newest snapshot with a quote of the coin, and ``delisted_at``
+        says since when lists of all coins lack it. Where fewer are stored than asked for, ``frame.missing`` says which,
+        and a :class:`CoverageWarning` says so too.
+
+        >>> mill.universe(top=100, at="2026-01-31")["coin_id"]
+
+        Parameters
+        ----------
+        top
+            The largest, so many; all that the snapshot has, by default.
+        at
+            Of the newest snapshot that began at or before this instant; by default of the newest.
+        as_of
+            As it was stored at this instant, or at a pin of :meth:`pin`: the snapshot, names, and what was known to be
+            delisted.
+
+        Raises
+        ------
+        DataError
+            There is no such snapshot, or nothing was stored by `as_of`.
+        ValueError
+            `at` or `as_of` is no instant, or `top` is 0.
+        """
+
+    def search(self, text: str, limit: int = 20) -> Frame:
+        """Coins with this id, symbol or name, then those with it in one of them, then what is alike; no call is made.
+
+        ``match`` says how each fits (``id``, ``symbol``, ``name``, ``part``, ``alike``); among equals the larger comes
+        first, by ``market_cap_rank`` in the newest snapshot, and the delisted last, with ``delisted_at``. Upper and
+        lower case are the same. Where no list of all coins was ever stored, only coins of snapshots are found, and a
+        :class:`CoverageWarning` says so; :meth:`run_listing` fetches one.
+
+        Raises
+        ------
+        ValueError
+            `text` is blank.
+        """
+
+    def resolve(self, text: str) -> str:
+        """The id of the one coin that a text means: by its id, or by a symbol or a name that no other coin has.
+
+        It never chooses: 74 coins share the symbol ``weth``. A delisted coin counts by its id, and where nothing that
+        is listed has the symbol or the name; then a log record says so.
+
+        Raises
+        ------
+        DataError
+            Several coins can be meant, and it names the largest; or none, and it names what is alike.
+        """
 
     def quotes(
         self,
@@ -469,7 +554,7 @@ class Mill:
         Frame: ...
 
         It names the newest commit of each database and this instant: keep it beside a result, in a notebook or a paper.
-        Every frame of :meth:`quotes`, :meth:`prices` and :meth:`candles` has the pin that it was read at, of its own
+        Every frame of :meth:`quotes`, :meth:`prices`, :meth:`candles` and :meth:`universe` has the pin that it was read at, of its own
         database: ``frame.pin``.
 
         Parameters
@@ -909,6 +994,11 @@ class Sim:
 
     def next_recording(self) -> datetime | None:
         """Move to the next recording's instant; None after the last."""
+
+    def change_coin(
+        self, coin: str, *, listed: bool | None = None, symbol: str | None = None, name: str | None = None
+    ) -> None:
+        """Delist a coin, list it again, or give it another symbol or name, from now on."""
 
     def add_fault(self, fault: str) -> None:
         """Let one more thing go wrong."""

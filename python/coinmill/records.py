@@ -52,10 +52,11 @@ class RefusedCoin(TypedDict):
 
 
 class UnknownCoin(TypedDict):
-    """A coin asked for by id that CoinGecko does not know, and the stored coin that may have been meant."""
+    """A coin asked for by id that CoinGecko does not know: what may have been meant, or since when it is delisted."""
 
     coin_id: str
     did_you_mean: str | None
+    delisted_at: str | None
 
 
 class RunReport(TypedDict):
@@ -92,6 +93,65 @@ class RunReport(TypedDict):
     finished_at: str
     timings: Timings
     error: str | None
+
+
+class ListingReport(TypedDict):
+    """The result of a run of the list of all coins. Counts are of coins, but ``stored``: rows added to their history.
+
+    Where the day's list was stored before, ``calls``, ``recovered`` and ``stored`` are 0, and ``run`` is the one that
+    stored it.
+    """
+
+    run: str
+    kind: Literal["listing"]
+    state: Literal["complete", "partial"]
+    received_at: str
+    expected: int
+    received: int
+    accepted: int
+    rejected: int
+    stored: int
+    repeated: int
+    missing: list[Absent]
+    appeared: int
+    renamed: int
+    returned: int
+    absent: int
+    delisted: list[str]
+    calls: int
+    recovered: int
+    drift: list[Drift]
+    content_hash: str | None
+    landing_folder: str | None
+    started_at: str
+    finished_at: str
+    timings: Timings
+
+
+class Candidate(TypedDict):
+    """A row of :meth:`Mill.search`: a coin that can be meant."""
+
+    coin_id: str
+    symbol: str | None
+    name: str | None
+    market_cap_rank: int | None
+    match: Literal["id", "symbol", "name", "part", "alike"]
+    delisted_at: datetime | None
+
+
+class Member(TypedDict):
+    """A row of :meth:`Mill.universe`: a coin as it was in a snapshot, and what is known of it now."""
+
+    snapshot_time: datetime
+    market_cap_rank: int | None
+    coin_id: str
+    symbol: str
+    name: str | None
+    market_cap: float | None
+    symbol_now: str | None
+    name_now: str | None
+    last_seen: datetime | None
+    delisted_at: datetime | None
 
 
 class SeriesReport(TypedDict):
@@ -210,13 +270,12 @@ class Risk(TypedDict):
 
 
 class PlanReport(TypedDict):
-    """What the schedule takes of the plan. ``listing`` is with one call a day for the list of all coins."""
+    """What the schedule takes of the plan."""
 
     plan: str
     calls_per_minute: int | None
     demand: Demand
     loads: Loads
-    listing: Loads
     runs_per_month: int
     credits_per_month: int | None
     room: int | None
@@ -323,12 +382,21 @@ class Rules(TypedDict):
     rules: list[Rule]
 
 
+class StoredListing(TypedDict):
+    """The newest list of all coins: the run that stored it, when it was received, and how many coins it has."""
+
+    run: str
+    received_at: str
+    coins: int
+
+
 class Status(TypedDict):
     """What the databases hold, and how many calls are spent this month. ``snapshot_time`` is the current half-hour."""
 
     snapshot_url: str
     snapshot: Holdings
     newest: Warned | None
+    listing: StoredListing | None
     timeseries_url: str
     timeseries: list[SeriesHoldings]
     snapshot_time: str

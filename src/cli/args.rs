@@ -9,6 +9,7 @@ use super::db_init::DbInitArguments;
 use super::export::ExportArguments;
 use super::price::PriceArguments;
 use super::quarantine::Quarantine;
+use super::search::{ResolveArguments, SearchArguments};
 use super::settings::SettingArguments;
 use super::simulate::SimArguments;
 use crate::candles::zone;
@@ -67,7 +68,7 @@ pub(super) enum Command {
     /// passwords come from COINMILL_OWNER_PASSWORD, COINMILL_WRITER_PASSWORD, COINMILL_READER_PASSWORD and
     /// AIRFLOW_DATABASE_PASSWORD; where one is not set, the role keeps what it has. Repeating it changes only what is different.
     DbInit(DbInitArguments),
-    /// Fetch, validate and store: a snapshot, the time series, or both
+    /// Fetch, validate and store: a snapshot, the time series, the list of all coins, or all of them
     Run {
         #[command(subcommand)]
         what: Run,
@@ -99,6 +100,10 @@ pub(super) enum Command {
     Check(CheckArguments),
     /// The newest stored price of coins: its age, 24 h change and snapshot; no call is made
     Price(PriceArguments),
+    /// Find coins by id, symbol, name or a part of one: candidates with their ranks; no call is made
+    Search(SearchArguments),
+    /// The id of the one coin that an id, a symbol or a name means, or an error that lists the candidates
+    Resolve(ResolveArguments),
     /// Whether all is there that runs need: databases, landing, clock, API, key and plan
     ///
     /// It changes nothing. Each line is ok, a warning or failed, with the remedy. Exit code 1 where something failed.
@@ -213,7 +218,15 @@ pub(super) enum Run {
         #[command(flatten)]
         settings: SettingArguments,
     },
-    /// A snapshot, then the time series
+    /// The list of all coins: once a day, one call; it tells which are delisted, and since when
+    Listing {
+        /// Take a list that lacks more coins than can be gone since the one before
+        #[arg(long)]
+        accept_losses: bool,
+        #[command(flatten)]
+        settings: SettingArguments,
+    },
+    /// A snapshot, then the time series, then the day's list of all coins
     All {
         /// The snapshot's half-hour by its start [default: the current one]
         #[arg(long)]
@@ -435,7 +448,7 @@ mod tests {
             }
             with_settings += u32::from(has_settings);
         }
-        assert_eq!(with_settings, 23);
+        assert_eq!(with_settings, 26);
     }
 
     #[test]

@@ -29,8 +29,7 @@ pub(super) fn plan(plan: &PlanReport) -> String {
         ]
     };
     let loads = &plan.outlook.loads;
-    let listing = &plan.outlook.listing;
-    let rows = loads.parts.iter().chain([&loads.total, &listing.total]);
+    let rows = loads.parts.iter().chain([&loads.total]);
     let mut text = table(&header, &[1, 2, 3], rows.map(row).collect()).trim_fmt();
     text.push_str("\n\n");
     let mut line = |name: &str, value: String| line(&mut text, name, &value);

@@ -9,8 +9,8 @@ use serde::Serialize;
 
 use super::layout::{line, shortened, table, with_notes, wrapped};
 use crate::config::Settings;
-use crate::market::{Measure, Quote};
-use crate::pipeline::{Report, SeriesReport, Status, Unknown, outlook};
+use crate::market::{CoinId, Measure, Quote};
+use crate::pipeline::{ListingReport, Report, SeriesReport, Status, Unknown, outlook};
 use crate::planner::{grouped, grouped_digits};
 use crate::store::RunRow;
 
@@ -157,16 +157,65 @@ fn calls(calls: u64, recovered: u64) -> String {
     }
 }
 
-fn knows_no(
-    Unknown {
-        coin_id,
-        did_you_mean,
-    }: &Unknown,
-) -> String {
-    let meant = did_you_mean.as_ref();
-    let meant = meant.map_or_else(String::new, |id| format!(": did you mean {id}?"));
-    format!("CoinGecko knows no {coin_id}{meant}")
+fn knows_no(unknown: &Unknown) -> String {
+    format!("CoinGecko knows no {unknown}")
 }
+
+/// The result of a run of the list of all coins.
+pub(super) fn listing(report: &ListingReport) -> String {
+    let day = report.received_at.format("%Y-%m-%d");
+    let mut text = format!("list of all coins {day}  {}\n", report.state);
+    let coins = grouped(report.accepted);
+    let mut line = |name: &str, value: String| line(&mut text, name, &value);
+    if report.is_known() {
+        line("coins", format!("{coins}, stored already: no call made"));
+        return text;
+    }
+    let refused = match report.rejected {
+        0 => String::new(),
+        rejected => format!(", {rejected} refused"),
+    };
+    line(
+        "coins",
+        format!(
+            "{coins}: {} new, {} renamed, {} listed again, {} absent{refused}",
+            grouped(report.appeared),
+            report.renamed,
+            report.returned,
+            report.absent
+        ),
+    );
+    let named: Vec<&str> = report
+        .delisted
+        .iter()
+        .take(DELISTED)
+        .map(CoinId::as_str)
+        .collect();
+    match report.delisted.len() - named.len() {
+        0 if named.is_empty() => {}
+        0 => line("delisted", named.join(", ")),
+        more => line("delisted", format!("{} and {more} more", named.join(", "))),
+    }
+    line("calls", calls(report.calls, report.recovered));
+    for drift in &report.drift {
+        line("contract", drift.to_string());
+    }
+    if let Some(landing) = &report.landing_folder {
+        line("landing", landing.clone());
+    }
+    let (fetch, commit) = (report.timings.fetch_s, report.timings.commit_s);
+    line(
+        "seconds",
+        format!(
+            "{:.2} (fetch {fetch:.2}, commit {commit:.2})",
+            fetch + commit
+        ),
+    );
+    text
+}
+
+/// How many delisted coins a terminal is told by name.
+const DELISTED: usize = 20;
 
 /// The result of a time series run.
 pub(super) fn series(report: &SeriesReport) -> String {
@@ -361,6 +410,10 @@ pub(super) fn status(status: &Status) -> String {
     if let Some(newest) = &status.newest {
         let warned = of_quotes(newest.warned, newest.quotes);
         line(&mut text, "warnings", &format!("newest snapshot: {warned}"));
+    }
+    if let Some(list) = &status.listing {
+        let (coins, at) = (grouped(list.coins), when(Some(list.received_at)));
+        line(&mut text, "list", &format!("{coins} coins at {at}"));
     }
     line(&mut text, "series", &status.timeseries_url);
     for held in &status.timeseries {

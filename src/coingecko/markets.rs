@@ -22,7 +22,7 @@ const LONGEST_PAGE: u32 = 250;
 const LONGEST_LIST: usize = 4_000;
 
 /// The longest id that is taken for one, in bytes: real ones reach 60, and a key of PostgreSQL's has its limits.
-const LONGEST_ID: usize = 1_000;
+pub(super) const LONGEST_ID: usize = 1_000;
 
 /// True for an id under which a coin can be stored and asked for.
 pub fn is_usable(id: &str) -> bool {

@@ -34,7 +34,7 @@ pub(super) fn run_header(vs_currency: &str, start: &RunStart) -> RunHeader {
         kind: start.kind.to_owned(),
         slot: match start.scope {
             Scope::Slot(slot) => Some(slot.to_string()),
-            Scope::Series(_) | Scope::Old => None,
+            Scope::Series(_) | Scope::Old | Scope::Listing => None,
         },
         vs_currency: vs_currency.to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),

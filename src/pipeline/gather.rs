@@ -285,7 +285,7 @@ pub(super) fn reasons(findings: &[Finding]) -> String {
         .join("; ")
 }
 
-fn refused(
+pub(super) fn refused(
     body: usize,
     place: usize,
     coin: Option<CoinId>,

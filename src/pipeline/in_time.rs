@@ -18,6 +18,26 @@ pub(super) fn is_in_time(slot: Slot, instant: DateTime<Utc>) -> bool {
     (slot.start() - SKEW..slot.end() + GRACE).contains(&instant)
 }
 
+/// How far CoinGecko's clock may be from ours where an instant says what is settled, or since when something is gone.
+const DIFFERENCE: TimeDelta = TimeDelta::minutes(5);
+
+/// Refuses a response whose `Date` is not the time of this machine's clock.
+///
+/// # Errors
+/// [`Error::Config`].
+pub(super) fn compare_clocks(landed: &Landed) -> Result<()> {
+    let (sent, received) = (landed.sent_at(), landed.received_at);
+    if (sent - received).abs() <= DIFFERENCE {
+        return Ok(());
+    }
+    let shown = |at: DateTime<Utc>| at.format("%Y-%m-%dT%H:%M:%SZ");
+    Err(Error::config(format!(
+        "the API's clock says {}, and this machine's {}: correct the clock (or set COINMILL_CLOCK=sim for a simulated market)",
+        shown(sent),
+        shown(received)
+    )))
+}
+
 /// Refuses a response of another time: CoinGecko's clock is not ours, or a cache still has what it was before the slot.
 ///
 /// # Errors

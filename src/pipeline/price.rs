@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::check::in_words;
+use super::coins::known_coins;
 use super::suggest::{Known, Meant, suggest};
 use crate::config::Settings;
 use crate::error::{Error, Result};
@@ -73,8 +74,7 @@ pub async fn price(settings: &Settings, coins: &[CoinId]) -> Result<PriceReport>
         }
     }
     if !absent.is_empty() {
-        let named = store.names().await?;
-        let known: Vec<Known> = named.into_iter().map(Known::from).collect();
+        let known = known_coins(&mut store).await?;
         return Err(Error::data(said(&absent, &known)));
     }
     store.close().await?;
@@ -116,14 +116,23 @@ fn said(absent: &[&CoinId], known: &[Known]) -> String {
     if known.is_empty() {
         return "no prices are stored yet: run `coinmill run snapshot`".to_owned();
     }
+    let fetched = |coin: &CoinId| {
+        format!(
+            "no price of {coin} is stored: `coinmill run snapshot --add-coins {coin}` fetches it"
+        )
+    };
+    let by_id = |coin: &CoinId| known.iter().find(|known| known.id == coin.as_str());
     let line = |coin: &&CoinId| match suggest(coin.as_str(), known) {
+        // a coin of the list of all coins is meant as it is written
+        Some(_) if by_id(coin).is_some() => match by_id(coin).and_then(Known::delisted) {
+            Some(delisted) => format!("no price of {coin} is stored, and it is {delisted}"),
+            None => fetched(coin),
+        },
         Some(suggestion) if matches!(suggestion.meant, Meant::Id(_)) => {
             format!("no price of {coin} is stored: {suggestion}")
         }
         Some(suggestion) => format!("{suggestion}: give the id"),
-        None => format!(
-            "no price of {coin} is stored: `coinmill run snapshot --add-coins {coin}` fetches it, if that is CoinGecko's id"
-        ),
+        None => format!("{}, if that is CoinGecko's id", fetched(coin)),
     };
     let mut lines: Vec<String> = absent.iter().take(NAMED).map(line).collect();
     if absent.len() > NAMED {
@@ -139,11 +148,7 @@ mod tests {
     #[test]
     fn a_coin_without_a_price_is_named_with_what_may_have_been_meant() {
         let known: Vec<Known> = [("bitcoin", "btc"), ("wrapped-bitcoin", "wbtc")]
-            .map(|(id, symbol)| Known {
-                id: id.to_owned(),
-                symbol: Some(symbol.to_owned()),
-                name: None,
-            })
+            .map(|(id, symbol)| Known::new(id, symbol, id))
             .into();
         let said = |coin: &str| said(&[&coin.parse().unwrap()], &known);
         assert_eq!(said("btc"), "btc is the symbol of bitcoin: give the id");

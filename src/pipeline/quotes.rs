@@ -4,6 +4,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::coins::doubt;
 use super::missing::Read;
 use super::pin::{AsOf, Pinned, pinned};
 use super::quotes_missing::{missing, warning};
@@ -51,8 +52,9 @@ pub async fn quotes(settings: &Settings, wanted: &Quotes) -> Result<Read> {
     let newest = store.newest_slot(wanted.at, commit).await?;
     let newest = newest.ok_or_else(|| none_there(wanted))?;
     if let Some(coin) = store.never_stored(&wanted.coins).await?.first() {
+        let doubt = doubt(&mut store, coin).await?;
         return Err(Error::data(format!(
-            "no quote of {coin} is stored: ids are CoinGecko's own, not symbols"
+            "no quote of {coin} is stored: {doubt}"
         )));
     }
     let (from, to, until) = match is_span {

@@ -4,18 +4,14 @@
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
-use chrono::{DateTime, TimeDelta, Utc};
-
+use super::in_time::compare_clocks;
 use crate::coingecko::charts::{self, Chart};
 use crate::contract::{Contract, Drift, Drifts};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::http::{Response, refusal};
 use crate::landing::{self, Landed};
 use crate::series::{ChartCoverage, Span};
 use crate::store::{ReceivedChart, RefusedRow};
-
-/// How far CoinGecko's clock may be from ours: it says what of a chart is settled, and so what is never fetched again.
-const SKEW: TimeDelta = TimeDelta::minutes(5);
 
 /// Reads the charts of one run, and notes what is not as it is known to be.
 #[derive(Debug)]
@@ -40,16 +36,7 @@ impl Reader {
     /// [`Error::Config`] when CoinGecko's clock is not ours; [`Error::Source`], retryable, when it is not JSON;
     /// [`Error::Data`] when it breaks a frozen contract.
     pub(super) fn read(&self, chart: &Chart, landed: Landed, body: &[u8]) -> Result<ReceivedChart> {
-        let (sent, received) = (landed.sent_at(), landed.received_at);
-        if (sent - received).abs() > SKEW {
-            let shown = |at: DateTime<Utc>| at.format("%Y-%m-%dT%H:%M:%SZ");
-            return Err(Error::config(format!(
-                "the API's clock says {}, and this machine's {}: correct the clock (or set COINMILL_CLOCK=sim for a \
-                 simulated market)",
-                shown(sent),
-                shown(received)
-            )));
-        }
+        compare_clocks(&landed)?;
         let parsed = charts::parse(body, chart, landed.made_at())?;
         if !parsed.drift.is_empty() {
             let mut drifts = self.drifts.lock().unwrap_or_else(PoisonError::into_inner);

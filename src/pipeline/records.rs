@@ -4,17 +4,18 @@
 use super::gaps::{GapsReport, GapsTotal};
 use super::missing::Read;
 use super::quarantine::Quarantined;
+use super::search::{Candidate, SearchReport};
 use crate::error::Result;
 use crate::frame::{Filler, Filling, Frame};
 use crate::market::{Column, Kind, Origin};
 use crate::series::Resolution;
 use crate::store::{Gap, RunRow, Value};
 
-const fn key(name: &'static str, kind: Kind) -> Column {
+pub(super) const fn key(name: &'static str, kind: Kind) -> Column {
     Column::new(name, kind, Origin::Key)
 }
 
-const fn may_lack(name: &'static str, kind: Kind) -> Column {
+pub(super) const fn may_lack(name: &'static str, kind: Kind) -> Column {
     Column::new(name, kind, Origin::Read)
 }
 
@@ -186,8 +187,39 @@ fn read(frame: Frame) -> Read {
     }
 }
 
+const CANDIDATE: [Column; 6] = [
+    key("coin_id", Kind::Text),
+    may_lack("symbol", Kind::Text),
+    may_lack("name", Kind::Text),
+    may_lack("market_cap_rank", Kind::Int),
+    key("match", Kind::Category),
+    may_lack("delisted_at", Kind::Time),
+];
+
+/// Candidates as a frame.
+///
+/// # Errors
+/// As [`runs_frame`].
+pub fn search_frame(report: SearchReport) -> Result<Read> {
+    let row = |coin: Candidate| {
+        vec![
+            coin.coin_id.into(),
+            coin.symbol.into(),
+            coin.name.into(),
+            Value::Int(coin.market_cap_rank),
+            coin.fits.name().into(),
+            coin.delisted_at.into(),
+        ]
+    };
+    let frame = filled(&CANDIDATE, report.coins.into_iter().map(row))?;
+    Ok(Read {
+        warning: report.warning,
+        ..read(frame)
+    })
+}
+
 /// Rows whose values come in the order of the columns. A value of another kind than its column's is null, which a key refuses.
-fn filled(columns: &[Column], rows: impl Iterator<Item = Vec<Value>>) -> Result<Frame> {
+pub(super) fn filled(columns: &[Column], rows: impl Iterator<Item = Vec<Value>>) -> Result<Frame> {
     let mut filling = Filling::new(columns);
     for row in rows {
         for (column, value) in filling.columns().iter_mut().zip(row) {

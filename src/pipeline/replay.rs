@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::begin::run_start;
 use super::compare::{Change, Difference, compare, rows, shown};
 use super::known::Known;
+use super::listing_changes::List;
 use super::reader::Reader;
 use super::requeue::revalidated_quotes;
 use super::retention::{or_pruned, points_pruned};
@@ -19,9 +20,10 @@ use super::snapshot;
 use super::status::timeseries;
 use super::terms::{RunSettings, Terms};
 use crate::clock::Clock;
+use crate::coingecko;
 use crate::coingecko::charts::Chart;
 use crate::config::{DatabaseUrl, Kept, Settings};
-use crate::content::{series_hash, snapshot_hash};
+use crate::content::{listing_hash, series_hash, snapshot_hash};
 use crate::contract::Contract;
 use crate::error::{Error, Result};
 use crate::frame::Frame;
@@ -29,7 +31,8 @@ use crate::landing::{self, Landed};
 use crate::market::{CoinId, Slot, quote_columns};
 use crate::series::{POINT_COLUMNS, PricePoint, Resolution, Span};
 use crate::store::{
-    Committed, PricesQuery, RunRow, RunStart, Scope, SnapshotStore, TimeseriesStore, Value,
+    Committed, LISTING, ListedCoin, ListedState, PricesQuery, RunRow, RunStart, Scope,
+    SnapshotStore, TimeseriesStore, Value,
 };
 
 /// The result of a replay.
@@ -82,7 +85,10 @@ pub async fn replay(settings: &Settings, run: &str) -> Result<Replay> {
     let mut series = timeseries(settings).await?;
     let run = &whole_id(&mut store, series.as_mut(), run).await?;
     if let Some(row) = store.run(run).await? {
-        let replayed = replay_quotes(&terms, &run_settings, &mut store, &row).await?;
+        let replayed = match row.kind.as_str() {
+            LISTING => replay_listing(&terms, &mut store, &row).await?,
+            _ => replay_quotes(&terms, &run_settings, &mut store, &row).await?,
+        };
         store.close().await?;
         return Ok(replayed);
     }
@@ -138,6 +144,66 @@ fn start_of(
         id: id.to_owned(),
         ..run_start(terms, run_settings, "replay", scope, at)
     }
+}
+
+/// Reads a list of all coins again, and holds it against the coins that were listed after its run. Without a scratch database: what
+/// it says of each coin is in its body alone.
+async fn replay_listing(terms: &Terms, store: &mut SnapshotStore, row: &RunRow) -> Result<Replay> {
+    let listing = store.listing_of(&row.id).await?;
+    let (path, sha256, pin) = listing.ok_or_else(|| nothing(&row.id))?;
+    let root = &terms.landing_dir;
+    let landed = landing::find(root, &path, &sha256);
+    let body = match landed.and_then(|landed| landing::read(root, &landed)) {
+        Ok(body) => body,
+        Err(error) => return Err(or_pruned(store, &path, error).await),
+    };
+    let list = List::of(coingecko::parse_list(&body)?, row.started_at);
+    let rebuilt = list
+        .entries
+        .iter()
+        .map(|coin| (&coin.id, &coin.symbol, &coin.name));
+    let rebuilt: BTreeMap<String, Vec<Value>> = rebuilt.map(listed).collect();
+    let stored = store.listed(Some(pin)).await?;
+    // a refused record names a coin that stays listed as it was
+    let stored: Vec<&ListedCoin> = stored
+        .iter()
+        .filter(|coin| coin.state == ListedState::Listed && !list.named.contains(&coin.id))
+        .collect();
+    let coins = stored
+        .iter()
+        .map(|it| (&it.id, it.symbol.as_str(), it.name.as_deref()));
+    let stored_hash = listing_hash(coins);
+    let stored = stored
+        .iter()
+        .map(|coin| (&coin.id, &coin.symbol, &coin.name));
+    let stored: BTreeMap<String, Vec<Value>> = stored.map(listed).collect();
+    let differences = compare(&["coin_id", "symbol", "name"], &stored, &rebuilt);
+    let rebuilt_hash = list.hash();
+    let as_written = row.content_hash.as_ref() == Some(&stored_hash);
+    Ok(Replay {
+        run: row.id.clone(),
+        kind: row.kind.clone(),
+        slot: None,
+        resolution: None,
+        is_same: as_written && stored_hash == rebuilt_hash && differences.is_empty(),
+        rule_set: row.rule_set.clone(),
+        rule_set_now: terms.rules.name(),
+        bodies: 1,
+        stored_hash,
+        rebuilt_hash,
+        stored: stored.len() as u64,
+        rebuilt: rebuilt.len() as u64,
+        differences,
+    })
+}
+
+fn listed((id, symbol, name): (&CoinId, &String, &Option<String>)) -> (String, Vec<Value>) {
+    let row = vec![
+        id.as_str().into(),
+        symbol.as_str().into(),
+        name.clone().into(),
+    ];
+    (id.to_string(), row)
 }
 
 async fn replay_quotes(

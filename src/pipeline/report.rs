@@ -57,8 +57,22 @@ pub struct Timings {
 pub struct Unknown {
     /// The id that was asked for.
     pub coin_id: String,
-    /// The id of a stored coin that may have been meant.
+    /// The id of a known coin that may have been meant.
     pub did_you_mean: Option<String>,
+    /// Since when it is delisted, where the list of all coins says so.
+    #[serde(serialize_with = "crate::stamp::stamp")]
+    pub delisted_at: Option<DateTime<Utc>>,
+}
+
+impl fmt::Display for Unknown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.coin_id)?;
+        match (&self.did_you_mean, self.delisted_at) {
+            (Some(id), _) => write!(f, ": did you mean {id}?"),
+            (None, Some(at)) => write!(f, ": delisted since {}", at.format("%Y-%m-%d")),
+            (None, None) => Ok(()),
+        }
+    }
 }
 
 /// The result of a run.

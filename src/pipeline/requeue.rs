@@ -102,10 +102,11 @@ pub async fn requeue(settings: &Settings, pick: &Pick) -> Result<Vec<RequeueRepo
     let (terms, run_settings) = (Terms::of(settings)?, RunSettings::of(settings));
     let clock = http::clock(settings).await?;
     let (quotes, points) = picked(settings, pick).await?;
+    let is_chosen = matches!(pick, Pick::Ids(_));
+    let quotes = without_lists(quotes, is_chosen)?;
     let (snapshot_url, series_url) = (&settings.snapshot_url, &settings.timeseries_url);
     let (quotes, gone) = still_landed::<SnapshotTables>(settings, snapshot_url, quotes).await?;
     let (points, gone_too) = still_landed::<TimeseriesTables>(settings, series_url, points).await?;
-    let is_chosen = matches!(pick, Pick::Ids(_));
     match gone.or(gone_too) {
         Some(gone) if is_chosen || (quotes.is_empty() && points.is_empty()) => {
             return Err(Error::data(gone));
@@ -119,7 +120,7 @@ pub async fn requeue(settings: &Settings, pick: &Pick) -> Result<Vec<RequeueRepo
         match refused.scope {
             Some(Scope::Slot(slot)) => slots.entry(slot).or_default().push(refused),
             Some(Scope::Series(resolution)) => series.entry(resolution).or_default().push(refused),
-            Some(Scope::Old) | None => {}
+            Some(Scope::Old | Scope::Listing) | None => {}
         }
     }
     let run = Requeue {
@@ -154,6 +155,28 @@ pub async fn requeue(settings: &Settings, pick: &Pick) -> Result<Vec<RequeueRepo
         reports.push(run.of(store, resolution.into(), begin, work).await?);
     }
     Ok(reports)
+}
+
+/// The records but those of lists of all coins: the next list has them again, and says what is true by then.
+///
+/// # Errors
+/// [`Error::Argument`] where they are chosen by number.
+fn without_lists(mut refused: Vec<Refused>, is_chosen: bool) -> Result<Vec<Refused>> {
+    let all = refused.len();
+    let listed = refused
+        .iter()
+        .find(|it| it.scope == Some(Scope::Listing))
+        .map(|it| it.id);
+    refused.retain(|it| it.scope != Some(Scope::Listing));
+    let said = "a record of the list of all coins is not validated again: the next list has it, `coinmill run listing` stores that";
+    match listed {
+        Some(id) if is_chosen => Err(Error::argument(format!("s{id}: {said}"))),
+        Some(_) => {
+            tracing::warn!("{} records are left out: {said}", all - refused.len());
+            Ok(refused)
+        }
+        None => Ok(refused),
+    }
 }
 
 /// The records whose bodies are in the landing or should be, and what is said of the others, whose bodies were pruned.
@@ -396,7 +419,7 @@ fn report(start: &RunStart, requeued: &[Requeued], finished_at: DateTime<Utc>) -
     let (slot, resolution) = match start.scope {
         Scope::Slot(slot) => (Some(slot), None),
         Scope::Series(resolution) => (None, Some(resolution)),
-        Scope::Old => (None, None),
+        Scope::Old | Scope::Listing => (None, None),
     };
     let count = |outcome| {
         let records = requeued.iter().filter(|record| record.outcome == outcome);

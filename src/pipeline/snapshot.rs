@@ -10,13 +10,14 @@ use super::Observer;
 use super::arrival::blocking;
 use super::begin::{run_header, run_start};
 use super::calls::Calls;
+use super::coins::known_coins;
 use super::credits::{Caller, Purse};
 use super::fetch::fetch;
 use super::gather::Accepted;
 use super::holding::{Stored, landed};
 use super::intake::Intake;
 use super::report::{Report, RunState, Timings, Unknown, failed};
-use super::suggest::{Known, suggest};
+use super::suggest::{Known, Suggestion, suggest};
 use super::terms::{RunSettings, Terms, outlook};
 use crate::clock::Clock;
 use crate::config::Settings;
@@ -160,12 +161,18 @@ pub(super) async fn unknown_coins(
     if coins.is_empty() {
         return Ok(Vec::new());
     }
-    let stored = store.names().await?.into_iter().map(Known::from);
     let received = received.iter().map(|accepted| Known::of(&accepted.quote));
-    let known: Vec<Known> = received.chain(stored).collect();
-    let unknown = coins.iter().map(|coin| Unknown {
-        coin_id: coin.clone(),
-        did_you_mean: suggest(coin, &known).and_then(|suggestion| suggestion.coin()),
+    let (own, others): (Vec<Known>, Vec<Known>) = received
+        .chain(known_coins(store).await?)
+        .partition(|known| coins.contains(&known.id));
+    let unknown = coins.iter().map(|coin| {
+        let own = own.iter().find(|own| own.id == *coin);
+        let meant = suggest(coin, &others).filter(|_| own.is_none());
+        Unknown {
+            coin_id: coin.clone(),
+            did_you_mean: meant.and_then(Suggestion::coin),
+            delisted_at: own.and_then(|own| own.delisted_at),
+        }
     });
     Ok(unknown.collect())
 }
@@ -232,7 +239,9 @@ impl Run<'_> {
         match fetched {
             Err(error @ Error::Stopped { .. }) => Err(error),
             Err(error) if !new || self.intake.is_breached() => Err(error),
-            Ok(()) if stored.state.is_none() && self.intake.is_empty() => Err(self.nothing_came()),
+            Ok(()) if stored.state.is_none() && self.intake.is_empty() => {
+                Err(self.nothing_came(store).await?)
+            }
             fetched => {
                 let fetched = Fetched {
                     calls: calls.sent(),
@@ -245,23 +254,21 @@ impl Run<'_> {
         }
     }
 
-    fn nothing_came(&self) -> Error {
-        let named: Vec<&str> = self
-            .run_settings
-            .wanted
-            .coins
-            .iter()
-            .map(CoinId::as_str)
-            .collect();
+    /// The error where not one coin came.
+    async fn nothing_came(&self, store: &mut SnapshotStore) -> Result<Error> {
+        let wanted = self.run_settings.wanted.coins.iter();
+        let named: Vec<String> = wanted.map(CoinId::to_string).collect();
         if named.is_empty() {
-            return Error::data(
+            return Ok(Error::data(
                 "CoinGecko sent no coin at all: nothing is stored; try again later",
-            );
+            ));
         }
-        Error::data(format!(
-            "CoinGecko knows none of the chosen coins ({}): check COINMILL_COINS against /coins/list, ids are not symbols",
+        let named = unknown_coins(store, &named, &[]).await?;
+        let named: Vec<String> = named.iter().map(Unknown::to_string).collect();
+        Ok(Error::data(format!(
+            "CoinGecko knows none of the chosen coins ({}): correct COINMILL_COINS, ids are not symbols; `coinmill search` finds them",
             named.join(", ")
-        ))
+        )))
     }
 
     async fn already_complete(

@@ -11,8 +11,8 @@ use crate::error::Result;
 use crate::http;
 use crate::market::{Quote, Slot};
 use crate::store::{
-    Budget, Database, Holdings, RunRow, SeriesHoldings, SnapshotStore, Tables, TimeseriesStore,
-    Warnings,
+    Budget, Database, Holdings, RunRow, SeriesHoldings, SnapshotStore, StoredListing, Tables,
+    TimeseriesStore, Warnings,
 };
 
 /// Makes or migrates the databases, as their owner where one is named. Repeating it changes nothing.
@@ -101,6 +101,8 @@ pub struct Status {
     pub snapshot: Holdings,
     /// The quotes of the newest snapshot, and how many of them have a warning; null where there is none.
     pub newest: Option<Warned>,
+    /// The newest list of all coins; null where none was ever stored.
+    pub listing: Option<StoredListing>,
     /// The time series database, without its password.
     pub timeseries_url: String,
     /// What it holds, by resolution.
@@ -180,6 +182,7 @@ pub async fn status(settings: &Settings) -> Result<Status> {
         snapshot_url: settings.snapshot_url.to_string(),
         snapshot: holdings,
         newest,
+        listing: store.newest_listing(None).await?,
         timeseries_url: settings.timeseries_url.to_string(),
         timeseries,
         slot,

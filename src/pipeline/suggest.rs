@@ -3,8 +3,10 @@
 
 use std::fmt;
 
+use chrono::{DateTime, Utc};
+
 use crate::market::Quote;
-use crate::store::Named;
+use crate::store::{ListedCoin, Named};
 
 /// A coin that can be meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,6 +14,10 @@ pub(super) struct Known {
     pub(super) id: String,
     pub(super) symbol: Option<String>,
     pub(super) name: Option<String>,
+    /// Its rank in the newest snapshot.
+    pub(super) rank: Option<i64>,
+    /// Since when it is delisted; none where it is not, or nobody knows.
+    pub(super) delisted_at: Option<DateTime<Utc>>,
 }
 
 /// What may have been meant, as a sentence.
@@ -34,7 +40,7 @@ pub(super) enum Meant {
 }
 
 /// How alike two ids have to be, from 0 to 1 (Jaro-Winkler).
-const ALIKE: f64 = 0.9;
+pub(super) const ALIKE: f64 = 0.9;
 
 /// The most coins that a suggestion names: 74 coins share one symbol.
 const NAMED: usize = 3;
@@ -45,17 +51,51 @@ impl From<Named> for Known {
             id: coin.to_string(),
             symbol: Some(symbol),
             name,
+            rank: None,
+            delisted_at: None,
+        }
+    }
+}
+
+impl From<ListedCoin> for Known {
+    fn from(coin: ListedCoin) -> Self {
+        Self {
+            id: coin.id.to_string(),
+            delisted_at: coin.delisted_at(),
+            symbol: Some(coin.symbol),
+            name: coin.name,
+            rank: None,
+        }
+    }
+}
+
+impl fmt::Display for Known {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { id, name, rank, .. } = self;
+        write!(f, "{id} ({}, ", name.as_deref().unwrap_or("no name"))?;
+        match (self.delisted(), rank) {
+            (Some(delisted), _) => write!(f, "{delisted})"),
+            (None, Some(rank)) => write!(f, "rank {rank})"),
+            (None, None) => f.write_str("no rank)"),
         }
     }
 }
 
 impl Known {
+    /// A coin that is delisted, in words.
+    pub(super) fn delisted(&self) -> Option<String> {
+        let at = self.delisted_at?;
+        Some(format!("delisted since {}", at.format("%Y-%m-%d")))
+    }
+
     /// The coin of a quote.
     pub(super) fn of(quote: &Quote) -> Self {
         Self {
             id: quote.id.to_string(),
             symbol: Some(quote.symbol.clone()),
             name: quote.name.clone(),
+            rank: quote.market_cap_rank,
+            delisted_at: None,
         }
     }
 }
@@ -87,12 +127,15 @@ impl fmt::Display for Suggestion {
 }
 
 /// What may have been meant: an id in other letters, a symbol, a name, or else the id that is most alike. Coins of one symbol
-/// stay in the order in which they are known.
+/// stay in the order in which they are known; a delisted one counts where nothing that is listed has the symbol, or by its id.
 pub(super) fn suggest(wanted: &str, known: &[Known]) -> Option<Suggestion> {
     let text = wanted.to_lowercase();
     let same = |other: &str| other.to_lowercase() == text;
     let with = |field: fn(&Known) -> Option<&str>| -> Option<Vec<String>> {
-        let coins = known.iter().filter(|coin| field(coin).is_some_and(same));
+        let coins = || known.iter().filter(|coin| field(coin).is_some_and(same));
+        let is_listed = |coin: &&Known| coin.delisted_at.is_none();
+        let any_listed = coins().any(|coin| is_listed(&coin));
+        let coins = coins().filter(|coin| !any_listed || is_listed(coin));
         let ids: Vec<String> = coins.map(|coin| coin.id.clone()).collect();
         (!ids.is_empty()).then_some(ids)
     };
@@ -117,15 +160,25 @@ pub(super) fn suggest(wanted: &str, known: &[Known]) -> Option<Suggestion> {
 }
 
 #[cfg(test)]
+impl Known {
+    /// A coin without a rank.
+    pub(super) fn new(id: &str, symbol: &str, name: &str) -> Self {
+        Self {
+            id: id.to_owned(),
+            symbol: Some(symbol.to_owned()),
+            name: Some(name.to_owned()),
+            rank: None,
+            delisted_at: None,
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
     fn known() -> Vec<Known> {
-        let coin = |id: &str, symbol: &str, name: &str| Known {
-            id: id.to_owned(),
-            symbol: Some(symbol.to_owned()),
-            name: Some(name.to_owned()),
-        };
+        let coin = Known::new;
         let mut known = vec![
             coin("bitcoin", "btc", "Bitcoin"),
             coin("bitcoin-cash", "bch", "Bitcoin Cash"),

@@ -5,12 +5,13 @@ use std::collections::{BTreeMap, HashSet};
 
 use chrono::{DateTime, Utc};
 
+use super::coins::known_coins;
 use super::suggest::{Known, Meant, suggest};
 use crate::config::Settings;
 use crate::error::Error;
 use crate::market::CoinId;
 use crate::series::{Resolution, Span};
-use crate::store::{Named, SnapshotStore, TimeseriesStore};
+use crate::store::{SnapshotStore, TimeseriesStore};
 
 /// The most coins that one error speaks of.
 const SAID: usize = 5;
@@ -34,8 +35,8 @@ pub(super) async fn not_stored(
             Err(error) => return error,
         };
     }
-    let names = names(settings).await;
-    let said = said(wanted, as_of, absent, &stored, &names, pruned.is_some());
+    let known = known(settings).await;
+    let said = said(wanted, as_of, absent, &stored, &known, pruned.is_some());
     // what was known then may be what is gone
     Error::data(match pruned {
         Some(pruned) => format!("{said}; {pruned}"),
@@ -44,12 +45,12 @@ pub(super) async fn not_stored(
 }
 
 /// The names of the snapshot database, where it is there: what is said must not fail for their sake.
-async fn names(settings: &Settings) -> Vec<Named> {
+async fn known(settings: &Settings) -> Vec<Known> {
     let (url, vs_currency) = (&settings.snapshot_url, &settings.vs_currency);
     let read = async {
         let mut store = SnapshotStore::open_existing(url, vs_currency).await?;
-        let names = store.names().await?;
-        store.close().await.map(|()| names)
+        let known = known_coins(&mut store).await?;
+        store.close().await.map(|()| known)
     };
     read.await.unwrap_or_else(|error| {
         tracing::debug!("no names to suggest: {}", error.chain());
@@ -62,7 +63,7 @@ fn said(
     as_of: Option<DateTime<Utc>>,
     absent: &[&CoinId],
     stored: &Stored,
-    names: &[Named],
+    known: &[Known],
     is_pruned: bool,
 ) -> String {
     let none = BTreeMap::new();
@@ -84,7 +85,7 @@ fn said(
         let at = as_of.map(|at| later(at, is_pruned)).unwrap_or_default();
         return format!("nothing at {resolution} was stored{at}");
     }
-    let meant = Meanings::of(here, names);
+    let meant = Meanings::of(here, known);
     let mut lines: Vec<String> = absent
         .iter()
         .take(SAID)
@@ -126,25 +127,25 @@ struct Meanings {
 }
 
 impl Meanings {
-    fn of(stored: &BTreeMap<CoinId, Span>, names: &[Named]) -> Self {
-        let named: Vec<Known> = names.iter().cloned().map(Known::from).collect();
-        let has_name: HashSet<&CoinId> = names.iter().map(|(coin, ..)| coin).collect();
-        let nameless = stored.keys().filter(|coin| !has_name.contains(coin));
-        let nameless: Vec<Known> = nameless
-            .map(|coin| Known {
-                id: coin.to_string(),
-                symbol: None,
-                name: None,
-            })
-            .collect();
-        let with_names = names
-            .iter()
-            .zip(&named)
-            .filter(|((coin, ..), _)| stored.contains_key(coin))
-            .map(|(_, known)| known.clone());
+    fn of(stored: &BTreeMap<CoinId, Span>, known: &[Known]) -> Self {
+        let ids: HashSet<&str> = known.iter().map(|coin| coin.id.as_str()).collect();
+        let nameless = stored.keys().filter(|coin| !ids.contains(coin.as_str()));
+        let nameless = nameless.map(|coin| Known {
+            id: coin.to_string(),
+            symbol: None,
+            name: None,
+            rank: None,
+            delisted_at: None,
+        });
+        let is_stored = |coin: &&Known| stored.contains_key(&CoinId::from_source(coin.id.clone()));
         Self {
-            stored: with_names.chain(nameless).collect(),
-            named,
+            stored: known
+                .iter()
+                .filter(is_stored)
+                .cloned()
+                .chain(nameless)
+                .collect(),
+            named: known.to_vec(),
         }
     }
 }
@@ -165,13 +166,14 @@ fn line(coin: &CoinId, resolution: Resolution, stored: &Stored, meant: &Meanings
     let fetched = format!(
         "no prices of {coin} are stored: `coinmill backfill --days 1 --resolution {resolution} --coins {coin}` fetches them"
     );
-    // a coin that the snapshots know is meant as it is written
-    if meant.named.iter().any(|known| known.id == id) {
-        return fetched;
+    // a coin that is known is meant as it is written
+    if let Some(known) = meant.named.iter().find(|known| known.id == id) {
+        return match known.delisted() {
+            Some(delisted) => format!("no prices of {coin} are stored, and it is {delisted}"),
+            None => fetched,
+        };
     }
-    let by_any_name =
-        || suggest(id, &meant.named).filter(|suggestion| !matches!(suggestion.meant, Meant::Id(_)));
-    match suggest(id, &meant.stored).or_else(by_any_name) {
+    match suggest(id, &meant.stored).or_else(|| suggest(id, &meant.named)) {
         Some(suggestion) => match suggestion.meant {
             Meant::Id(_) => format!("no prices of {coin} are stored: {suggestion}"),
             _ => format!("{suggestion}: give the id"),

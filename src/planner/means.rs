@@ -4,7 +4,7 @@
 use chrono::{DateTime, Utc};
 
 use super::month::Month;
-use super::{MINUTES, REVISIT};
+use super::{MINUTES, REVISIT, SLOTS_A_DAY};
 use crate::provider::Plan;
 
 /// The calls that charts may take. `None` is no limit.
@@ -18,6 +18,8 @@ pub struct Means {
     pub snapshot: u64,
     /// Calls of all snapshots that are still to come this month.
     pub snapshots: u64,
+    /// Calls for the list of all coins, one for each day that is left, today included.
+    pub listings: u64,
     /// Calls that charts may take in one run, by the plan's pace.
     pub a_run: Option<u64>,
     /// Calls that charts may take until the month ends.
@@ -26,23 +28,30 @@ pub struct Means {
 
 impl Means {
     /// What a plan has at an instant, when `spent` calls of the month are spent. A snapshot takes `snapshot` calls in each
-    /// half-hour, and `is_taken` says that the running one's has been paid for.
+    /// half-hour, and `is_taken` says that the running one's has been paid for. Where there are snapshots, there is a list a day.
     pub fn of(plan: &Plan, spent: u64, snapshot: u64, is_taken: bool, now: DateTime<Utc>) -> Self {
         let month = Month::of(now);
         let snapshots = (month.left() - u64::from(is_taken)).saturating_mul(snapshot);
+        let listings = match snapshot {
+            0 => 0,
+            _ => month.left().div_ceil(SLOTS_A_DAY),
+        };
         Self {
             month,
             credits: plan.credits_per_month,
             snapshot,
             snapshots,
+            listings,
             a_run: plan.calls_per_minute.map(|calls| {
                 (u64::from(calls.get()) * MINUTES)
                     .saturating_sub(snapshot)
                     .max(1)
             }),
-            a_month: plan
-                .credits_per_month
-                .map(|credits| credits.saturating_sub(spent).saturating_sub(snapshots)),
+            a_month: plan.credits_per_month.map(|credits| {
+                credits
+                    .saturating_sub(spent)
+                    .saturating_sub(snapshots + listings)
+            }),
         }
     }
 
@@ -50,7 +59,8 @@ impl Means {
     pub fn room(&self) -> Option<u64> {
         let by_month = self.credits.map(|credits| {
             let snapshots = self.month.slots.saturating_mul(self.snapshot);
-            credits.saturating_sub(snapshots) * REVISIT / self.month.slots
+            let listings = self.month.slots / SLOTS_A_DAY;
+            credits.saturating_sub(snapshots + listings) * REVISIT / self.month.slots
         });
         let by_pace = self.a_run.map(|calls| calls * REVISIT);
         match (by_month, by_pace) {
@@ -90,19 +100,19 @@ mod tests {
     #[test]
     fn every_snapshot_of_the_month_is_set_aside_before_the_first_chart() {
         let demo = Plan::documented(PlanKind::Demo);
-        assert_eq!(means(PlanKind::Demo, 1).a_month, Some(10_000 - 1_440));
+        assert_eq!(means(PlanKind::Demo, 1).a_month, Some(10_000 - 1_440 - 30));
         let last = at("2026-06-30T23:30:00Z");
-        assert_eq!(Means::of(&demo, 9_990, 4, false, last).a_month, Some(6));
-        assert_eq!(Means::of(&demo, 9_990, 4, true, last).a_month, Some(10));
+        assert_eq!(Means::of(&demo, 9_990, 4, false, last).a_month, Some(5));
+        assert_eq!(Means::of(&demo, 9_990, 4, true, last).a_month, Some(9));
         assert_eq!(Means::of(&demo, 11_000, 4, false, last).a_month, Some(0));
         assert_eq!(means(PlanKind::Keyless, 1).a_month, None);
     }
 
     #[test]
     fn as_many_coins_fit_as_can_be_visited_every_23_hours() {
-        assert_eq!(means(PlanKind::Demo, 1).room(), Some(273));
-        assert_eq!(means(PlanKind::Demo, 2).room(), Some(227));
-        assert_eq!(means(PlanKind::Demo, 4).room(), Some(135));
+        assert_eq!(means(PlanKind::Demo, 1).room(), Some(272));
+        assert_eq!(means(PlanKind::Demo, 2).room(), Some(226));
+        assert_eq!(means(PlanKind::Demo, 4).room(), Some(134));
         assert_eq!(means(PlanKind::Demo, 20).room(), Some(0));
         // five calls a minute, for ten minutes of each half-hour
         assert_eq!(means(PlanKind::Keyless, 1).room(), Some(49 * 46));

@@ -4,8 +4,8 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use super::REVISIT;
 use super::means::Means;
+use super::{REVISIT, SLOTS_A_DAY};
 use crate::provider::Plan;
 
 /// What the schedule asks for.
@@ -52,8 +52,6 @@ pub struct Outlook {
     pub demand: Demand,
     /// What that takes.
     pub loads: Loads,
-    /// The same with `/coins/list`, one call a day.
-    pub listing: Loads,
     /// Half-hours of the running month.
     pub runs_per_month: u64,
     /// The plan's calls a month; null is no limit.
@@ -77,7 +75,6 @@ impl Demand {
         Outlook {
             demand: self,
             loads: self.loads(slots),
-            listing: self.loads(slots).with_list(slots),
             runs_per_month: slots,
             credits_per_month: plan.credits_per_month,
             room: means.room(),
@@ -100,6 +97,10 @@ impl Demand {
             let what = format!("charts of {} {}", grouped(self.charts), coins(self.charts));
             parts.push(Load::of(what, visits(self.charts, slots), slots));
         }
+        if self.snapshot() > 0 {
+            let what = "list of all coins".to_owned();
+            parts.push(Load::of(what, slots / SLOTS_A_DAY, slots));
+        }
         let total = parts.iter().map(|part| part.calls_per_month).sum();
         Loads {
             parts,
@@ -109,11 +110,11 @@ impl Demand {
 
     fn advice(self, plan: &Plan, means: &Means) -> Option<String> {
         let slots = means.month.slots;
-        let days = slots / 48;
+        let days = slots / SLOTS_A_DAY;
         if let Some(credits) = means.credits
             && slots * self.snapshot() > credits
         {
-            let a_day = 48 * self.snapshot();
+            let a_day = SLOTS_A_DAY * self.snapshot();
             let pages = (credits / slots).saturating_sub(self.lists);
             let fits = match pages {
                 0 => "not even one call in each half-hour fits: take".to_owned(),
@@ -134,8 +135,8 @@ impl Demand {
         let hours = self.rotation_hours(means)?;
         let lost = 100.0 * (1.0 - 24.0 / hours);
         let remedy = match means.credits {
-            Some(credits) if slots * self.snapshot() + visits(self.charts, slots) > credits => {
-                let needed = slots * self.snapshot() + visits(self.charts, slots);
+            Some(credits) if self.loads(slots).total.calls_per_month > credits => {
+                let needed = self.loads(slots).total.calls_per_month;
                 format!("a plan with {} credits a month", grouped(hundreds(needed)))
             }
             _ => "a plan with more calls a minute".to_owned(),
@@ -156,7 +157,7 @@ impl Demand {
     fn rotation_hours(self, means: &Means) -> Option<f64> {
         let slots = means.month.slots;
         let by_month = means.credits.map(|credits| {
-            let charts = credits.saturating_sub(slots * self.snapshot());
+            let charts = credits.saturating_sub(slots * self.snapshot() + slots / SLOTS_A_DAY);
             charts as f64 / (slots as f64 / 2.0)
         });
         let by_pace = means.a_run.map(|calls| calls as f64 * 2.0);
@@ -165,19 +166,6 @@ impl Demand {
             (by_month, by_pace) => by_month.or(by_pace)?,
         };
         Some(self.charts as f64 / an_hour.max(1e-3))
-    }
-}
-
-impl Loads {
-    /// With one call a day for the list of all coins.
-    fn with_list(self, slots: u64) -> Self {
-        let mut parts = self.parts;
-        parts.push(Load::of("/coins/list".to_owned(), slots / 48, slots));
-        let total = parts.iter().map(|part| part.calls_per_month).sum();
-        Self {
-            parts,
-            total: Load::of("with /coins/list".to_owned(), total, slots),
-        }
     }
 }
 
@@ -191,7 +179,7 @@ impl Load {
         Self {
             what,
             calls_per_run: a_run,
-            calls_per_day: a_run * 48.0,
+            calls_per_day: a_run * SLOTS_A_DAY as f64,
             calls_per_month: calls,
         }
     }
@@ -251,9 +239,9 @@ mod tests {
             .iter()
             .map(|it| it.calls_per_month)
             .collect();
-        assert_eq!(calls, [1_440, 7_827]);
-        assert_eq!(outlook.loads.total.calls_per_month, 9_267);
-        assert!((outlook.loads.total.calls_per_run - 6.435).abs() < 0.01);
+        assert_eq!(calls, [1_440, 7_827, 30]);
+        assert_eq!(outlook.loads.total.calls_per_month, 9_297);
+        assert!((outlook.loads.total.calls_per_run - 6.456).abs() < 0.01);
     }
 
     #[test]
@@ -263,13 +251,13 @@ mod tests {
             "500 coins rotate every 51 h",
             "keeps 24 h",
             "about 53 %",
-            "charts of 227 fit",
-            "COINMILL_CHART_TOP=227",
+            "charts of 226 fit",
+            "COINMILL_CHART_TOP=226",
             "18,600 credits a month",
         ] {
             assert!(advice.contains(words), "{words}: {advice}");
         }
-        assert_eq!(outlook(500, 227, PlanKind::Demo).advice, None);
+        assert_eq!(outlook(500, 226, PlanKind::Demo).advice, None);
         let advice = outlook(5_000, 0, PlanKind::Demo).advice.unwrap();
         for words in [
             "28,800 credits in 30 days",

@@ -150,7 +150,12 @@ impl Rotation {
         let month = self.means.month;
         let kept = self.coins.iter().filter(|coin| coin.stage != Stage::New);
         let charts: u64 = kept.map(|coin| coin.cost(month.now, month.end)).sum();
-        self.means.snapshots.saturating_add(charts)
+        let Means {
+            snapshots,
+            listings,
+            ..
+        } = self.means;
+        snapshots.saturating_add(listings).saturating_add(charts)
     }
 
     /// Which coins there is room for, and calls until the month ends.

@@ -18,7 +18,9 @@ use super::stream::{Reading, Stream};
 use crate::candles;
 use crate::config::{Layers, Portable, Settings, resolve_with, shown};
 use crate::market::{Column, quote_columns};
-use crate::pipeline::{Backfill, Candles, Explain, Gaps, Pick, Prices, Quotes, Reach, Revisions};
+use crate::pipeline::{
+    Backfill, Candles, Explain, Gaps, Pick, Prices, Quotes, Reach, Revisions, Search, Universe,
+};
 use crate::quality::Rules;
 use crate::remote::call::{Call, Returned};
 use crate::store::price_columns;
@@ -115,6 +117,16 @@ impl Mill {
         self.run(py, Call::RunTimeseries { resolution }, progress)
     }
 
+    #[pyo3(signature = (*, accept_losses = false))]
+    #[doc = stub!("Mill.run_listing")]
+    fn run_listing<'py>(
+        &self,
+        py: Python<'py>,
+        accept_losses: bool,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        self.done(py, Call::RunListing { accept_losses })
+    }
+
     #[pyo3(signature = (*, days = None, start = None, end = None, resolution = "1h", coins = None, refetch = false, spend = None, progress = None))]
     #[expect(clippy::too_many_arguments, reason = "keywords in Python")]
     #[doc = stub!("Mill.backfill")]
@@ -182,6 +194,39 @@ impl Mill {
     #[doc = stub!("Mill.plan")]
     fn plan<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         self.done(py, Call::Plan)
+    }
+
+    #[pyo3(signature = (top = None, at = None, *, as_of = None))]
+    #[doc = stub!("Mill.universe")]
+    fn universe<'py>(
+        &self,
+        py: Python<'py>,
+        top: Option<u64>,
+        at: Option<InstantArgument>,
+        as_of: Option<AsOfArgument>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let wanted = Universe {
+            top,
+            at: at.map(|at| at.0),
+            as_of: as_of.map(|as_of| as_of.0),
+        };
+        self.done(py, Call::Universe(wanted))
+    }
+
+    #[pyo3(signature = (text, limit = 20))]
+    #[doc = stub!("Mill.search")]
+    fn search<'py>(
+        &self,
+        py: Python<'py>,
+        text: String,
+        limit: usize,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        self.done(py, Call::Search(Search { text, limit }))
+    }
+
+    #[doc = stub!("Mill.resolve")]
+    fn resolve<'py>(&self, py: Python<'py>, text: String) -> PyResult<Bound<'py, PyAny>> {
+        self.done(py, Call::Resolve { text })
     }
 
     #[pyo3(signature = (at = None, *, start = None, end = None, coins = None, as_of = None))]

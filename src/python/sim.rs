@@ -15,7 +15,7 @@ use super::doc::stub;
 use super::errors::to_exception;
 use super::wait;
 use crate::error::Error;
-use crate::sim::{ClockSetting, Market, Sim, SimOptions};
+use crate::sim::{ClockSetting, CoinChange, Market, Sim, SimOptions};
 
 #[doc = stub!("Sim")]
 #[pyclass(frozen, name = "Sim", module = "coinmill")]
@@ -123,6 +123,27 @@ impl PySim {
     #[doc = stub!("Sim.next_recording")]
     fn next_recording(&self) -> PyResult<Option<DateTime<Utc>>> {
         self.with(|sim| Ok(sim.next_recording()))
+    }
+
+    #[pyo3(signature = (coin, *, listed = None, symbol = None, name = None))]
+    #[doc = stub!("Sim.change_coin")]
+    fn change_coin(
+        &self,
+        py: Python<'_>,
+        coin: &str,
+        listed: Option<bool>,
+        symbol: Option<String>,
+        name: Option<String>,
+    ) -> PyResult<()> {
+        let change = CoinChange {
+            listed,
+            symbol,
+            name,
+        };
+        self.with(|sim| {
+            sim.change_coin(coin, change)
+                .map_err(|error| to_exception(py, &error))
+        })
     }
 
     #[doc = stub!("Sim.add_fault")]

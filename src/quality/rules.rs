@@ -41,9 +41,9 @@ pub mod record {
     /// Not a JSON object.
     pub static NOT_AN_OBJECT: Rule = reject("not_an_object", "the record is not a JSON object");
     /// No coin to store it under.
-    pub static MISSING_ID: Rule = reject("missing_id", "a quote without its coin");
+    pub static MISSING_ID: Rule = reject("missing_id", "a record without its coin");
     /// No symbol.
-    pub static MISSING_SYMBOL: Rule = reject("missing_symbol", "a quote without its symbol");
+    pub static MISSING_SYMBOL: Rule = reject("missing_symbol", "a record without its symbol");
     /// A text where a number must be, and the like.
     pub static WRONG_TYPE: Rule = reject("wrong_type", "not of the documented type");
     /// A number beyond what a double holds.

@@ -12,7 +12,7 @@ use crate::frame::Frame;
 use crate::market::Slot;
 use crate::pipeline::{
     self, Backfill, Candles, Explain, Gaps, Observer, Pick, Prices, Progress, Quotes, Read,
-    Revisions,
+    Revisions, Search, Universe,
 };
 use crate::series::Resolution;
 use crate::stop::Stopper;
@@ -23,10 +23,14 @@ pub(crate) enum Call {
     Init,
     RunSnapshot { slot: Option<Slot> },
     RunTimeseries { resolution: Resolution },
+    RunListing { accept_losses: bool },
     Backfill(Backfill),
     Gaps(Gaps),
     Heal { spend: Option<u64> },
     Plan,
+    Universe(Universe),
+    Search(Search),
+    Resolve { text: String },
     Quotes(Quotes),
     Prices(Prices),
     PriceParts(Prices),
@@ -95,6 +99,9 @@ impl Call {
             Self::RunTimeseries { resolution } => {
                 json(&pipeline::run_timeseries(settings, resolution, &run()).await?)
             }
+            Self::RunListing { accept_losses } => {
+                json(&pipeline::run_listing(settings, accept_losses, &run()).await?)
+            }
             Self::Backfill(wanted) => json(&pipeline::backfill(settings, &wanted, &run()).await?),
             Self::Gaps(wanted) => {
                 let (gaps, totals) =
@@ -103,6 +110,14 @@ impl Call {
             }
             Self::Heal { spend } => json(&pipeline::heal(settings, spend, &run()).await?),
             Self::Plan => json(&pipeline::plan(settings).await?),
+            Self::Universe(wanted) => Ok(Returned::Frame(
+                pipeline::universe(settings, &wanted).await?,
+            )),
+            Self::Search(wanted) => {
+                pipeline::search_frame(pipeline::search(settings, &wanted).await?)
+                    .map(Returned::Frame)
+            }
+            Self::Resolve { text } => json(&pipeline::resolve(settings, &text).await?),
             Self::Quotes(wanted) => Ok(Returned::Frame(pipeline::quotes(settings, &wanted).await?)),
             Self::Prices(wanted) => Ok(Returned::Frame(pipeline::prices(settings, &wanted).await?)),
             Self::PriceParts(wanted) => json(&pipeline::price_parts(settings, &wanted).await?),

@@ -1,9 +1,10 @@
-//! The control calls under `/sim`: the clock, the log of calls, the faults.
+//! The control calls under `/sim`: the clock, the log of calls, the coins, the faults.
 //! They are not part of the market, are not counted, and meet no fault.
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde_json::{Value, json};
 
+use super::changes::CoinChange;
 use super::fault::Fault;
 use super::lock::lock;
 use super::noise::whole;
@@ -19,13 +20,14 @@ pub fn respond(state: &State, method: &str, path: &str, body: &[u8]) -> Response
         ("POST", "clock") => read(body).and_then(|order| set_clock(state, &order)),
         ("POST", "next") => next(state),
         ("GET", "calls") => Ok(calls(state)),
+        ("POST", "coins") => read(body).and_then(|order| change_coin(state, &order)),
         ("POST", "faults") => read(body).and_then(|order| add_faults(state, &order)),
         ("DELETE", "faults") => {
             state.clear_faults();
             Ok(faults(state))
         }
         _ => {
-            let said = "no such control call: GET /sim, /sim/clock, /sim/calls; POST /sim/clock, /sim/next, /sim/faults; DELETE /sim/faults";
+            let said = "no such control call: GET /sim, /sim/clock, /sim/calls; POST /sim/clock, /sim/next, /sim/coins, /sim/faults; DELETE /sim/faults";
             return Response::new(404, JSON, json!({ "error": said }).to_string());
         }
     };
@@ -95,6 +97,27 @@ fn set_clock(state: &State, order: &Value) -> Result<Value> {
         state.clock.freeze(frozen);
     }
     Ok(clock(state))
+}
+
+// As with the clock, a bad order changes nothing.
+fn change_coin(state: &State, order: &Value) -> Result<Value> {
+    let wrong = || {
+        Error::argument("give an object with the `id` of a coin, and `listed`, `symbol` or `name`")
+    };
+    let mut fields = order.as_object().ok_or_else(wrong)?.clone();
+    let id = fields.remove("id").ok_or_else(wrong)?;
+    let id = id.as_str().ok_or_else(wrong)?;
+    let mut change = CoinChange::default();
+    for (field, value) in &fields {
+        match (field.as_str(), value) {
+            ("listed", Value::Bool(listed)) => change.listed = Some(*listed),
+            ("symbol", Value::String(text)) => change.symbol = Some(text.clone()),
+            ("name", Value::String(text)) => change.name = Some(text.clone()),
+            _ => return Err(wrong()),
+        }
+    }
+    state.source.change(id, change)?;
+    Ok(json!({ "id": id, "changed": fields }))
 }
 
 fn next(state: &State) -> Result<Value> {
@@ -207,6 +230,44 @@ mod tests {
             call(&state, "GET", "/clock", "").1["now"],
             "2026-01-14T12:00:00Z"
         );
+    }
+
+    #[test]
+    fn a_coin_is_delisted_renamed_and_listed_again() {
+        let state = state();
+        let listed = || {
+            let list = state.source.list(state.clock.now()).unwrap();
+            let list: Value = serde_json::from_slice(&list.body).unwrap();
+            let coins = list.as_array().unwrap().iter();
+            coins
+                .map(|it| it["name"].as_str().unwrap().to_owned())
+                .collect::<Vec<_>>()
+        };
+        assert!(listed().contains(&"Tether".to_owned()));
+        for bad in [
+            r#"{"id":"none","listed":false}"#,
+            r#"{"id":"tether","rank":1}"#,
+            r#"{"listed":false}"#,
+        ] {
+            assert_eq!(call(&state, "POST", "/coins", bad).0, 400, "{bad}");
+        }
+        assert_eq!(
+            call(
+                &state,
+                "POST",
+                "/coins",
+                r#"{"id":"tether","listed":false}"#
+            )
+            .0,
+            200
+        );
+        assert_eq!(
+            (listed().len(), listed().contains(&"Tether".to_owned())),
+            (4, false)
+        );
+        let back = r#"{"id":"tether","listed":true,"name":"Tether II"}"#;
+        assert_eq!(call(&state, "POST", "/coins", back).0, 200);
+        assert!(listed().contains(&"Tether II".to_owned()));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The seeded market: answers lists, pages and charts from prices that are a function of seed and time.
 //! It refuses what is not there; keys, limits, history depth and faults are handled before it.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
@@ -8,6 +9,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::bodies;
+use super::changes::{Changes, CoinChange};
 use super::chart;
 use super::currency::Currency;
 use super::extremes::Extremes;
@@ -32,6 +34,7 @@ pub struct SeededMarket {
     // Both only spare work: what they hold is the same whenever it is computed.
     newest: Mutex<Option<Listing>>,
     extremes: Mutex<HashMap<usize, Extremes>>,
+    changes: Mutex<Changes>,
 }
 
 type Listing = (i64, Arc<Vec<Standing>>);
@@ -52,19 +55,34 @@ impl SeededMarket {
             index,
             newest: Mutex::default(),
             extremes: Mutex::default(),
+            changes: Mutex::default(),
         }
     }
 
-    /// `/coins/list`: every coin that has begun, by id.
+    /// Changes a coin from now on; false where there is none of this id.
+    pub fn change(&self, id: &str, change: CoinChange) -> bool {
+        let is_there = self.index.contains_key(id);
+        if is_there {
+            lock(&self.changes).make(id, change);
+        }
+        is_there
+    }
+
+    /// `/coins/list`: every coin that has begun and is not delisted, by id.
     ///
     /// # Errors
     /// The refusal, as a response.
     pub fn list(&self, now: DateTime<Utc>) -> Result<Response, Response> {
-        let mut rows: Vec<Named<'_>> = self
+        let changes = lock(&self.changes);
+        let coins: Vec<Cow<'_, Coin>> = self
             .prices
             .coins()
             .iter()
             .filter(|coin| coin.genesis <= now.timestamp_millis())
+            .filter_map(|coin| changes.applied(coin))
+            .collect();
+        let mut rows: Vec<Named<'_>> = coins
+            .iter()
             .map(|coin| Named {
                 id: &coin.id,
                 symbol: &coin.symbol,
@@ -87,14 +105,16 @@ impl SeededMarket {
     ) -> Result<Response, Response> {
         let currency = self.currency(&query.vs_currency)?;
         let all = self.standings(now.timestamp_millis().div_euclid(HOLD) * HOLD);
-        let named = all
-            .iter()
-            .filter_map(|standing| Some((self.prices.coin(standing.coin)?, standing)));
+        let changes = lock(&self.changes);
+        let named = all.iter().filter_map(|standing| {
+            let coin = changes.applied(self.prices.coin(standing.coin)?)?;
+            Some((coin, standing))
+        });
         let page = page(
             named.collect(),
             query,
             upset,
-            |(coin, standing): &(&Coin, &Standing)| Key {
+            |(coin, standing): &(Cow<'_, Coin>, &Standing)| Key {
                 id: &coin.id,
                 cap: standing.cap,
                 volume: standing.volume,
@@ -129,9 +149,9 @@ impl SeededMarket {
             .index
             .get(&query.id)
             .filter(|index| {
-                self.prices
-                    .coin(**index)
-                    .is_some_and(|coin| coin.genesis <= now.timestamp_millis())
+                let coin = self.prices.coin(**index);
+                let coin = coin.filter(|coin| coin.genesis <= now.timestamp_millis());
+                coin.is_some_and(|coin| lock(&self.changes).applied(coin).is_some())
             })
             .ok_or_else(|| Response::refused(404, bodies::COIN_NOT_FOUND))?;
         let currency = self.currency(&query.vs_currency)?;

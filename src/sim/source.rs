@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use chrono::{DateTime, Utc};
 
+use super::changes::CoinChange;
 use super::clock::ClockSetting;
 use super::pages::Upset;
 use super::query::{ChartQuery, MarketsQuery};
@@ -100,6 +101,22 @@ impl Source {
         match self {
             Self::Seeded(_) => None,
             Self::Recorded(market) => market.next(now),
+        }
+    }
+
+    /// Changes a coin from now on.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] where there is none of this id, or the market is recorded.
+    pub fn change(&self, id: &str, change: CoinChange) -> Result<()> {
+        match self {
+            Self::Seeded(market) if market.change(id, change) => Ok(()),
+            Self::Seeded(_) => Err(Error::argument(format!(
+                "the market has no coin {id}: give an id of its /coins/list"
+            ))),
+            Self::Recorded(_) => Err(Error::argument(
+                "a recorded market is as it was: change a coin of a seeded one",
+            )),
         }
     }
 

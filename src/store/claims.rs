@@ -108,6 +108,7 @@ impl Wish<'_> {
             Scope::Series(resolution) => format!("the {resolution} series"),
             Scope::Slot(slot) => format!("slot {slot}"),
             Scope::Old => "what is old".to_owned(),
+            Scope::Listing => "the list of all coins".to_owned(),
         };
         Error::Held {
             message: match coins {

@@ -117,6 +117,15 @@ impl<T: Tables> Database<T> {
         self.take(Key::Prune, "another prune is at work").await
     }
 
+    /// Takes the lock of the list of all coins, for as long as this store lives.
+    ///
+    /// # Errors
+    /// As [`Self::hold`].
+    pub async fn hold_the_list(&mut self) -> Result<()> {
+        let what = "another run is at work on the list of all coins";
+        self.take(Key::Listing, what).await
+    }
+
     async fn take(&mut self, key: Key, what: &str) -> Result<()> {
         self.for_a_run().await?;
         let lock = lock::take(&mut self.connection, &self.url, &key).await?;

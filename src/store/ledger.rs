@@ -20,6 +20,8 @@ pub enum Scope {
     Series(Resolution),
     /// What is kept no longer, of all that the database holds.
     Old,
+    /// The list of all coins.
+    Listing,
 }
 
 impl From<Slot> for Scope {
@@ -38,34 +40,44 @@ impl Scope {
     fn slot(self) -> Option<DateTime<Utc>> {
         match self {
             Self::Slot(slot) => Some(slot.start()),
-            Self::Series(_) | Self::Old => None,
+            Self::Series(_) | Self::Old | Self::Listing => None,
         }
     }
 
     pub(super) fn minutes(self) -> Option<i64> {
         match self {
-            Self::Slot(_) | Self::Old => None,
+            Self::Slot(_) | Self::Old | Self::Listing => None,
             Self::Series(resolution) => Some(resolution.minutes().into()),
         }
     }
 
-    pub(super) fn read(row: &Row, slot: usize, minutes: usize) -> Result<Option<Self>> {
+    /// That of a run, by its columns `slot`, `resolution` and `kind`.
+    pub(super) fn read(
+        row: &Row,
+        slot: usize,
+        minutes: usize,
+        kind: usize,
+    ) -> Result<Option<Self>> {
         if let Some(start) = row.time(slot)? {
             return Ok(Some(Self::Slot(Slot::containing(start))));
         }
         Ok(match row.int(minutes)? {
             Some(minutes) => Resolution::of_minutes(minutes).map(Self::Series),
+            None if row.text(kind)?.as_deref() == Some(LISTING) => Some(Self::Listing),
             None => Some(Self::Old),
         })
     }
 }
+
+/// The kind of a run that stores the list of all coins.
+pub const LISTING: &str = "listing";
 
 /// What is written about a run before it does anything.
 #[derive(Debug, Clone)]
 pub struct RunStart {
     /// The run's id.
     pub id: String,
-    /// `snapshot`, `timeseries`, `backfill`, `requeue` or `prune`.
+    /// `snapshot`, `timeseries`, `listing`, `backfill`, `requeue` or `prune`.
     pub kind: &'static str,
     /// The slot of a snapshot run, the series of another, or what a prune works on.
     pub scope: Scope,
@@ -145,7 +157,7 @@ pub struct RunRow {
     /// The run's id.
     #[serde(rename = "run")]
     pub id: String,
-    /// `snapshot`, `timeseries`, `backfill`, `requeue` or `prune`.
+    /// `snapshot`, `timeseries`, `listing`, `backfill`, `requeue` or `prune`.
     pub kind: String,
     /// The slot of a snapshot run.
     #[serde(rename = "snapshot_time", serialize_with = "crate::stamp::stamp")]
@@ -298,11 +310,10 @@ pub(crate) async fn running(
     connection: &mut Connection,
     except: &str,
 ) -> Result<Vec<(String, Option<Scope>)>> {
-    let sql =
-        "select id, slot, cast(resolution as bigint) from run where state = 'running' and id <> $1";
+    let sql = "select id, slot, cast(resolution as bigint), kind from run where state = 'running' and id <> $1";
     let rows = connection.fetch(sql, vec![except.into()]).await?;
     rows.iter()
-        .map(|row| Ok((needed(row.text(0)?, "run.id")?, Scope::read(row, 1, 2)?)))
+        .map(|row| Ok((needed(row.text(0)?, "run.id")?, Scope::read(row, 1, 2, 3)?)))
         .collect()
 }
 

@@ -29,6 +29,8 @@ pub(crate) enum Key {
     Slot(Slot),
     /// What is kept no longer: prunes come one after the other.
     Prune,
+    /// The list of all coins: one is stored a day.
+    Listing,
     /// A run of series, by its id. Nobody else ever takes it: it tells whether the run lives.
     Run(String),
 }
@@ -57,15 +59,17 @@ impl Key {
             Scope::Slot(slot) => Self::Slot(slot),
             Scope::Series(_) => Self::Run(run.to_owned()),
             Scope::Old => Self::Prune,
+            Scope::Listing => Self::Listing,
         }
     }
 
-    /// The lock's number on PostgreSQL; 0 is the writer's, and 1 a prune's. A run's is a hash of its id: where a dead run and a live one ever had the
+    /// The lock's number on PostgreSQL; 0 is the writer's, 1 a prune's, and 2 that of the list of all coins. A run's is a hash of its id: where a dead run and a live one ever had the
     /// same, the dead one would be noticed later.
     fn number(&self) -> i64 {
         match self {
             Self::Slot(slot) => slot.number(),
             Self::Prune => 1,
+            Self::Listing => 2,
             Self::Run(id) => (RUNS | (fnv1a(id) & (RUNS - 1))).into(),
         }
     }
@@ -81,6 +85,7 @@ impl Key {
         match self {
             Self::Slot(_) => name.push(".lock"),
             Self::Prune => name.push(".prune.lock"),
+            Self::Listing => name.push(".listing.lock"),
             Self::Run(id) => name.push(format!(".{id}.lock")),
         }
         name.into()

@@ -60,6 +60,7 @@ pub(crate) static SNAPSHOT: Schema = Schema {
     migrations: &[
         migration!("snapshot", 1, "snapshot"),
         migration!("snapshot", 2, "runs"),
+        migration!("snapshot", 3, "listing"),
     ],
     grants: include_str!("../../migrations/snapshot/postgres/grants.sql"),
     written: "run",

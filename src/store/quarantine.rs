@@ -101,12 +101,12 @@ pub struct Requeued {
 const SELECT: Sql = Sql {
     postgres: "select z.id, r.id, r.slot, cast(r.resolution as bigint), z.body, l.sha256, z.record, z.coin, z.rule, z.reason, z.raw, \
                (select q.outcome from requeue q where q.quarantine = z.id order by q.run desc limit 1), \
-               (select q.run from requeue q where q.quarantine = z.id order by q.run desc limit 1) \
+               (select q.run from requeue q where q.quarantine = z.id order by q.run desc limit 1), r.kind \
                from quarantine z join landing l on l.id = z.landing join run r on r.id = l.run \
                where $1 = 1 or z.id in (select json_array_elements_text($2::json)::bigint) order by z.id desc",
     sqlite: "select z.id, r.id, r.slot, r.resolution, z.body, l.sha256, z.record, z.coin, z.rule, z.reason, z.raw, \
              (select q.outcome from requeue q where q.quarantine = z.id order by q.run desc limit 1), \
-             (select q.run from requeue q where q.quarantine = z.id order by q.run desc limit 1) \
+             (select q.run from requeue q where q.quarantine = z.id order by q.run desc limit 1), r.kind \
              from quarantine z join landing l on l.id = z.landing join run r on r.id = l.run \
              where $1 = 1 or z.id in (select value from json_each($2)) order by z.id desc",
 };
@@ -126,7 +126,7 @@ pub(super) async fn refused(
             Ok(Refused {
                 id: needed(row.int(0)?, "quarantine.id")?,
                 run: needed(row.text(1)?, "run.id")?,
-                scope: Scope::read(row, 2, 3)?,
+                scope: Scope::read(row, 2, 3, 13)?,
                 body: needed(row.text(4)?, "quarantine.body")?,
                 sha256: needed(row.text(5)?, "landing.sha256")?,
                 record: row.count(6)?,

@@ -253,6 +253,20 @@ pub(crate) async fn warnings_of(
         .collect()
 }
 
+/// The market cap ranks of the newest slot.
+pub(crate) async fn newest_ranks(
+    connection: &mut Connection,
+) -> Result<Vec<(CoinId, Option<i64>)>> {
+    let sql = "select c.id, cast(q.market_cap_rank as bigint) from quote q join coin c on c.key = q.coin \
+               where q.snapshot_time = (select max(s.snapshot_time) from snapshot s)";
+    let rows = connection.fetch(sql, vec![]).await?;
+    let read = |row: &Row| {
+        let coin = CoinId::from_source(needed(row.text(0)?, "coin.id")?);
+        Ok((coin, row.int(1)?))
+    };
+    rows.iter().map(read).collect()
+}
+
 /// How many quotes there are, how many of them have a warning, and how many break each rule.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Warnings {

@@ -233,6 +233,14 @@ impl SnapshotStore {
         names::all(&mut self.connection).await
     }
 
+    /// The market cap ranks of the newest slot.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Store`].
+    pub async fn newest_ranks(&mut self) -> Result<Vec<(CoinId, Option<i64>)>> {
+        quotes::newest_ranks(&mut self.connection).await
+    }
+
     /// What the database holds.
     ///
     /// # Errors

@@ -13,9 +13,9 @@ pub struct SnapshotTables;
 
 impl Tables for SnapshotTables {
     const SCHEMA: &'static str = SNAPSHOT.name;
-    // a complete slot asks for no body any more
+    // a complete slot asks for no body any more, and a list is recovered on its day alone
     const BODIES: &'static str = "select case when r.state = 'running' then 'in use' \
-        when r.state in ('complete', 'partial') or exists (\
+        when r.state in ('complete', 'partial') or r.kind = 'listing' or exists (\
         select 1 from snapshot_now s where s.snapshot_time = r.slot and s.state = 'complete') then 'settled' else 'left' end \
         from run r where r.id = $1";
 }

@@ -20,15 +20,17 @@ import pytest
 DAG_FILE = Path(__file__).parents[2] / "dags" / "crypto_market.py"
 
 
-def test_the_dag_runs_both_every_half_hour_one_run_at_a_time(dag: Any) -> None:
+def test_the_dag_runs_all_every_half_hour_one_run_at_a_time(dag: Any) -> None:
     assert dag.timetable.expression == "*/30 * * * *"
     assert (dag.catchup, dag.max_active_runs) == (False, 1)
     first, *others = [task.task_id for task in dag.topological_sort()]
-    assert (first, set(others)) == ("run_market_snapshot", {"run_market_timeseries", "market_snapshot_taken"})
+    after = {"run_market_timeseries", "run_market_listing", "market_snapshot_taken"}
+    assert (first, set(others)) == ("run_market_snapshot", after)
     assert dag.get_task(first).downstream_task_ids == set(others)
-    # charts do not wait for a snapshot to succeed, and the run does
+    # charts and the list do not wait for a snapshot to succeed, and the run does
     rules = {name: dag.get_task(name).trigger_rule.value for name in others}
-    assert rules == {"run_market_timeseries": "all_done", "market_snapshot_taken": "all_success"}
+    assert rules.pop("market_snapshot_taken") == "all_success"
+    assert rules == {"run_market_timeseries": "all_done", "run_market_listing": "all_done"}
 
 
 def read_with(schedule: str, monkeypatch: pytest.MonkeyPatch) -> Any:
@@ -73,7 +75,7 @@ def test_tasks_are_retried_with_growing_delays_and_end_within_the_half_hour(dag:
     for task in dag.tasks:
         assert (task.retries, task.retry_delay, task.retry_exponential_backoff) == (5, timedelta(seconds=10), 2)
     limits = [task.execution_timeout for task in dag.tasks if task.execution_timeout]
-    assert (len(limits), sum(limits, timedelta()) < timedelta(minutes=30)) == (2, True)
+    assert (len(limits), sum(limits, timedelta()) < timedelta(minutes=30)) == (3, True)
 
 
 READ = """

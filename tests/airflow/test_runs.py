@@ -15,6 +15,7 @@ import coinmill
 pytestmark = pytest.mark.usefixtures("metadata")
 
 Deployment = dict[str, str]
+LISTING = "run_market_listing"
 Count = Callable[[Deployment], tuple[int, int]]
 
 
@@ -49,8 +50,20 @@ def results(run: Any) -> dict[str, tuple[str, Any]]:
         left = XComModel.get_many(run_id=run.run_id, key="return_value")
         rows: list[Any] = list(session.scalars(left))
         reports = {row.task_id: XComModel.deserialize_value(row) for row in rows}
-    tasks = [task for task in run.get_task_instances() if task.task_id != "market_snapshot_taken"]
+    others = {"market_snapshot_taken", LISTING}
+    tasks = [task for task in run.get_task_instances() if task.task_id not in others]
     return {task.task_id: (str(task.state), reports.get(task.task_id)) for task in tasks}
+
+
+def listing_of(run: Any) -> tuple[str, Any]:
+    """The state of the list's task, and what it left in XCom."""
+    from airflow.models.xcom import XComModel
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        left: list[Any] = list(session.scalars(XComModel.get_many(run_id=run.run_id, key="return_value")))
+        reports = [XComModel.deserialize_value(row) for row in left if row.task_id == LISTING]
+    return str(run.get_task_instance(LISTING).state), reports[0] if reports else None
 
 
 def test_a_run_stores_both_and_a_second_run_of_the_slot_adds_nothing(
@@ -72,6 +85,30 @@ def test_a_run_stores_both_and_a_second_run_of_the_slot_adds_nothing(
     assert (count(deployment), sim.calls) == (stored, calls)
 
 
+def test_the_list_of_all_coins_is_stored_once_a_day_beside_the_others(
+    dag: Any, sim: coinmill.Sim, deployment: Deployment
+) -> None:
+    first = dag.test(run_after=sim.now, logical_date=None)
+    state, report = listing_of(first)
+    assert (state, report["kind"], report["state"], report["calls"]) == ("success", "listing", "complete", 1)
+    sim.advance(30 * 60)
+    calls = sim.calls
+    alone = dag.partial_subset(LISTING, include_upstream=False)
+    state, again = listing_of(alone.test(run_after=sim.now, logical_date=None))
+    assert (state, again["calls"], again["run"], sim.calls) == ("success", 0, report["run"], calls)
+
+
+def test_a_list_that_fails_harms_no_other_and_the_run_is_not_green(
+    dag: Any, sim: coinmill.Sim, deployment: Deployment
+) -> None:
+    sim.add_fault("body:path=/coins/list,times=0,text=[]")
+    run = dag.test(run_after=sim.now, logical_date=None)
+    assert [state for state, _ in results(run).values()] == ["success", "success"]
+    assert (str(run.state), listing_of(run)) == ("failed", ("failed", None))
+    # it is no fault of the source's that a second try could help
+    assert run.get_task_instance(LISTING).try_number == 1
+
+
 def test_a_run_that_is_late_fails_at_once_and_says_why(
     dag: Any, sim: coinmill.Sim, deployment: Deployment, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -80,7 +117,8 @@ def test_a_run_that_is_late_fails_at_once_and_says_why(
     assert results(run) == {"run_market_snapshot": ("failed", None), "run_market_timeseries": ("failed", None)}
     assert (str(run.state), run.get_task_instance("run_market_snapshot").try_number) == ("failed", 1)
     assert "is past" in capsys.readouterr().out
-    assert sim.calls == 0
+    # the list of all coins is due all the same
+    assert sim.calls == 1
 
 
 def test_a_snapshot_that_fails_keeps_no_chart_from_being_fetched_and_the_run_is_not_green(
@@ -132,7 +170,8 @@ def test_an_execution_timeout_ends_a_native_call(
     task = dag.get_task("run_market_snapshot")
     task.retries, task.execution_timeout = 0, timedelta(seconds=1)
     began = time.monotonic()
-    assert results(dag.test(run_after=sim.now, logical_date=None))["run_market_snapshot"] == ("failed", None)
+    run = dag.partial_subset("run_market_snapshot").test(run_after=sim.now, logical_date=None)
+    assert results(run)["run_market_snapshot"] == ("failed", None)
     assert time.monotonic() - began < 15
     assert "AirflowTaskTimeout" in capsys.readouterr().out
     assert [run["state"] for run in coinmill.Mill().runs()] == ["abandoned"]

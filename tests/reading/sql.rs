@@ -2,8 +2,10 @@
 //! Each returns rows, is right on one number, and uses the index that it names.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use coinmill::config::Settings;
 use coinmill::pipeline::{self, Observer, Reach};
 use coinmill::series::Resolution;
+use coinmill::sim::CoinChange;
 use coinmill::store::TimeseriesStore;
 use sqlx::postgres::PgConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
@@ -135,6 +137,7 @@ async fn filled(kind: Kind) -> Mill {
         mill.timeseries = mill.bench.database.again();
     }
     let settings = mill.settings(&[("top", "40"), ("completeness", "0")]);
+    listed(&mill, &settings).await;
     let snapshot = async || pipeline::run_snapshot(&settings, None, &Observer::none()).await;
     mill.bench
         .fault("set:times=0,id=solana,field=current_price,value=-1");
@@ -156,6 +159,28 @@ async fn filled(kind: Kind) -> Mill {
             .unwrap();
     }
     mill
+}
+
+/// Three lists of all coins, of the days before and of the day: the second lacks a coin for the first time.
+async fn listed(mill: &Mill, settings: &Settings) {
+    let sim = &mill.bench.sim;
+    let now = sim.now();
+    for day in 0..3 {
+        sim.set_clock(now - TimeDelta::days(2 - day)).unwrap();
+        pipeline::run_listing(settings, false, &Observer::none())
+            .await
+            .unwrap();
+        let gone = CoinChange {
+            listed: Some(false),
+            ..CoinChange::default()
+        };
+        sim.change_coin("zcash", gone).unwrap();
+    }
+    let back = CoinChange {
+        listed: Some(true),
+        ..CoinChange::default()
+    };
+    sim.change_coin("zcash", back).unwrap();
 }
 
 async fn every_recipe_of_the_page_returns_rows_and_uses_the_index_that_it_names(kind: Kind) {
@@ -205,7 +230,7 @@ async fn every_recipe_of_the_page_returns_rows_and_uses_the_index_that_it_names(
             }
         }
     }
-    assert_eq!(headings.len(), 12, "{headings:?}");
+    assert_eq!(headings.len(), 13, "{headings:?}");
 }
 
 /// Compares one number of a recipe with what a plain look into the tables, or the market, gives.
@@ -231,6 +256,12 @@ async fn right(mill: &Mill, heading: &str, rows: &[Vec<Cell>]) {
             assert_eq!(rows[0][2].float(), -60.5);
         }
         "A coin's half-hours" => assert_eq!(rows.len(), 2),
+        "The coins that were delisted, and since when" => {
+            assert_eq!((rows.len(), rows[0][0].text()), (1, "zcash"));
+            let sql = "select seen_at from listed where coin_id = 'zcash' and state = 'absent'";
+            let since = mill.bench.database.number(sql).await;
+            assert_eq!(since, at("2026-01-13T12:10:00Z").timestamp_millis());
+        }
         "The coins that a slot lacks, and why" => {
             assert_eq!((rows.len(), rows[0][1].text()), (1, "solana"));
             assert_eq!(rows[0][2].text(), "refused: negative_price");

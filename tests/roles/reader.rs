@@ -57,9 +57,9 @@ impl Cluster {
         );
         assert!(output.stdout.is_empty(), "{}", text(&output));
         let said = String::from_utf8(output.stderr).unwrap();
-        // of two runs each says why
+        // of three runs each says why
         let lines = if arguments.starts_with(&["run", "all"]) {
-            2
+            3
         } else {
             1
         };
@@ -111,6 +111,8 @@ async fn a_shell_with_the_reader_s_urls_alone_reads_everything_and_writes_nothin
         &["export", "--to", "lake"],
         &["quarantine", "list"],
         &["quarantine", "show", "s1"],
+        &["search", "eth"],
+        &["resolve", "ethereum"],
         &["replay", &snapshot],
         &["replay", &series],
     ] {
@@ -121,6 +123,7 @@ async fn a_shell_with_the_reader_s_urls_alone_reads_everything_and_writes_nothin
     for arguments in [
         &["run", "snapshot"] as &[&str],
         &["run", "all"],
+        &["run", "listing"],
         &["run", "snapshot", "--slot", "2026-01-14T11:30:00Z"],
         &["quarantine", "requeue", "s1"],
     ] {

@@ -18,7 +18,7 @@ on_both_databases!(
 
 const FIVE: Resolution = Resolution::FiveMinutes;
 
-/// At noon of 14 January 840 half-hours of the month are left, each with its snapshot: of what so many credits leave nothing is spent on
+/// At noon of 14 January 840 half-hours of the month are left, each with its snapshot, and 18 days, each with its list: of what so many credits leave nothing is spent on
 /// charts that could wait.
 const TIGHT: (&str, &str) = ("credits_per_month", "1700");
 
@@ -51,13 +51,13 @@ async fn a_month_that_is_short_keeps_the_largest_and_names_what_the_others_lose(
         mill.run(FIVE, &[TIGHT]).await.unwrap();
         mill.bench.sim.advance(TimeDelta::minutes(30)).unwrap();
     }
-    // somebody spends all but one coin's charts and the snapshots from 22 hours later on
+    // somebody spends all but one coin's charts, and the snapshots and lists of all coins from 22 hours later on
     let settings = mill.settings(&[TIGHT]);
     let mut account = Budget::open(&settings.budget_url, settings.account())
         .await
         .unwrap();
     let now = mill.bench.sim.now();
-    let (spent, left) = (account.spent(now).await.unwrap(), 793 + 18);
+    let (spent, left) = (account.spent(now).await.unwrap(), 793 + 17 + 18);
     let taken = 1700 - left - spent;
     account.reserve(now, taken, 1700).await.unwrap();
     mill.bench.sim.advance(TimeDelta::hours(22)).unwrap();

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::TimeDelta;
 use proptest::prelude::*;
 
+use super::super::SLOTS_A_DAY;
 use super::*;
 use crate::provider::{Plan, PlanKind};
 
@@ -21,6 +22,8 @@ struct Schedule {
     /// Milliseconds that fell off, by coin.
     lost: BTreeMap<usize, i64>,
     missed: u64,
+    /// Lists of all coins, one a day as long as no snapshot needs the call.
+    listings: u64,
 }
 
 impl Schedule {
@@ -32,6 +35,7 @@ impl Schedule {
             spent: 0,
             lost: BTreeMap::new(),
             missed: 0,
+            listings: 0,
         }
     }
 
@@ -39,7 +43,7 @@ impl Schedule {
         self.plan.credits_per_month.unwrap_or(u64::MAX)
     }
 
-    /// One half-hour with these coins: a snapshot, then charts, some seconds apart.
+    /// One half-hour with these coins: a snapshot, then charts, some seconds apart; the day's first also fetches the list of all coins.
     fn run(&mut self, now: DateTime<Utc>, coins: usize) -> Decision {
         if self.spent + self.snapshot > self.limit() {
             self.missed += 1;
@@ -91,6 +95,12 @@ impl Schedule {
             }
             *covered = settled.max(*covered);
         }
+        let set_aside = rotation.means.snapshots;
+        let is_days_first = Slot::containing(now).number() % SLOTS_A_DAY.cast_signed() == 0;
+        if is_days_first && self.spent + set_aside < self.limit() {
+            self.spent += 1;
+            self.listings += 1;
+        }
         decision
     }
 }
@@ -115,7 +125,9 @@ fn the_default_keeps_a_month_complete_inside_the_free_plan() {
     assert_eq!(schedule.missed, 0);
     assert_eq!(schedule.lost, BTreeMap::new());
     assert_eq!(schedule.kept.len(), 250);
-    assert!(schedule.spent <= 9_300, "{} calls", schedule.spent);
+    // and the list of all coins, each day
+    assert_eq!(schedule.listings, 30);
+    assert!(schedule.spent - 30 <= 9_300, "{} calls", schedule.spent);
 }
 
 #[test]
@@ -128,7 +140,8 @@ fn of_more_coins_than_fit_the_largest_are_complete_and_no_snapshot_is_lost() {
     assert_eq!(schedule.missed, 0);
     assert_eq!(schedule.lost, BTreeMap::new());
     let kept: Vec<usize> = schedule.kept.keys().copied().collect();
-    assert_eq!(kept, (0..135).collect::<Vec<usize>>());
+    assert_eq!(kept, (0..134).collect::<Vec<usize>>());
+    assert_eq!(schedule.listings, 30);
     assert!(schedule.spent <= 10_000);
 }
 
@@ -268,7 +281,7 @@ fn a_coin_that_left_has_one_last_visit_and_a_later_run_would_do() {
         (1, 0),
         "there is plenty to spare"
     );
-    assert_eq!(later.spare, Some(10_000 - 1_439 - 1 - 1));
+    assert_eq!(later.spare, Some(10_000 - 1_439 - 30 - 1 - 1));
 }
 
 proptest! {
