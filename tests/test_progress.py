@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import nbformat
 import pytest
+from nbclient import NotebookClient
 
 import coinmill
 from coinmill import progress
@@ -84,3 +86,28 @@ def test_the_bar_says_how_much_is_left(told: Progress, took: float, said: str) -
 
 def test_there_is_no_bar_outside_of_a_notebook() -> None:
     assert progress.in_a_notebook() is None
+
+
+def test_a_notebook_shows_a_bar_in_one_place(tmp_path: Path) -> None:
+    notebook = nbformat.v4.new_notebook()  # type: ignore[no-untyped-call]
+    code = """
+import coinmill
+from coinmill import progress
+
+progress.DELAY = 0
+with coinmill.Sim(market_size=300, frozen=True) as sim:
+    mill = coinmill.Mill(**sim.settings, data_dir="trial", top=4)
+    mill.run_snapshot()
+    mill.backfill(days=2)
+    mill.backfill(days=3, progress=False)
+"""
+    notebook.cells = [nbformat.v4.new_code_cell(code)]  # type: ignore[no-untyped-call]
+    resources = {"metadata": {"path": str(tmp_path)}}
+    NotebookClient(
+        notebook, timeout=120, kernel_name="python3", resources=resources, extra_arguments=["--log-level=40"]
+    ).execute()
+    shown = [output.get("data", {}).get("text/html", "") for output in notebook.cells[0].outputs]
+    bars = [html for html in shown if html.startswith("<progress")]
+    assert bars == [html for html in shown if html], shown
+    (bar,) = bars
+    assert bar.startswith('<progress value="4" max="4"></progress> 4 of 4 charts in '), bar

@@ -90,6 +90,7 @@ class Mill:
         ``COINMILL_API_KEY`` or in ``coinmill.toml`` than in code.
     snapshot_url, timeseries_url
         ``sqlite://PATH`` or ``postgresql://USER:PASSWORD@HOST:PORT/NAME``; by default SQLite files in `data_dir`.
+        A `data_dir` given here counts more than URLs of the environment or the file.
     top, add_coins
         How many coins by market cap (250), and coins by id that are asked for too.
     coins
@@ -554,8 +555,8 @@ class Mill:
         Frame: ...
 
         It names the newest commit of each database and this instant: keep it beside a result, in a notebook or a paper.
-        Every frame of :meth:`quotes`, :meth:`prices`, :meth:`candles` and :meth:`universe` has the pin that it was read at, of its own
-        database: ``frame.pin``.
+        Every frame of :meth:`quotes`, :meth:`prices`, :meth:`candles` and :meth:`universe` has the pin that it was read
+        at, of its own database: ``frame.pin``.
 
         Parameters
         ----------

@@ -190,6 +190,15 @@ pub enum Source {
     Default,
 }
 
+/// What lies in `data_dir` unless it is set by itself. The account of calls is a key's, wherever the data are.
+const IN_THE_FOLDER: [&str; 5] = [
+    "snapshot_url",
+    "timeseries_url",
+    "snapshot_owner_url",
+    "timeseries_owner_url",
+    "landing_dir",
+];
+
 impl Layers {
     /// Lays arguments over the process's environment and over the settings file.
     ///
@@ -265,6 +274,13 @@ impl Layers {
             return Err(Error::config(
                 "`coins` are the only coins, so `top` cannot be given too: for more coins than the top, give `add_coins`",
             ));
+        }
+        if arguments.contains_key("data_dir") {
+            // whoever names a folder here means what is in it, wherever the environment or the file have their data
+            for name in IN_THE_FOLDER {
+                self.environment.remove(name);
+                self.file.remove(name);
+            }
         }
         self.arguments.extend(arguments);
         if top {

@@ -81,6 +81,49 @@ fn a_wrong_value_is_named_with_where_it_came_from_and_what_would_be_right() {
 }
 
 #[test]
+fn a_folder_that_is_named_here_is_where_the_data_are() {
+    let elsewhere = [
+        ("snapshot_url", "postgresql://db/snapshot"),
+        ("timeseries_url", "postgresql://db/timeseries"),
+        ("landing_dir", "/landing"),
+        ("budget_url", "postgresql://db/budget"),
+    ];
+    let texts = |given: &[(&str, &str)]| -> BTreeMap<String, String> {
+        let texts = given.iter();
+        texts
+            .map(|(name, text)| ((*name).to_owned(), (*text).to_owned()))
+            .collect()
+    };
+    let layers = |arguments: &[(&str, &str)]| {
+        let outside = Layers {
+            environment: texts(&elsewhere[..2]),
+            file: texts(&elsewhere[2..]),
+            ..Layers::default()
+        };
+        outside.with_arguments(texts(arguments)).unwrap()
+    };
+    let trial = layers(&[("data_dir", "trial")]);
+    // as another process is given them
+    let again = Layers::default().with_arguments(trial.texts()).unwrap();
+    for layers in [&trial, &again] {
+        let settings = Settings::resolve(layers).unwrap();
+        let shown = [&settings.snapshot_url, &settings.timeseries_url].map(ToString::to_string);
+        assert_eq!(
+            shown,
+            ["sqlite://trial/snapshot.db", "sqlite://trial/timeseries.db"]
+        );
+        assert_eq!(settings.landing_dir, Path::new("trial/landing"));
+        assert_eq!(settings.budget_url.to_string(), "postgresql://db/budget");
+    }
+    // but what is named beside it is meant, too
+    let both = layers(&[("data_dir", "trial"), ("snapshot_url", "sqlite://s.db")]);
+    let settings = Settings::resolve(&both).unwrap();
+    assert_eq!(settings.snapshot_url.to_string(), "sqlite://s.db");
+    let neither = Settings::resolve(&layers(&[])).unwrap();
+    assert_eq!(neither.snapshot_url.to_string(), "postgresql://db/snapshot");
+}
+
+#[test]
 fn an_unknown_setting_is_refused_with_the_nearest_name() {
     let error = resolve(&[("vs_curency", "usd")]).unwrap_err().to_string();
     assert!(error.contains("did you mean \"vs_currency\"?"), "{error}");
