@@ -97,7 +97,7 @@ from coinmill import progress
 progress.DELAY = 0
 with coinmill.Sim(market_size=300, frozen=True) as sim:
     mill = coinmill.Mill(**sim.settings, data_dir="trial", top=4)
-    mill.run_snapshot()
+    mill.run_snapshot(progress=False)
     mill.backfill(days=2)
     mill.backfill(days=3, progress=False)
 """
