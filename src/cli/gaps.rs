@@ -40,14 +40,14 @@ pub(super) fn gaps(report: &GapsReport) -> String {
 }
 
 /// How many coins a total is of.
-fn coins(report: &GapsReport, total: &GapsTotal) -> usize {
+fn coins(report: &GapsReport, total: &GapsTotal) -> u64 {
     let of_coins = report.totals.iter();
     of_coins
         .filter(|it| it.resolution == total.resolution)
-        .count()
+        .count() as u64
 }
 
-fn sum(total: &GapsTotal, coins: usize) -> String {
+fn sum(total: &GapsTotal, coins: u64) -> String {
     let kinds: &BTreeMap<String, f64> = &total.missing_pct_by_kind;
     let kinds: Vec<String> = kinds
         .iter()
@@ -58,8 +58,10 @@ fn sum(total: &GapsTotal, coins: usize) -> String {
         false => format!(" ({})", kinds.join(", ")),
     };
     format!(
-        "{:.2} % missing of {:.0} hours of {coins} coins{kinds}",
-        total.missing_pct, total.owed_hours
+        "{:.2} % missing of {:.0} hours of {}{kinds}",
+        total.missing_pct,
+        total.owed_hours,
+        show::coins_in_words(coins)
     )
 }
 

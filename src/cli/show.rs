@@ -148,6 +148,14 @@ pub(super) fn of_quotes(warned: u64, quotes: u64) -> String {
     }
 }
 
+/// How many coins, as people say it.
+pub(super) fn coins_in_words(coins: u64) -> String {
+    match coins {
+        1 => "1 coin".to_owned(),
+        more => format!("{} coins", grouped(more)),
+    }
+}
+
 /// Calls made, and bodies that cost none.
 fn calls(calls: u64, recovered: u64) -> String {
     match recovered {
@@ -388,8 +396,10 @@ pub(super) fn status(status: &Status) -> String {
         ),
     };
     let quotes = format!(
-        "{} of {} coins, {} refused",
-        held.quotes, held.coins, held.quarantined
+        "{} of {}, {} refused",
+        held.quotes,
+        coins_in_words(held.coins),
+        held.quarantined
     );
     let credits = match status.credits_per_month {
         Some(limit) => format!(
@@ -412,15 +422,17 @@ pub(super) fn status(status: &Status) -> String {
         line(&mut text, "warnings", &format!("newest snapshot: {warned}"));
     }
     if let Some(list) = &status.listing {
-        let (coins, at) = (grouped(list.coins), when(Some(list.received_at)));
-        line(&mut text, "list", &format!("{coins} coins at {at}"));
+        let (coins, at) = (coins_in_words(list.coins), when(Some(list.received_at)));
+        line(&mut text, "list", &format!("{coins} at {at}"));
     }
     line(&mut text, "series", &status.timeseries_url);
     for held in &status.timeseries {
         let (first, newest) = (when(held.first), when(held.newest));
         let points = format!(
-            "{} at {} of {} coins, {first} to {newest}",
-            held.points, held.resolution, held.coins
+            "{} at {} of {}, {first} to {newest}",
+            held.points,
+            held.resolution,
+            coins_in_words(held.coins)
         );
         line(&mut text, "points", &points);
     }
