@@ -448,7 +448,7 @@ mod tests {
             }
             with_settings += u32::from(has_settings);
         }
-        assert_eq!(with_settings, 26);
+        assert_eq!(with_settings, 27);
     }
 
     #[test]

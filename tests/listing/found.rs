@@ -250,7 +250,7 @@ async fn nothing_of_a_universe_is_known_before_it_was(kind: Kind) {
     };
     let error = pipeline::universe(&settings, &early).await.unwrap_err();
     assert!(
-        error.to_string().contains("no snapshot was stored by"),
+        error.to_string().contains("nothing was stored by"),
         "{error}"
     );
 }

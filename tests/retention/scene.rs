@@ -39,8 +39,8 @@ pub async fn four_days(kind: Kind) -> Mill {
         let done = mill.backfill(resolution, Reach::Days(days), &[], &[("top", "4")]);
         done.await.unwrap();
     }
-    mill.rows("insert into price_revision select * from price_point p where p.landing = (select min(m.landing) from price_point m \
-               where m.resolution = p.resolution)")
+    mill.rows("insert into price_revision select * from price_point p where (p.resolution, p.landing) in (\
+               select m.resolution, min(m.landing) from price_point m group by m.resolution)")
         .await;
     mill
 }

@@ -20,7 +20,7 @@ async fn a_part_of_an_id_names_its_run_and_several_are_listed(kind: Kind) {
         .iter()
         .map(|run| run["run"].as_str().unwrap())
         .collect();
-    assert_eq!(ids.len(), 2, "{ledger}");
+    assert_eq!(ids.len(), 3, "{ledger}");
     for id in &ids {
         let end = id.get(id.len() - 12..).unwrap();
         for name in [*id, end, &end.to_uppercase()] {
@@ -29,7 +29,7 @@ async fn a_part_of_an_id_names_its_run_and_several_are_listed(kind: Kind) {
             assert_eq!(json(&output)["run"], Value::from(*id));
         }
     }
-    // ids begin with their time, so both begin alike
+    // ids begin with their time, so all begin alike
     let start = ids[0].get(..4).unwrap();
     let output = coinmill(&["replay", start]).await;
     let said = text(&output);

@@ -29,7 +29,7 @@ fn at(report: &serde_json::Value, name: &str) -> DateTime<Utc> {
     report[name].as_str().unwrap().parse().unwrap()
 }
 
-const END: (&str, &str) = ("TEST_BEFORE_THE_NEXT", "2");
+const END: (&str, &str) = ("TEST_BEFORE_THE_NEXT", "6");
 
 async fn a_run_that_cannot_finish_ends_before_the_next_half_hour_and_that_goes_on(kind: Kind) {
     let mill = late(kind).await;
