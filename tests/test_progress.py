@@ -58,6 +58,24 @@ def test_what_it_raises_ends_the_run_in_good_order(mill: coinmill.Mill) -> None:
     assert not mill.gaps()
 
 
+def test_it_may_use_the_mill(mill: coinmill.Mill) -> None:
+    seen: list[int] = []
+    mill.run_snapshot()
+    mill.backfill(days=1, progress=lambda step: seen.append(len(mill.quotes())))
+    assert seen
+    assert set(seen) == {12}
+    with coinmill.Sim(market_size=3) as outer:
+        other = coinmill.Mill(**outer.settings, data_dir="outer", top=3)
+        urls: list[str] = []
+
+        def starts_another(step: Progress) -> None:
+            with coinmill.Sim(market_size=3) as inner:
+                urls.append(inner.url)
+
+        other.run_snapshot(progress=starts_another)
+    assert urls
+
+
 def test_what_is_no_function_is_refused(sim: coinmill.Sim, tmp_path: Path) -> None:
     mill = coinmill.Mill(**sim.settings, data_dir=tmp_path, top=3)
     mill.run_snapshot(progress=False)

@@ -124,7 +124,7 @@ pub(super) enum Command {
     /// What is stored at this moment, as a text by which it can be read again later, whatever comes
     Pin {
         /// What was stored at this instant instead
-        #[arg(long, value_parser = instant, value_name = "INSTANT")]
+        #[arg(long, alias = "at", value_parser = instant, value_name = "INSTANT")]
         as_of: Option<DateTime<Utc>>,
         #[command(flatten)]
         settings: SettingArguments,

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::missing::{Read, Wanted};
 use super::pin::{AsOf, Pinned, pinned};
-use super::prices::{FAR, check_order, each_once, edge};
+use super::prices::{FAR, check_order, each_once, edge, is_past};
 use super::reach::oldest;
 use super::{retention, unknown};
 use crate::candles::{Chosen, Every, Filling as Bars, Grid, Told, choose};
@@ -111,7 +111,7 @@ async fn read(
     };
     let coins = each_once(&wanted.coins);
     let as_of = wanted.as_of.as_ref();
-    let Pinned { commit, pin } = pinned(store, as_of, now).await?;
+    let Pinned { commit, mut pin } = pinned(store, as_of, now).await?;
     let known_at = as_of.map_or(now, |as_of| as_of.at().min(now));
     let pruned = store.pruned(Kept::Points(coarsest)).await?;
     // candles that begin between the bounds, whole
@@ -124,14 +124,17 @@ async fn read(
         start: wanted.start.map(edge).map(first_after).transpose()?,
         end: wanted.end.map(edge).map(first_after).transpose()?,
         settled: coarsest.settled(known_at),
-        is_past: wanted.as_of.is_some(),
+        is_past: is_past(store, as_of, commit).await?,
         oldest: oldest(coarsest, &settings.plan, now),
         pruned: pruned
             .as_ref()
             .map(|pruned| pruned.before.timestamp_millis()),
     };
     for resolution in resolutions {
-        retention::check_kept(store, as_of, *resolution, span.start.unwrap_or(0)).await?;
+        let start = span.start.unwrap_or(0);
+        if !retention::is_kept(store, as_of, commit, *resolution, start).await? {
+            pin = None;
+        }
     }
     let known = known(store, resolutions, &coins, span, commit).await?;
     let absent: Vec<&CoinId> = coins
@@ -156,7 +159,10 @@ async fn read(
     }
     let mut missing = span.missing(&known.ends, &known.together(), &known.empty_spans);
     if let Some(pruned) = &pruned {
-        retention::in_one(&mut missing, coarsest, pruned, None);
+        let horizon = pruned.before.timestamp_millis();
+        let is_open = wanted.start.is_none() && known.ends.values().any(|own| own.start >= horizon);
+        let until = wanted.end.unwrap_or(DateTime::<Utc>::MAX_UTC);
+        retention::in_one(&mut missing, coarsest, pruned, is_open.then_some(until));
     }
     let warning = span.warning(&known.ends, &missing);
     let mut filling = Filling::new(&COLUMNS);

@@ -16,7 +16,12 @@ pub(super) async fn known_coins(store: &mut SnapshotStore) -> Result<Vec<Known>>
     let named = store.names().await?.into_iter().map(Known::from);
     let mut known: BTreeMap<String, Known> = named.map(|it| (it.id.clone(), it)).collect();
     for coin in store.listed(None).await? {
-        known.insert(coin.id.to_string(), Known::from(coin));
+        let mut listed = Known::from(coin);
+        // a snapshot may have a newer symbol than the day's list: either can be meant
+        if let Some(quoted) = known.remove(&listed.id) {
+            listed.also = [quoted.symbol, quoted.name];
+        }
+        known.insert(listed.id.clone(), listed);
     }
     for (coin, rank) in store.newest_ranks().await? {
         if let Some(known) = known.get_mut(coin.as_str()) {

@@ -140,7 +140,7 @@ pub(super) fn compare(
 ) -> Result<()> {
     if list.entries.is_empty() {
         return Err(Error::data(
-            "the list of all coins is empty, or none of its records can be read: nothing is stored; run it again later",
+            "the list of all coins is empty, or none of its records can be read: nothing is stored; it is asked for again after six hours",
         ));
     }
     let listed = known

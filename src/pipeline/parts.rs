@@ -91,6 +91,12 @@ pub async fn quote_parts(settings: &Settings, wanted: &Quotes) -> Result<Vec<Quo
     let Pinned { commit, pin } = pinned(&mut store, wanted.as_of.as_ref(), now).await?;
     let (from, to) = quotes::slots(&mut store, wanted, commit, now).await?;
     store.close().await?;
+    // what is still to come is nobody's part
+    let known_at = wanted
+        .as_of
+        .as_ref()
+        .map_or(now, |as_of| as_of.at().min(now));
+    let to = to.min(Slot::containing(known_at).next());
     let part = |(start, end): (DateTime<Utc>, DateTime<Utc>)| Quotes {
         start: Some(start),
         end: Some(end),

@@ -48,13 +48,6 @@ pub enum AsOf {
     Pin(Pin),
 }
 
-impl Pin {
-    /// Its commit of the time series database.
-    pub(super) fn series_commit(&self) -> Option<i64> {
-        self.timeseries.as_ref().map(|position| position.commit)
-    }
-}
-
 impl AsOf {
     /// The instant of knowledge.
     pub fn at(&self) -> DateTime<Utc> {
@@ -77,8 +70,13 @@ impl FromStr for AsOf {
         if text.contains('@') {
             return text.parse().map(Self::Pin);
         }
-        let Instant(at) = text.parse()?;
-        Ok(Self::Instant(at))
+        match text.parse() {
+            Ok(Instant(at)) => Ok(Self::Instant(at)),
+            Err(_) => Err(Error::argument(format!(
+                "{text:?} is neither a time (write it like 2026-01-31 or 2026-01-31T00:30Z) nor a pin (as `coinmill pin` or \
+                 `mill.pin()` gives it)"
+            ))),
+        }
     }
 }
 
@@ -376,6 +374,6 @@ mod tests {
             assert!(said.contains("is no pin: write it as"), "{text}: {said}");
         }
         let said = "yesterday".parse::<AsOf>().unwrap_err().to_string();
-        assert!(said.contains("is not a time"), "{said}");
+        assert!(said.contains("is neither a time"), "{said}");
     }
 }

@@ -56,9 +56,11 @@ async fn read(
 ) -> Result<Read> {
     let coins = each_once(&wanted.coins);
     let as_of = wanted.as_of.as_ref();
-    let Pinned { commit, pin } = pinned(store, as_of, now).await?;
+    let Pinned { commit, mut pin } = pinned(store, as_of, now).await?;
     let start = wanted.start.map_or(0, edge);
-    retention::check_kept(store, as_of, wanted.resolution, start).await?;
+    if !retention::is_kept(store, as_of, commit, wanted.resolution, start).await? {
+        pin = None;
+    }
     // of what is gone no pin knows any more
     let pruned = store.pruned(Kept::Points(wanted.resolution)).await?;
     let ends = stored(settings, store, wanted, &coins, commit, pruned.as_ref()).await?;
@@ -68,7 +70,7 @@ async fn read(
         start: wanted.start.map(edge),
         end: wanted.end.map(edge),
         settled: wanted.resolution.settled(known_at),
-        is_past: wanted.as_of.is_some(),
+        is_past: is_past(store, as_of, commit).await?,
         oldest: oldest(wanted.resolution, &settings.plan, now),
         pruned: pruned.map(|pruned| pruned.before.timestamp_millis()),
     };
@@ -122,6 +124,15 @@ async fn read(
         missing,
         pin,
     })
+}
+
+/// Whether anything was stored after what is read: only then a gap may be because of that.
+pub(super) async fn is_past(
+    store: &mut TimeseriesStore,
+    as_of: Option<&AsOf>,
+    commit: i64,
+) -> Result<bool> {
+    Ok(as_of.is_some() && store.newest_commit().await? > Some(commit))
 }
 
 /// The ends of what is stored of each of the coins, or of all.

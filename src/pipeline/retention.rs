@@ -26,31 +26,27 @@ pub(super) fn points_pruned(resolution: Resolution, pruned: &Pruned) -> String {
     )
 }
 
-/// Refuses a pin that knew points which were pruned since then, of a span that begins where it may hold some of them: a pin
-/// gives the same rows for ever, or none.
+/// Whether what was known at a commit is still there in whole, of points from a start on: where something was pruned since then, no
+/// pin can be given of it. By an instant that is `missing`; a pin gives the same rows for ever, or none.
 ///
 /// # Errors
-/// [`Error::Data`].
-pub(super) async fn check_kept(
+/// [`Error::Data`] for a pin of which something is gone.
+pub(super) async fn is_kept(
     store: &mut TimeseriesStore,
     as_of: Option<&AsOf>,
+    commit: i64,
     resolution: Resolution,
     start: i64,
-) -> Result<()> {
-    let Some(AsOf::Pin(pin)) = as_of else {
-        return Ok(());
-    };
-    let Some(commit) = pin.series_commit() else {
-        return Ok(());
-    };
+) -> Result<bool> {
     let kept = Kept::Points(resolution);
     let pruned = store.pruned_after(kept, commit).await?;
-    match pruned {
-        Some(pruned) if start < pruned.before.timestamp_millis() => Err(Error::data(format!(
+    let pruned = pruned.filter(|pruned| start < pruned.before.timestamp_millis());
+    match (pruned, as_of) {
+        (Some(pruned), Some(AsOf::Pin(pin))) => Err(Error::data(format!(
             "the pin {pin} is gone for this span: {}; give a start from there on",
             points_pruned(resolution, &pruned)
         ))),
-        _ => Ok(()),
+        (pruned, _) => Ok(pruned.is_none()),
     }
 }
 

@@ -153,10 +153,13 @@ fn fit(wanted: &str, coin: &Known) -> Option<Match> {
         lower(&coin.symbol),
         lower(&coin.name),
     );
+    let [other_symbol, other_name] = coin.also.each_ref().map(lower);
     let texts = [
         (Match::Id, &id),
         (Match::Symbol, &symbol),
+        (Match::Symbol, &other_symbol),
         (Match::Name, &name),
+        (Match::Name, &other_name),
     ];
     if let Some((fits, _)) = texts.iter().find(|(_, text)| *text == wanted) {
         return Some(*fits);
@@ -302,6 +305,18 @@ mod tests {
         ] {
             assert_eq!(meant(text, &known, true).unwrap().id, id, "{text}");
         }
+    }
+
+    #[test]
+    fn a_symbol_that_only_a_snapshot_has_counts_as_well() {
+        let renamed = Known {
+            also: [Some("btc".to_owned()), Some("Tether".to_owned())],
+            ..coin("tether", "usdt", "Tether", Some(3))
+        };
+        let known = [coin("bitcoin", "btc", "Bitcoin", Some(1)), renamed];
+        let said = meant("btc", &known, true).unwrap_err().to_string();
+        assert!(said.starts_with("btc can be any of 2 coins"), "{said}");
+        assert_eq!(meant("usdt", &known, true).unwrap().id, "tether");
     }
 
     #[test]

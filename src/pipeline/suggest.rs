@@ -9,11 +9,13 @@ use crate::market::Quote;
 use crate::store::{ListedCoin, Named};
 
 /// A coin that can be meant.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Known {
     pub(super) id: String,
     pub(super) symbol: Option<String>,
     pub(super) name: Option<String>,
+    /// Its symbol and name in the newest snapshot, where a list has others.
+    pub(super) also: [Option<String>; 2],
     /// Its rank in the newest snapshot.
     pub(super) rank: Option<i64>,
     /// Since when it is delisted; none where it is not, or nobody knows.
@@ -51,8 +53,7 @@ impl From<Named> for Known {
             id: coin.to_string(),
             symbol: Some(symbol),
             name,
-            rank: None,
-            delisted_at: None,
+            ..Self::default()
         }
     }
 }
@@ -64,7 +65,7 @@ impl From<ListedCoin> for Known {
             delisted_at: coin.delisted_at(),
             symbol: Some(coin.symbol),
             name: coin.name,
-            rank: None,
+            ..Self::default()
         }
     }
 }
@@ -95,7 +96,7 @@ impl Known {
             symbol: Some(quote.symbol.clone()),
             name: quote.name.clone(),
             rank: quote.market_cap_rank,
-            delisted_at: None,
+            ..Self::default()
         }
     }
 }
@@ -167,8 +168,7 @@ impl Known {
             id: id.to_owned(),
             symbol: Some(symbol.to_owned()),
             name: Some(name.to_owned()),
-            rank: None,
-            delisted_at: None,
+            ..Self::default()
         }
     }
 }

@@ -132,10 +132,7 @@ impl Meanings {
         let nameless = stored.keys().filter(|coin| !ids.contains(coin.as_str()));
         let nameless = nameless.map(|coin| Known {
             id: coin.to_string(),
-            symbol: None,
-            name: None,
-            rank: None,
-            delisted_at: None,
+            ..Known::default()
         });
         let is_stored = |coin: &&Known| stored.contains_key(&CoinId::from_source(coin.id.clone()));
         Self {

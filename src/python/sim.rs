@@ -61,7 +61,7 @@ impl PySim {
             ..SimOptions::default()
         };
         let runtime = wait::runtime()?;
-        let started = py.detach(|| runtime.block_on(Sim::start(options)));
+        let started = py.detach(|| wait::outside(|| runtime.block_on(Sim::start(options))));
         let sim = started.map_err(|error| to_exception(py, &error))?;
         Ok(Self {
             url: sim.url(),
@@ -172,7 +172,7 @@ impl PySim {
             .take();
         if let Some((sim, runtime)) = running {
             py.detach(|| {
-                runtime.block_on(sim.stop());
+                wait::outside(|| runtime.block_on(sim.stop()));
                 runtime.shutdown_background();
             });
         }

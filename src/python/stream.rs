@@ -52,15 +52,19 @@ impl Stream {
         })
     }
 
-    /// The next frame; none at the end. What failed is still to be read.
+    /// The next frame; none at the end. What failed is still to be read. Whoever takes part in it, each frame comes once.
     fn next<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, Frame>>> {
         let waiting = || self.parts.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(call) = waiting().front().cloned() else {
+        let Some(call) = waiting().pop_front() else {
             return Ok(None);
         };
-        let frame = (self.read)(py, call)?.into_bound(py).cast_into::<Frame>()?;
-        waiting().pop_front();
-        Ok(Some(frame))
+        match (self.read)(py, call.clone()) {
+            Ok(frame) => Ok(Some(frame.into_bound(py).cast_into::<Frame>()?)),
+            Err(error) => {
+                waiting().push_front(call);
+                Err(error)
+            }
+        }
     }
 }
 

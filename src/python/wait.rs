@@ -2,10 +2,12 @@
 //! The only place that makes a runtime.
 
 use std::future::Future;
+use std::panic::resume_unwind;
+use std::thread;
 use std::time::Duration;
 
 use pyo3::prelude::*;
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{Builder, Handle, Runtime};
 
 use super::errors::{StoreError, to_exception};
 use crate::error::Result;
@@ -28,6 +30,16 @@ pub(super) fn runtime() -> PyResult<Runtime> {
         .enable_all()
         .build();
     built.map_err(|error| StoreError::new_err(format!("the system gives no threads: {error}")))
+}
+
+/// Does something that makes a runtime wait: on a thread of its own where this one belongs to a runtime, as it does in a function
+/// that a run calls, and tokio lets none wait within another.
+pub(super) fn outside<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    if Handle::try_current().is_err() {
+        return work();
+    }
+    let done = thread::scope(|scope| scope.spawn(work).join());
+    done.unwrap_or_else(|panic| resume_unwind(panic))
 }
 
 /// How a wait ended.
@@ -73,8 +85,11 @@ pub(super) fn block_on<T: Send, F: Future<Output = Result<T>> + Send>(
         let stopper = Stopper::default();
         let work = work(stopper.clone());
         // who presses Ctrl-C twice does not want to wait
-        let ended = runtime.block_on(until(work, &stopper, raised(), raised()));
-        runtime.shutdown_timeout(SHUTDOWN);
+        let ended = outside(|| {
+            let ended = runtime.block_on(until(work, &stopper, raised(), raised()));
+            runtime.shutdown_timeout(SHUTDOWN);
+            ended
+        });
         match ended {
             Ended::Stopped(raised, _) => Err(raised),
             Ended::Done(outcome) => Python::attach(|py| match PyErr::take(py) {

@@ -57,11 +57,18 @@ async fn reads(mill: &Mill, as_of: Option<&str>) -> [Read; 3] {
     ]
 }
 
-/// All that a pin has to keep: the rows in their order, and what was missing of them.
+/// All that a pin has to keep: the rows in their order, and what was missing of them. A reason is advice of the moment.
 fn kept(reads: &[Read; 3]) -> Vec<(Frame, Vec<Missing>)> {
-    let kept = reads
-        .iter()
-        .map(|read| (read.frame.clone(), read.missing.clone()));
+    let missing = |read: &Read| -> Vec<Missing> {
+        let missing = read.missing.iter().cloned();
+        missing
+            .map(|it| Missing {
+                reason: String::new(),
+                ..it
+            })
+            .collect()
+    };
+    let kept = reads.iter().map(|read| (read.frame.clone(), missing(read)));
     kept.collect()
 }
 

@@ -153,6 +153,23 @@ async fn a_pin_from_before_the_prune_gives_the_same_rows_or_none(kind: Kind) {
     };
     let error = pipeline::candles(&settings, &candles).await.unwrap_err();
     assert!(said(&error).contains("is gone for this span"), "{error}");
+    // by an instant they are there as far as they are, and no pin is given of them
+    let by_instant = Candles {
+        start: None,
+        as_of: Some(noon().into()),
+        ..candles
+    };
+    let read_by_instant = pipeline::candles(&settings, &by_instant).await.unwrap();
+    assert_eq!(read_by_instant.pin, None);
+    assert!(read_by_instant.missing[0].reason.contains("were pruned"));
+    let now = read(&mill, &of(None, None)).await;
+    assert!(now.pin.is_some());
+    assert_eq!(
+        read(&mill, &of(None, Some(noon() + TimeDelta::minutes(1))))
+            .await
+            .pin,
+        None
+    );
     // other resolutions are whole, and a pin that was made since then knows no more than there is
     let daily = Prices {
         resolution: Resolution::Day,
