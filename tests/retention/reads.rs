@@ -126,6 +126,8 @@ async fn a_pin_from_before_the_prune_gives_the_same_rows_or_none(kind: Kind) {
     };
     let late = Some(yesterday());
     let before = read(&mill, &at(late, &pin)).await;
+    let later = noon() + TimeDelta::hours(1);
+    mill.bench.sim.set_clock(later).unwrap();
     prune(&mill, &ONE_DAY).await.unwrap();
     let early = Some(yesterday() - TimeDelta::minutes(1));
     for start in [None, early] {
@@ -156,7 +158,7 @@ async fn a_pin_from_before_the_prune_gives_the_same_rows_or_none(kind: Kind) {
     // by an instant they are there as far as they are, and no pin is given of them
     let by_instant = Candles {
         start: None,
-        as_of: Some(noon().into()),
+        as_of: Some((noon() + TimeDelta::minutes(1)).into()),
         ..candles
     };
     let read_by_instant = pipeline::candles(&settings, &by_instant).await.unwrap();
