@@ -78,7 +78,7 @@ def test_a_password_may_be_another_by_now(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_a_database_without_a_password_goes_along(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("COINMILL_SNAPSHOT_URL", "postgresql://reader@db.example/snapshot")
-    pickled = pickle.dumps(coinmill.Mill(data_dir=tmp_path))
+    pickled = pickle.dumps(coinmill.Mill(landing_dir=tmp_path))
     monkeypatch.delenv("COINMILL_SNAPSHOT_URL")
     monkeypatch.setenv("COINMILL_TIMESERIES_URL", "postgresql://reader@db.example/timeseries")
     again = pickle.loads(pickled)
