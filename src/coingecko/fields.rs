@@ -18,6 +18,9 @@ const SHOWN: usize = 80;
 /// The most unknown fields of a record that are named.
 const MOST_UNKNOWN: usize = 200;
 
+/// The longest id that is taken for one, in bytes: real ones reach 60, and a key of PostgreSQL's has its limits.
+pub(super) const LONGEST_ID: usize = 1_000;
+
 /// The fields that a record is known to have.
 pub(super) struct Known {
     /// Those that it always has.
@@ -111,6 +114,23 @@ impl<'a> Fields<'a> {
             return None;
         }
         Some(value)
+    }
+
+    /// The coin and its symbol, as every record of a coin has them: what lacks one, or cannot be stored, is found wrong.
+    pub(super) fn id_and_symbol(&mut self) -> (Option<String>, Option<String>) {
+        let id = self.text("id").filter(|id| !id.is_empty());
+        if let Some(long) = id.as_ref().filter(|id| id.len() > LONGEST_ID) {
+            self.find(&record::UNSTORABLE_TEXT, "id", long);
+        }
+        if id.is_none() && self.findings.is_empty() {
+            self.find(&record::MISSING_ID, "id", "");
+        }
+        let known = self.findings.len();
+        let symbol = self.text("symbol").filter(|symbol| !symbol.is_empty());
+        if symbol.is_none() && self.findings.len() == known {
+            self.find(&record::MISSING_SYMBOL, "symbol", "");
+        }
+        (id, symbol)
     }
 
     /// An instant to the millisecond; null and absent are `None`.

@@ -5,11 +5,10 @@ use std::sync::LazyLock;
 
 use serde_json::value::RawValue;
 
-use super::bounded::Bounded;
+use super::bounded::records;
 use super::fields::{Fields, Known};
-use super::markets::LONGEST_ID;
 use crate::contract::Deviation;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::http::Request;
 use crate::market::CoinId;
 use crate::quality::{Finding, record};
@@ -63,17 +62,8 @@ pub struct ListRecord<'a> {
 /// # Errors
 /// [`Error::Source`], retryable, when the body is not a JSON array, or a longer one than a list can be.
 pub fn parse_list(body: &[u8]) -> Result<Vec<ListRecord<'_>>> {
-    let records: Bounded<&RawValue, LONGEST_LIST> =
-        serde_json::from_slice(body).map_err(|error| Error::Source {
-            message: format!(
-                "the API's body for {ENDPOINT} is not a whole JSON array of at most {LONGEST_LIST} records"
-            ),
-            status: None,
-            code: None,
-            retryable: true,
-            cause: Some(error.into()),
-        })?;
-    Ok(records.0.into_iter().map(read).collect())
+    let records = records::<LONGEST_LIST>(body, ENDPOINT)?;
+    Ok(records.into_iter().map(read).collect())
 }
 
 fn read(raw: &RawValue) -> ListRecord<'_> {
@@ -85,18 +75,7 @@ fn read(raw: &RawValue) -> ListRecord<'_> {
             drift: Vec::new(),
         };
     };
-    let id = fields.text("id").filter(|id| !id.is_empty());
-    if let Some(long) = id.as_ref().filter(|id| id.len() > LONGEST_ID) {
-        fields.find(&record::UNSTORABLE_TEXT, "id", long);
-    }
-    if id.is_none() && fields.findings.is_empty() {
-        fields.find(&record::MISSING_ID, "id", "");
-    }
-    let known = fields.findings.len();
-    let symbol = fields.text("symbol").filter(|symbol| !symbol.is_empty());
-    if symbol.is_none() && fields.findings.len() == known {
-        fields.find(&record::MISSING_SYMBOL, "symbol", "");
-    }
+    let (id, symbol) = fields.id_and_symbol();
     let name = fields.text("name");
     let id = id.map(CoinId::from_source);
     let findings = std::mem::take(&mut fields.findings);

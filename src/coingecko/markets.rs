@@ -7,10 +7,10 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use url::Url;
 
-use super::bounded::Bounded;
-use super::fields::{Fields, Known};
+use super::bounded::records;
+use super::fields::{Fields, Known, LONGEST_ID};
 use crate::contract::Deviation;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::http::Request;
 use crate::market::{CoinId, MEASURES, Measure, Origin, Quote, quote_columns};
 use crate::quality::{Finding, record};
@@ -20,9 +20,6 @@ const LONGEST_PAGE: u32 = 250;
 
 /// The longest list of ids in one request, in bytes: a URL of about 8 kB gets a 414.
 const LONGEST_LIST: usize = 4_000;
-
-/// The longest id that is taken for one, in bytes: real ones reach 60, and a key of PostgreSQL's has its limits.
-pub(super) const LONGEST_ID: usize = 1_000;
 
 /// True for an id under which a coin can be stored and asked for.
 pub fn is_usable(id: &str) -> bool {
@@ -168,16 +165,8 @@ pub struct Record<'a> {
 /// [`Error::Source`], retryable, when the body is not a JSON array, or a longer one than a page can be: it was cut, or it
 /// is no response at all.
 pub fn parse(body: &[u8]) -> Result<Vec<Record<'_>>> {
-    let records: Bounded<&RawValue, { LONGEST_PAGE as usize }> = serde_json::from_slice(body).map_err(|error| Error::Source {
-        message: format!(
-            "the API's body for {ENDPOINT} is not a whole JSON array of at most {LONGEST_PAGE} records"
-        ),
-        status: None,
-        code: None,
-        retryable: true,
-        cause: Some(error.into()),
-    })?;
-    Ok(records.0.into_iter().map(read).collect())
+    let records = records::<{ LONGEST_PAGE as usize }>(body, ENDPOINT)?;
+    Ok(records.into_iter().map(read).collect())
 }
 
 #[derive(Deserialize)]
@@ -197,11 +186,8 @@ fn read(raw: &RawValue) -> Record<'_> {
             drift: Vec::new(),
         };
     };
-    let id = fields.text("id").filter(|id| !id.is_empty());
-    if let Some(long) = id.as_ref().filter(|id| id.len() > LONGEST_ID) {
-        fields.find(&record::UNSTORABLE_TEXT, "id", long);
-    }
-    let quote = quote(&mut fields, id.as_deref());
+    let (id, symbol) = fields.id_and_symbol();
+    let quote = quote(&mut fields, id.as_deref(), symbol);
     let findings = std::mem::take(&mut fields.findings);
     Record {
         raw: raw.get(),
@@ -211,15 +197,7 @@ fn read(raw: &RawValue) -> Record<'_> {
     }
 }
 
-fn quote(fields: &mut Fields<'_>, id: Option<&str>) -> Option<Quote> {
-    if id.is_none() && fields.findings.is_empty() {
-        fields.find(&record::MISSING_ID, "id", "");
-    }
-    let known = fields.findings.len();
-    let symbol = fields.text("symbol").filter(|symbol| !symbol.is_empty());
-    if symbol.is_none() && fields.findings.len() == known {
-        fields.find(&record::MISSING_SYMBOL, "symbol", "");
-    }
+fn quote(fields: &mut Fields<'_>, id: Option<&str>, symbol: Option<String>) -> Option<Quote> {
     let roi: Option<Roi> = fields.object("roi");
     let roi = roi.as_ref();
     let roi_currency = roi.and_then(|roi| roi.currency.clone());

@@ -111,8 +111,11 @@ async fn read(
     };
     let coins = each_once(&wanted.coins);
     let as_of = wanted.as_of.as_ref();
-    let Pinned { commit, mut pin } = pinned(store, as_of, now).await?;
-    let known_at = as_of.map_or(now, |as_of| as_of.at().min(now));
+    let Pinned {
+        commit,
+        known_at,
+        mut pin,
+    } = pinned(store, as_of, now).await?;
     let pruned = store.pruned(Kept::Points(coarsest)).await?;
     // candles that begin between the bounds, whole
     let first_after = |at| match grid.bar_of(at)? {
@@ -159,10 +162,8 @@ async fn read(
     }
     let mut missing = span.missing(&known.ends, &known.together(), &known.empty_spans);
     if let Some(pruned) = &pruned {
-        let horizon = pruned.before.timestamp_millis();
-        let is_open = wanted.start.is_none() && known.ends.values().any(|own| own.start >= horizon);
-        let until = wanted.end.unwrap_or(DateTime::<Utc>::MAX_UTC);
-        retention::in_one(&mut missing, coarsest, pruned, is_open.then_some(until));
+        let open_until = retention::open_until(pruned, &known.ends, wanted.start, wanted.end);
+        retention::in_one(&mut missing, coarsest, pruned, open_until);
     }
     let warning = span.warning(&known.ends, &missing);
     let mut filling = Filling::new(&COLUMNS);

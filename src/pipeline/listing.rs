@@ -91,6 +91,40 @@ pub struct ListingReport {
 }
 
 impl ListingReport {
+    /// That of a list of so many coins and refused records, which changed nothing.
+    fn of(run: String, received_at: DateTime<Utc>, coins: u64, rejected: u64) -> Self {
+        Self {
+            run,
+            kind: LISTING,
+            state: if rejected == 0 {
+                RunState::Complete
+            } else {
+                RunState::Partial
+            },
+            received_at,
+            expected: coins + rejected,
+            received: coins + rejected,
+            accepted: coins,
+            rejected,
+            stored: 0,
+            repeated: 0,
+            missing: Vec::new(),
+            appeared: 0,
+            renamed: 0,
+            returned: 0,
+            absent: 0,
+            delisted: Vec::new(),
+            calls: 0,
+            recovered: 0,
+            drift: Vec::new(),
+            content_hash: None,
+            landing_folder: None,
+            started_at: received_at,
+            finished_at: received_at,
+            timings: Timings::default(),
+        }
+    }
+
     /// True where the day's list was stored before: nothing was asked for.
     pub fn is_known(&self) -> bool {
         self.stored == 0 && self.calls == 0 && self.recovered == 0
@@ -199,34 +233,10 @@ async fn already_stored(
     let rejected = row.as_ref().and_then(|row| row.rejected).unwrap_or(0);
     let at = |of: Option<DateTime<Utc>>| of.unwrap_or(received_at);
     Ok(Some(ListingReport {
-        kind: LISTING,
-        state: if rejected == 0 {
-            RunState::Complete
-        } else {
-            RunState::Partial
-        },
-        received_at,
-        expected: coins + rejected,
-        received: coins + rejected,
-        accepted: coins,
-        rejected,
-        stored: 0,
-        repeated: 0,
-        missing: Vec::new(),
-        appeared: 0,
-        renamed: 0,
-        returned: 0,
-        absent: 0,
-        delisted: Vec::new(),
-        calls: 0,
-        recovered: 0,
-        drift: Vec::new(),
         content_hash: row.as_ref().and_then(|row| row.content_hash.clone()),
-        landing_folder: None,
         started_at: at(row.as_ref().map(|row| row.started_at)),
         finished_at: at(row.as_ref().and_then(|row| row.finished_at)),
-        timings: Timings::default(),
-        run,
+        ..ListingReport::of(run, received_at, coins, rejected)
     }))
 }
 
@@ -406,18 +416,6 @@ impl Run<'_> {
         });
         let (coins, rejected) = (list.entries.len() as u64, list.refused.len() as u64);
         ListingReport {
-            run: self.start.id.clone(),
-            kind: LISTING,
-            state: if rejected == 0 {
-                RunState::Complete
-            } else {
-                RunState::Partial
-            },
-            received_at: landed.received_at,
-            expected: coins + rejected,
-            received: coins + rejected,
-            accepted: coins,
-            rejected,
             stored: changes.rows.len() as u64,
             repeated: list.repeated,
             missing: refused.collect(),
@@ -433,7 +431,7 @@ impl Run<'_> {
             landing_folder: folder.map(|folder| folder.path().display().to_string()),
             started_at: self.start.started_at,
             finished_at: self.clock.now(),
-            timings: Timings::default(),
+            ..ListingReport::of(self.start.id.clone(), landed.received_at, coins, rejected)
         }
     }
 }

@@ -28,7 +28,7 @@ pub async fn price_parts(settings: &Settings, wanted: &Prices) -> Result<Vec<Pri
     let now = http::now(settings).await;
     let mut store =
         TimeseriesStore::open_existing(&settings.timeseries_url, &settings.vs_currency).await?;
-    let Pinned { commit, pin } = pinned(&mut store, wanted.as_of.as_ref(), now).await?;
+    let Pinned { commit, pin, .. } = pinned(&mut store, wanted.as_of.as_ref(), now).await?;
     let pruned = store.pruned(Kept::Points(wanted.resolution)).await?;
     let coins = each_once(&wanted.coins);
     let ends = prices::stored(
@@ -88,14 +88,14 @@ pub async fn quote_parts(settings: &Settings, wanted: &Quotes) -> Result<Vec<Quo
     let now = http::now(settings).await;
     let mut store =
         SnapshotStore::open_existing(&settings.snapshot_url, &settings.vs_currency).await?;
-    let Pinned { commit, pin } = pinned(&mut store, wanted.as_of.as_ref(), now).await?;
+    let Pinned {
+        commit,
+        known_at,
+        pin,
+    } = pinned(&mut store, wanted.as_of.as_ref(), now).await?;
     let (from, to) = quotes::slots(&mut store, wanted, commit, now).await?;
     store.close().await?;
     // what is still to come is nobody's part
-    let known_at = wanted
-        .as_of
-        .as_ref()
-        .map_or(now, |as_of| as_of.at().min(now));
     let to = to.min(Slot::containing(known_at).next());
     let part = |(start, end): (DateTime<Utc>, DateTime<Utc>)| Quotes {
         start: Some(start),

@@ -199,6 +199,8 @@ impl Pinnable for TimeseriesTables {
 pub(super) struct Pinned {
     /// Its commit; 0 where nothing was ever stored.
     pub(super) commit: i64,
+    /// The instant of knowledge.
+    pub(super) known_at: DateTime<Utc>,
     /// The same for whoever wants to read it again; none where nothing was ever stored.
     pub(super) pin: Option<Pin>,
 }
@@ -212,7 +214,7 @@ pub(super) async fn pinned<T: Pinnable>(
     as_of: Option<&AsOf>,
     now: DateTime<Utc>,
 ) -> Result<Pinned> {
-    let at = as_of.map_or(now, |as_of| as_of.at().min(now));
+    let known_at = as_of.map_or(now, |as_of| as_of.at().min(now));
     let commit = match as_of {
         None => store.newest_commit().await?,
         Some(AsOf::Instant(at)) => {
@@ -230,7 +232,8 @@ pub(super) async fn pinned<T: Pinnable>(
     };
     Ok(Pinned {
         commit: commit.unwrap_or_default(),
-        pin: position.map(|position| T::with(Some(position), at.trunc_subsecs(3))),
+        known_at,
+        pin: position.map(|position| T::with(Some(position), known_at.trunc_subsecs(3))),
     })
 }
 

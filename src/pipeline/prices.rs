@@ -56,7 +56,11 @@ async fn read(
 ) -> Result<Read> {
     let coins = each_once(&wanted.coins);
     let as_of = wanted.as_of.as_ref();
-    let Pinned { commit, mut pin } = pinned(store, as_of, now).await?;
+    let Pinned {
+        commit,
+        known_at,
+        mut pin,
+    } = pinned(store, as_of, now).await?;
     let start = wanted.start.map_or(0, edge);
     if !retention::is_kept(store, as_of, commit, wanted.resolution, start).await? {
         pin = None;
@@ -64,7 +68,6 @@ async fn read(
     // of what is gone no pin knows any more
     let pruned = store.pruned(Kept::Points(wanted.resolution)).await?;
     let ends = stored(settings, store, wanted, &coins, commit, pruned.as_ref()).await?;
-    let known_at = as_of.map_or(now, |as_of| as_of.at().min(now));
     let span = Wanted {
         resolution: wanted.resolution,
         start: wanted.start.map(edge),
@@ -99,10 +102,7 @@ async fn read(
     let mut missing = span.missing(&ends, &coverage, &empty_spans);
     let gone = match &pruned {
         Some(pruned) => {
-            let horizon = pruned.before.timestamp_millis();
-            let is_open = wanted.start.is_none() && ends.values().any(|own| own.start >= horizon);
-            let until = wanted.end.unwrap_or(DateTime::<Utc>::MAX_UTC);
-            let open_until = is_open.then_some(until);
+            let open_until = retention::open_until(pruned, &ends, wanted.start, wanted.end);
             retention::in_one(&mut missing, wanted.resolution, pruned, open_until)
         }
         None => 0,

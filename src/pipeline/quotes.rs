@@ -47,7 +47,11 @@ pub async fn quotes(settings: &Settings, wanted: &Quotes) -> Result<Read> {
         SnapshotStore::open_existing(&settings.snapshot_url, &settings.vs_currency).await?;
     let now = http::now(settings).await;
     let as_of = wanted.as_of.as_ref();
-    let Pinned { commit, pin } = pinned(&mut store, as_of, now).await?;
+    let Pinned {
+        commit,
+        known_at,
+        pin,
+    } = pinned(&mut store, as_of, now).await?;
     let commit = Some(commit);
     let newest = store.newest_slot(wanted.at, commit).await?;
     let newest = newest.ok_or_else(|| none_there(wanted))?;
@@ -57,12 +61,9 @@ pub async fn quotes(settings: &Settings, wanted: &Quotes) -> Result<Read> {
             "no quote of {coin} is stored: {doubt}"
         )));
     }
-    let (from, to, until) = match is_span {
-        false => (newest, newest.next(), newest.end()),
-        true => {
-            let (from, to) = slots_until(&mut store, wanted, commit, newest, now).await?;
-            (from, to, now)
-        }
+    let (from, to) = match is_span {
+        false => (newest, newest.next()),
+        true => slots_until(&mut store, wanted, commit, newest, now).await?,
     };
     let frame = store
         .quote_frame_of(from, to, commit, &wanted.coins)
@@ -70,7 +71,6 @@ pub async fn quotes(settings: &Settings, wanted: &Quotes) -> Result<Read> {
     let states = store.slot_states(from, to, commit).await?;
     store.close().await?;
     // a half-hour that is not over may still get its snapshot
-    let known_at = as_of.map_or(until, |as_of| as_of.at().min(until));
     let due = to
         .min(Slot::containing(known_at).max(newest.next()))
         .max(from);

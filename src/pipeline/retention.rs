@@ -1,6 +1,8 @@
 //! What retention means for reading and fetching: what to say of what was pruned, and which span is worth fetching.
 //! Pure, but for the record of what was pruned. Deleting is `prune`'s work.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 
 use super::missing::Missing;
@@ -9,6 +11,7 @@ use super::reach::{Backfill, Reach};
 use crate::config::{Kept, Retention};
 use crate::error::{Error, Result};
 use crate::landing;
+use crate::market::CoinId;
 use crate::series::{Resolution, Span};
 use crate::store::{Database, Pruned, Tables, TimeseriesStore};
 
@@ -81,6 +84,18 @@ pub(super) async fn or_pruned<T: Tables>(
         Ok(Some(pruned)) => body_pruned(path, &pruned).map_or(error, Error::data),
         _ => error,
     }
+}
+
+/// Until when all that was pruned was asked for: where no start was written, and some coin begins only where that ends.
+pub(super) fn open_until(
+    pruned: &Pruned,
+    ends: &BTreeMap<CoinId, Span>,
+    start: Option<DateTime<Utc>>,
+    end: Option<DateTime<Utc>>,
+) -> Option<DateTime<Utc>> {
+    let horizon = pruned.before.timestamp_millis();
+    let is_open = start.is_none() && ends.values().any(|own| own.start >= horizon);
+    is_open.then(|| end.unwrap_or(DateTime::<Utc>::MAX_UTC))
 }
 
 /// Puts what was pruned of some spans into one of its own, which is the first: of which coins there were points is not known

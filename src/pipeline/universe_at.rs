@@ -61,7 +61,7 @@ pub async fn universe(settings: &Settings, wanted: &Universe) -> Result<Read> {
     let mut store =
         SnapshotStore::open_existing(&settings.snapshot_url, &settings.vs_currency).await?;
     let now = http::now(settings).await;
-    let Pinned { commit, pin } = pinned(&mut store, wanted.as_of.as_ref(), now).await?;
+    let Pinned { commit, pin, .. } = pinned(&mut store, wanted.as_of.as_ref(), now).await?;
     let slot = store.newest_slot(wanted.at, Some(commit)).await?;
     let slot = slot.ok_or_else(|| none_there(wanted))?;
     let mut quotes = store.quotes_until(slot, commit).await?;
