@@ -245,7 +245,9 @@ begin
     (null, 'first_1h', 'The first of them'),
     (null, 'last_1h', 'The last of them'),
     (null, 'last_cap_1h', 'The last of them with a market cap'),
-    (null, 'last_volume_1h', 'The last of them with a volume');
+    (null, 'last_volume_1h', 'The last of them with a volume'),
+    (null, 'is_whole_5m', 'Whether five-minute charts cover the bar'),
+    (null, 'is_whole_1h', 'Whether hourly charts cover the bar');
   for relation in
     select c.oid, c.relname, case c.relkind when 'v' then 'view' else 'table' end as kind
     from pg_class c

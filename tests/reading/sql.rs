@@ -230,7 +230,7 @@ async fn every_recipe_of_the_page_returns_rows_and_uses_the_index_that_it_names(
             }
         }
     }
-    assert_eq!(headings.len(), 13, "{headings:?}");
+    assert_eq!(headings.len(), 14, "{headings:?}");
 }
 
 /// Compares one number of a recipe with what a plain look into the tables, or the market, gives.
@@ -287,6 +287,18 @@ async fn right(mill: &Mill, heading: &str, rows: &[Vec<Cell>]) {
             assert!((20..=25).contains(&rows[6][4].int()), "{rows:?}");
             let (average, low, high) = (rows[6][1].float(), rows[6][2].float(), rows[6][3].float());
             assert!(low < average && average < high);
+        }
+        "Daily candles of a week" => {
+            let points: i64 = rows.iter().map(|row| row[5].int()).sum();
+            let (from, until) = (
+                mill.bench.database.instant(at("2026-01-07T00:00:00Z")),
+                mill.bench.database.instant(at("2026-01-14T00:00:00Z")),
+            );
+            let sql = format!(
+                "select count(*) from price_point where resolution = 60 and ts >= {from} and ts < {until}"
+            );
+            assert_eq!((rows.len(), points), (7, mill.number(&sql).await));
+            assert!(rows.iter().all(|row| row[3].float() <= row[2].float()));
         }
         "Where points are missing, and why" | "What of a span is missing for a coin" => {
             let hourly = rows.iter().any(|row| {

@@ -361,6 +361,7 @@ pub fn from_postgres(row: &PgRow) -> Vec<Cell> {
             "INT4" => Cell::Int(row.get::<i32, _>(column).into()),
             "FLOAT8" => Cell::Float(row.get(column)),
             "TIMESTAMPTZ" => Cell::Int(row.get::<DateTime<Utc>, _>(column).timestamp_millis()),
+            "BOOL" => Cell::Int(row.get::<bool, _>(column).into()),
             "TEXT" => Cell::Text(row.get(column)),
             "DATE" => Cell::Text(row.get::<chrono::NaiveDate, _>(column).to_string()),
             other => panic!("a column of type {other}"),
@@ -378,6 +379,7 @@ pub fn from_sqlite(row: &SqliteRow) -> Vec<Cell> {
         match value.type_info().name() {
             "INTEGER" => Cell::Int(row.get(column)),
             "REAL" => Cell::Float(row.get(column)),
+            "BOOL" => Cell::Int(row.get::<bool, _>(column).into()),
             "TEXT" => Cell::Text(row.get(column)),
             other => panic!("a value of type {other}"),
         }

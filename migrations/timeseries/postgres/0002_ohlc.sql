@@ -7,8 +7,8 @@ create table candle_length (
 );
 insert into candle_length (every, milliseconds) values ('1h', 3600000), ('1d', 86400000);
 
--- The same as `price_now`, for who looks at one point after the other: its newest value is found by its key, while `price_now` orders all
--- revisions first.
+-- The same as `price_now`, for who looks at one point after the other: its newest value is found by its key, while `price_now` orders
+-- all revisions first.
 create view point_now as
 select
   p.coin,
@@ -19,44 +19,87 @@ select
   case when v.landing is null then p.volume else v.volume end as volume
 from price_point p
 left join price_revision v on v.coin = p.coin and v.resolution = p.resolution and v.ts = p.ts
+  -- by the columns of `v` itself, so that nothing is looked for where a point was never revised
   and v.landing = (
     select n.landing
     from price_revision n
     join landing b on b.id = n.landing
-    where n.coin = p.coin and n.resolution = p.resolution and n.ts = p.ts
+    where n.coin = v.coin and n.resolution = v.resolution and n.ts = v.ts
     order by b."commit" desc, b.received_at desc
     limit 1
   );
 
--- The bars of a coin that have a point with a price, and what the points of either resolution say. The newest value of a point counts,
--- and grouping by the coin alone lets a database look for the points of one.
+-- The bars of a coin that have a point with a price, and what the points of either resolution say. The bars are counted from the
+-- coin's first point to its last, and the points of each are found by their key: whoever asks for a month reads the points of a month.
+-- The newest value of a point counts. Whether a bar is covered is said here, where it is looked up once.
 create view bar as
 select
   c.id as coin_id,
   c.key as coin,
   l.every,
-  date_bin(l.milliseconds * interval '1 millisecond', p.ts, timestamptz 'epoch') as starts_at,
-  date_bin(l.milliseconds * interval '1 millisecond', p.ts, timestamptz 'epoch') + l.milliseconds * interval '1 millisecond' as ends_at,
-  max(p.price) filter (where p.resolution = 5) as high_5m,
-  min(p.price) filter (where p.resolution = 5) as low_5m,
-  count(p.price) filter (where p.resolution = 5) as points_5m,
-  min(p.ts) filter (where p.resolution = 5 and p.price is not null) as first_5m,
-  max(p.ts) filter (where p.resolution = 5 and p.price is not null) as last_5m,
-  max(p.ts) filter (where p.resolution = 5 and p.market_cap is not null) as last_cap_5m,
-  max(p.ts) filter (where p.resolution = 5 and p.volume is not null) as last_volume_5m,
-  max(p.price) filter (where p.resolution = 60) as high_1h,
-  min(p.price) filter (where p.resolution = 60) as low_1h,
-  count(p.price) filter (where p.resolution = 60) as points_1h,
-  min(p.ts) filter (where p.resolution = 60 and p.price is not null) as first_1h,
-  max(p.ts) filter (where p.resolution = 60 and p.price is not null) as last_1h,
-  max(p.ts) filter (where p.resolution = 60 and p.market_cap is not null) as last_cap_1h,
-  max(p.ts) filter (where p.resolution = 60 and p.volume is not null) as last_volume_1h
+  g.starts_at,
+  g.starts_at + l.milliseconds * interval '1 millisecond' as ends_at,
+  a.*,
+  exists (
+    select 1 from coverage v
+    where v.coin = c.key and v.resolution = 5
+      and v.ends_at > g.starts_at and v.starts_at <= g.starts_at
+  ) and not exists (
+    select 1 from coverage v
+    where v.coin = c.key and v.resolution = 5
+      and v.ends_at > g.starts_at and v.ends_at < g.starts_at + l.milliseconds * interval '1 millisecond'
+      and not exists (
+        select 1 from coverage n
+        where n.coin = v.coin and n.resolution = v.resolution and n.ends_at > v.ends_at and n.starts_at <= v.ends_at
+      )
+  ) as is_whole_5m,
+  exists (
+    select 1 from coverage v
+    where v.coin = c.key and v.resolution = 60
+      and v.ends_at > g.starts_at and v.starts_at <= g.starts_at
+  ) and not exists (
+    select 1 from coverage v
+    where v.coin = c.key and v.resolution = 60
+      and v.ends_at > g.starts_at and v.ends_at < g.starts_at + l.milliseconds * interval '1 millisecond'
+      and not exists (
+        select 1 from coverage n
+        where n.coin = v.coin and n.resolution = v.resolution and n.ends_at > v.ends_at and n.starts_at <= v.ends_at
+      )
+  ) as is_whole_1h
 from coin c
 cross join candle_length l
-cross join point_now p
-where p.coin = c.key and p.resolution in (5, 60)
-group by c.id, c.key, l.every, l.milliseconds, date_bin(l.milliseconds * interval '1 millisecond', p.ts, timestamptz 'epoch')
-having count(p.price) > 0;
+cross join lateral (
+  select min(m.first) as first, max(m.last) as last
+  from resolution r
+  cross join lateral (
+    select min(f.ts) as first, max(f.ts) as last from price_point f where f.coin = c.key and f.resolution = r.minutes
+  ) m
+  where r.minutes in (5, 60)
+) e
+cross join lateral generate_series(
+  date_bin(l.milliseconds * interval '1 millisecond', e.first, timestamptz 'epoch'), e.last, l.milliseconds * interval '1 millisecond'
+) g(starts_at)
+cross join lateral (
+  select
+    max(p.price) filter (where p.resolution = 5) as high_5m,
+    min(p.price) filter (where p.resolution = 5) as low_5m,
+    count(p.price) filter (where p.resolution = 5) as points_5m,
+    min(p.ts) filter (where p.resolution = 5 and p.price is not null) as first_5m,
+    max(p.ts) filter (where p.resolution = 5 and p.price is not null) as last_5m,
+    max(p.ts) filter (where p.resolution = 5 and p.market_cap is not null) as last_cap_5m,
+    max(p.ts) filter (where p.resolution = 5 and p.volume is not null) as last_volume_5m,
+    max(p.price) filter (where p.resolution = 60) as high_1h,
+    min(p.price) filter (where p.resolution = 60) as low_1h,
+    count(p.price) filter (where p.resolution = 60) as points_1h,
+    min(p.ts) filter (where p.resolution = 60 and p.price is not null) as first_1h,
+    max(p.ts) filter (where p.resolution = 60 and p.price is not null) as last_1h,
+    max(p.ts) filter (where p.resolution = 60 and p.market_cap is not null) as last_cap_1h,
+    max(p.ts) filter (where p.resolution = 60 and p.volume is not null) as last_volume_1h
+  from point_now p
+  where p.coin = c.key and p.resolution in (5, 60)
+    and p.ts >= g.starts_at and p.ts < g.starts_at + l.milliseconds * interval '1 millisecond'
+) a
+where a.points_5m > 0 or a.points_1h > 0;
 
 -- One candle a bar, in UTC: of five-minute points where they cover it, else of hourly ones where these do; where neither covers it
 -- whole, of those that reach over more of it; never of both. CoinGecko's volume is the sum of the 24 hours before, so the last one
@@ -94,43 +137,13 @@ select
   (extract(epoch from o.starts_at) * 1000)::bigint as ts_ms
 from (
   select
-    w.*,
-    w.points_5m > 0 and (
-      w.points_1h = 0 or w.is_whole_5m or (
-        not w.is_whole_1h and w.last_5m - w.first_5m >= w.last_1h - w.first_1h
+    b.*,
+    b.points_5m > 0 and (
+      b.points_1h = 0 or b.is_whole_5m or (
+        not b.is_whole_1h and b.last_5m - b.first_5m >= b.last_1h - b.first_1h
       )
     ) as is_fine
-  from (
-    select
-      g.*,
-      (
-        exists (
-          select 1 from coverage v
-          where v.coin = g.coin and v.resolution = 5 and v.ends_at > g.starts_at and v.starts_at <= g.starts_at
-        ) and not exists (
-          select 1 from coverage v
-          where v.coin = g.coin and v.resolution = 5 and v.ends_at > g.starts_at and v.ends_at < g.ends_at
-            and not exists (
-              select 1 from coverage n
-              where n.coin = v.coin and n.resolution = v.resolution and n.ends_at > v.ends_at and n.starts_at <= v.ends_at
-            )
-        )
-      ) as is_whole_5m,
-      (
-        exists (
-          select 1 from coverage v
-          where v.coin = g.coin and v.resolution = 60 and v.ends_at > g.starts_at and v.starts_at <= g.starts_at
-        ) and not exists (
-          select 1 from coverage v
-          where v.coin = g.coin and v.resolution = 60 and v.ends_at > g.starts_at and v.ends_at < g.ends_at
-            and not exists (
-              select 1 from coverage n
-              where n.coin = v.coin and n.resolution = v.resolution and n.ends_at > v.ends_at and n.starts_at <= v.ends_at
-            )
-        )
-      ) as is_whole_1h
-    from bar g
-  ) w
+  from bar b
 ) o;
 
 create view v_ohlc_1h as

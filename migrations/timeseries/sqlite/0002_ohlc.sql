@@ -7,8 +7,8 @@ create table candle_length (
 ) strict;
 insert into candle_length (every, milliseconds) values ('1h', 3600000), ('1d', 86400000);
 
--- The same as `price_now`, for who looks at one point after the other: its newest value is found by its key, while `price_now` orders all
--- revisions first.
+-- The same as `price_now`, for who looks at one point after the other: its newest value is found by its key, while `price_now` orders
+-- all revisions first.
 create view point_now as
 select
   p.coin,
@@ -19,24 +19,32 @@ select
   case when v.landing is null then p.volume else v.volume end as volume
 from price_point p
 left join price_revision v on v.coin = p.coin and v.resolution = p.resolution and v.ts = p.ts
+  -- by the columns of `v` itself, so that nothing is looked for where a point was never revised
   and v.landing = (
     select n.landing
     from price_revision n
     join landing b on b.id = n.landing
-    where n.coin = p.coin and n.resolution = p.resolution and n.ts = p.ts
+    where n.coin = v.coin and n.resolution = v.resolution and n.ts = v.ts
     order by b."commit" desc, b.received_at desc
     limit 1
   );
 
--- The bars of a coin that have a point with a price, and what the points of either resolution say. The newest value of a point counts,
--- and grouping by the coin alone lets a database look for the points of one.
+-- 0 to 1,199: a thousand times one and another count the hours from 1970 to 2106.
+create table _number (n integer constraint _number_key primary key) strict;
+insert into _number (n)
+with recursive counted(n) as (select 0 union all select n + 1 from counted where n < 1199)
+select n from counted;
+
+-- The bars of a coin that have a point with a price, and what the points of either resolution say. The bars are counted from the
+-- coin's first point to its last, and the points of each are found by their key: whoever asks for a month reads the points of a month.
+-- The newest value of a point counts. Whether a bar is covered is said here, where it is looked up once.
 create view bar as
 select
   c.id as coin_id,
   c.key as coin,
   l.every,
-  p.ts / l.milliseconds * l.milliseconds as starts_at,
-  p.ts / l.milliseconds * l.milliseconds + l.milliseconds as ends_at,
+  (t.n * 1000 + u.n) * l.milliseconds as starts_at,
+  (t.n * 1000 + u.n + 1) * l.milliseconds as ends_at,
   max(p.price) filter (where p.resolution = 5) as high_5m,
   min(p.price) filter (where p.resolution = 5) as low_5m,
   count(p.price) filter (where p.resolution = 5) as points_5m,
@@ -50,12 +58,50 @@ select
   min(p.ts) filter (where p.resolution = 60 and p.price is not null) as first_1h,
   max(p.ts) filter (where p.resolution = 60 and p.price is not null) as last_1h,
   max(p.ts) filter (where p.resolution = 60 and p.market_cap is not null) as last_cap_1h,
-  max(p.ts) filter (where p.resolution = 60 and p.volume is not null) as last_volume_1h
+  max(p.ts) filter (where p.resolution = 60 and p.volume is not null) as last_volume_1h,
+  exists (
+    select 1 from coverage v
+    where v.coin = c.key and v.resolution = 5
+      and v.ends_at > (t.n * 1000 + u.n) * l.milliseconds and v.starts_at <= (t.n * 1000 + u.n) * l.milliseconds
+  ) and not exists (
+    select 1 from coverage v
+    where v.coin = c.key and v.resolution = 5
+      and v.ends_at > (t.n * 1000 + u.n) * l.milliseconds and v.ends_at < (t.n * 1000 + u.n + 1) * l.milliseconds
+      and not exists (
+        select 1 from coverage n
+        where n.coin = v.coin and n.resolution = v.resolution and n.ends_at > v.ends_at and n.starts_at <= v.ends_at
+      )
+  ) as is_whole_5m,
+  exists (
+    select 1 from coverage v
+    where v.coin = c.key and v.resolution = 60
+      and v.ends_at > (t.n * 1000 + u.n) * l.milliseconds and v.starts_at <= (t.n * 1000 + u.n) * l.milliseconds
+  ) and not exists (
+    select 1 from coverage v
+    where v.coin = c.key and v.resolution = 60
+      and v.ends_at > (t.n * 1000 + u.n) * l.milliseconds and v.ends_at < (t.n * 1000 + u.n + 1) * l.milliseconds
+      and not exists (
+        select 1 from coverage n
+        where n.coin = v.coin and n.resolution = v.resolution and n.ends_at > v.ends_at and n.starts_at <= v.ends_at
+      )
+  ) as is_whole_1h
 from coin c
 cross join candle_length l
+cross join _number t
+cross join _number u
 cross join point_now p
-where p.coin = c.key and p.resolution in (5, 60)
-group by c.id, c.key, l.every, l.milliseconds, p.ts / l.milliseconds * l.milliseconds
+where t.n >= (
+    select min((select min(f.ts) from price_point f where f.coin = c.key and f.resolution = r.minutes))
+    from resolution r where r.minutes in (5, 60)
+  ) / l.milliseconds / 1000
+  and t.n <= (
+    select max((select max(f.ts) from price_point f where f.coin = c.key and f.resolution = r.minutes))
+    from resolution r where r.minutes in (5, 60)
+  ) / l.milliseconds / 1000
+  and u.n < 1000
+  and p.coin = c.key and p.resolution in (5, 60)
+  and p.ts >= (t.n * 1000 + u.n) * l.milliseconds and p.ts < (t.n * 1000 + u.n + 1) * l.milliseconds
+group by c.id, c.key, l.every, l.milliseconds, (t.n * 1000 + u.n) * l.milliseconds
 having count(p.price) > 0;
 
 -- One candle a bar, in UTC: of five-minute points where they cover it, else of hourly ones where these do; where neither covers it
@@ -94,43 +140,13 @@ select
   o.starts_at as ts_ms
 from (
   select
-    w.*,
-    w.points_5m > 0 and (
-      w.points_1h = 0 or w.is_whole_5m or (
-        not w.is_whole_1h and w.last_5m - w.first_5m >= w.last_1h - w.first_1h
+    b.*,
+    b.points_5m > 0 and (
+      b.points_1h = 0 or b.is_whole_5m or (
+        not b.is_whole_1h and b.last_5m - b.first_5m >= b.last_1h - b.first_1h
       )
     ) as is_fine
-  from (
-    select
-      g.*,
-      (
-        exists (
-          select 1 from coverage v
-          where v.coin = g.coin and v.resolution = 5 and v.ends_at > g.starts_at and v.starts_at <= g.starts_at
-        ) and not exists (
-          select 1 from coverage v
-          where v.coin = g.coin and v.resolution = 5 and v.ends_at > g.starts_at and v.ends_at < g.ends_at
-            and not exists (
-              select 1 from coverage n
-              where n.coin = v.coin and n.resolution = v.resolution and n.ends_at > v.ends_at and n.starts_at <= v.ends_at
-            )
-        )
-      ) as is_whole_5m,
-      (
-        exists (
-          select 1 from coverage v
-          where v.coin = g.coin and v.resolution = 60 and v.ends_at > g.starts_at and v.starts_at <= g.starts_at
-        ) and not exists (
-          select 1 from coverage v
-          where v.coin = g.coin and v.resolution = 60 and v.ends_at > g.starts_at and v.ends_at < g.ends_at
-            and not exists (
-              select 1 from coverage n
-              where n.coin = v.coin and n.resolution = v.resolution and n.ends_at > v.ends_at and n.starts_at <= v.ends_at
-            )
-        )
-      ) as is_whole_1h
-    from bar g
-  ) w
+  from bar b
 ) o;
 
 create view v_ohlc_1h as
