@@ -34,6 +34,7 @@ mod quotes;
 mod revisions;
 mod setup;
 mod snapshots;
+mod sqlite;
 mod tables;
 mod tally;
 mod timeseries;

@@ -13,7 +13,8 @@ use tokio::time::{Instant, MissedTickBehavior, sleep};
 
 use super::cells::Cells;
 use super::copy;
-use super::fault::{Dialect, fault};
+use super::fault::{Dialect, fault, fault_of_sqlite};
+use super::sqlite;
 use super::value::{Row, Value, bind_columns, bind_postgres, bind_sqlite, written_out};
 use crate::config::DatabaseUrl;
 use crate::error::{Error, Result};
@@ -267,23 +268,17 @@ impl Connection {
             }
             Inner::Sqlite(inner) => {
                 statements::note(&self.place, sql.sqlite);
-                async {
-                    let query = bind_sqlite(sqlx::query(sql.sqlite), values);
-                    let mut rows = query.fetch(&mut **inner);
-                    while let Some(found) = rows.try_next().await? {
-                        let taken = row(&Cells::Sqlite(&found));
-                        if taken.is_err() {
-                            return Ok(taken);
-                        }
-                    }
-                    Ok(Ok(()))
-                }
-                .await
+                return sqlite::on(inner, &self.place, |sqlite| {
+                    sqlite::each(sqlite, &self.place, sql.sqlite, values, |found| {
+                        row(&Cells::Sqlite(found))
+                    })
+                })
+                .await;
             }
         };
         let done = self.heard_of(done).flatten();
         // what is left of a COPY stands between this and the next statement
-        self.is_lost |= done.is_err() && !self.is_sqlite();
+        self.is_lost |= done.is_err();
         done
     }
 
@@ -331,7 +326,9 @@ impl Connection {
             return Ok(());
         }
         let names = columns.join(", ");
-        self.load(
+        let limit = self.usable()?.map(|limit| limit * 2);
+        self.raw(
+            limit,
             async |postgres| {
                 let places: Vec<String> = (1..=columns.len()).map(|n| format!("${n}")).collect();
                 let sql = AssertSqlSafe(format!(
@@ -395,14 +392,24 @@ impl Connection {
         })
     }
 
-    /// Loads rows as only a driver's own connection can.
+    /// Loads rows as only the databases' own connections can.
     pub(crate) async fn load<T>(
         &mut self,
         on_postgres: impl AsyncFnOnce(&mut PgConnection) -> sqlx::Result<T>,
-        on_sqlite: impl AsyncFnOnce(&mut SqliteConnection) -> sqlx::Result<T>,
+        on_sqlite: impl FnOnce(&rusqlite::Connection) -> rusqlite::Result<T>,
     ) -> Result<T> {
         let limit = self.usable()?.map(|limit| limit * 2);
-        self.raw(limit, on_postgres, on_sqlite).await
+        let done = match &mut self.inner {
+            Inner::Postgres(inner) => within(limit, on_postgres(inner)).await,
+            Inner::Sqlite(inner) => {
+                let place = &self.place;
+                return sqlite::on(inner, place, |sqlite| {
+                    on_sqlite(sqlite).map_err(|error| fault_of_sqlite(place, error))
+                })
+                .await;
+            }
+        };
+        self.heard_of(done)
     }
 
     async fn raw<T>(

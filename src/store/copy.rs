@@ -1,6 +1,6 @@
 //! PostgreSQL's binary COPY format: rows into bytes, and bytes into rows.
 //! <https://www.postgresql.org/docs/current/sql-copy.html>, "Binary Format". Columns are `text`, `bigint`, `double
-//! precision` and `timestamptz`.
+//! precision` and `timestamptz`, and arrays of the latter three.
 
 use std::ops::Range;
 
@@ -179,13 +179,103 @@ impl CopiedRow<'_> {
         Ok(self.number(column)?.map(f64::from_be_bytes))
     }
 
+    /// An array.
+    pub(super) fn array(&self, column: usize) -> Result<Elements<'_>> {
+        Elements::of(self.field(column)?)
+    }
+
     /// A `timestamptz` in milliseconds since 1970.
     pub(super) fn milliseconds(&self, column: usize) -> Result<Option<i64>> {
         Ok(self.int(column)?.map(milliseconds_of))
     }
 }
 
-fn strange() -> Error {
+/// The elements of an array of values of eight bytes, in the form of PostgreSQL's `array_send`: how many dimensions, whether there are
+/// nulls, the type, and for the one dimension its length and lower bound; then each element as a field.
+#[derive(Debug)]
+pub(super) struct Elements<'a> {
+    left: usize,
+    bytes: &'a [u8],
+}
+
+/// The five numbers that an array begins with.
+const ARRAY_HEADER: usize = 5 * size_of::<i32>();
+
+impl<'a> Elements<'a> {
+    fn of(field: Option<&'a [u8]>) -> Result<Self> {
+        // the array of no rows is null, and that of no elements has no dimension
+        let Some((header, bytes)) = field.and_then(<[u8]>::split_first_chunk::<ARRAY_HEADER>)
+        else {
+            let is_empty = field.is_none_or(|field| field.starts_with(&[0; 4]));
+            let none = Self {
+                left: 0,
+                bytes: &[],
+            };
+            return is_empty.then_some(none).ok_or_else(strange);
+        };
+        let (numbers, _) = header.as_chunks::<4>();
+        let numbers: Vec<i32> = numbers
+            .iter()
+            .map(|number| i32::from_be_bytes(*number))
+            .collect();
+        let [1, _, _, length, _] = numbers[..] else {
+            return Err(strange());
+        };
+        let left = usize::try_from(length).map_err(|_| strange())?;
+        Ok(Self { left, bytes })
+    }
+
+    /// How many there are still to come.
+    pub(super) fn left(&self) -> usize {
+        // each has at least its length
+        self.left.min(self.bytes.len() / size_of::<i32>())
+    }
+
+    /// The next element, which may be null, and nothing at the end.
+    fn next_bytes(&mut self) -> Result<Option<Option<[u8; 8]>>> {
+        if self.left == 0 {
+            let is_whole = self.bytes.is_empty();
+            return is_whole.then_some(None).ok_or_else(strange);
+        }
+        self.left -= 1;
+        let (length, rest) = self.bytes.split_first_chunk().ok_or_else(strange)?;
+        match i32::from_be_bytes(*length) {
+            -1 => {
+                self.bytes = rest;
+                Ok(Some(None))
+            }
+            8 => {
+                let (element, rest) = rest.split_first_chunk().ok_or_else(strange)?;
+                self.bytes = rest;
+                Ok(Some(Some(*element)))
+            }
+            _ => Err(strange()),
+        }
+    }
+
+    /// The next of some `double precision`, or null.
+    pub(super) fn float(&mut self) -> Result<Option<f64>> {
+        let element = self.next_bytes()?.ok_or_else(strange)?;
+        Ok(element.map(f64::from_be_bytes))
+    }
+
+    /// The next of some `bigint`.
+    pub(super) fn int(&mut self) -> Result<i64> {
+        let element = self.next_bytes()?.flatten().ok_or_else(strange)?;
+        Ok(i64::from_be_bytes(element))
+    }
+
+    /// The next of some `timestamptz`, in milliseconds since 1970, and nothing at the end.
+    pub(super) fn milliseconds(&mut self) -> Result<Option<i64>> {
+        let Some(element) = self.next_bytes()? else {
+            return Ok(None);
+        };
+        let element = element.ok_or_else(strange)?;
+        Ok(Some(milliseconds_of(i64::from_be_bytes(element))))
+    }
+}
+
+pub(super) fn strange() -> Error {
     Error::Store {
         message:
             "the server sent rows of another form than was asked for: tell us, and its version"
@@ -263,6 +353,54 @@ mod tests {
         for size in 1..=stream.len() {
             assert_eq!(read(&stream, size).unwrap(), expected, "{size}");
         }
+    }
+
+    /// An array as `array_send` writes it.
+    fn array(elements: &[Option<f64>]) -> Vec<u8> {
+        let numbers = [1, 1, 701, i32::try_from(elements.len()).unwrap(), 1];
+        let mut out: Vec<u8> = numbers.into_iter().flat_map(i32::to_be_bytes).collect();
+        for element in elements {
+            match element {
+                Some(number) => field(&mut out, &number.to_be_bytes()),
+                None => null(&mut out),
+            }
+        }
+        out
+    }
+
+    fn elements(bytes: Option<&[u8]>) -> Result<Vec<Option<f64>>> {
+        let mut elements = Elements::of(bytes)?;
+        let mut read = Vec::new();
+        while let Some(element) = elements.next_bytes()? {
+            read.push(element.map(f64::from_be_bytes));
+        }
+        Ok(read)
+    }
+
+    #[test]
+    fn arrays_come_back_with_their_nulls_and_none_is_empty() {
+        let numbers = [Some(1e-9), None, Some(f64::MAX), Some(-0.0)];
+        assert_eq!(elements(Some(&array(&numbers))).unwrap(), numbers);
+        assert_eq!(elements(None).unwrap(), []);
+        let of_no_dimension = [0; 12];
+        assert_eq!(elements(Some(&of_no_dimension)).unwrap(), []);
+    }
+
+    #[test]
+    fn an_array_that_is_cut_or_of_another_form_is_an_error() {
+        let whole = array(&[Some(1.5), None]);
+        for length in 0..whole.len() {
+            let cut = whole.get(..length).unwrap();
+            assert!(elements(Some(cut)).is_err(), "{length}");
+        }
+        let longer = [whole.as_slice(), &[0]].concat();
+        assert!(elements(Some(&longer)).is_err());
+        let mut of_two_dimensions = whole.clone();
+        *of_two_dimensions.get_mut(3).unwrap() = 2;
+        assert!(elements(Some(&of_two_dimensions)).is_err());
+        let mut endless = whole;
+        endless.get_mut(12..16).unwrap().fill(0x7f);
+        assert!(Elements::of(Some(&endless)).unwrap().left() < 10);
     }
 
     #[test]

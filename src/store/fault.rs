@@ -24,7 +24,7 @@ pub(crate) fn fault(dialect: Dialect, place: &str, error: sqlx::Error) -> Error 
     let (retryable, message) = match &error {
         sqlx::Error::Database(said) => match dialect {
             Dialect::Postgres => postgres(place, said.as_ref()),
-            Dialect::Sqlite => sqlite(place, said.as_ref()),
+            Dialect::Sqlite => sqlite(place, code_of(said.as_ref())),
         },
         sqlx::Error::Tls(_) => (false, insecure(place)),
         sqlx::Error::Io(failed) if is_of_tls(place, failed) => (false, insecure(place)),
@@ -37,16 +37,36 @@ pub(crate) fn fault(dialect: Dialect, place: &str, error: sqlx::Error) -> Error 
             false,
             format!("the URL of {place} cannot be used: correct it"),
         ),
-        _ => (
-            false,
-            format!("{place} sent a response that coinmill does not understand"),
-        ),
+        _ => (false, strange(place)),
     };
     Error::Store {
         message,
         retryable,
         cause: Some(error.into()),
     }
+}
+
+/// The error of SQLite itself, where it is asked without sqlx.
+pub(crate) fn fault_of_sqlite(place: &str, error: rusqlite::Error) -> Error {
+    let place = if place.is_empty() {
+        "the database"
+    } else {
+        place
+    };
+    let (retryable, message) = match error.sqlite_error() {
+        Some(said) => sqlite(place, said.extended_code),
+        None => (false, strange(place)),
+    };
+    Error::Store {
+        message,
+        retryable,
+        cause: Some(error.into()),
+    }
+}
+
+/// What is said of values that are not what was asked for.
+fn strange(place: &str) -> String {
+    format!("{place} sent a response that coinmill does not understand")
 }
 
 /// What is said where there is no secure connection to be had.
@@ -127,14 +147,15 @@ fn postgres(place: &str, said: &dyn DatabaseError) -> (bool, String) {
     }
 }
 
+/// The extended result code of SQLite's, as sqlx gives it.
+fn code_of(said: &dyn DatabaseError) -> i32 {
+    let code = said.code().and_then(|code| code.parse().ok());
+    code.unwrap_or_default()
+}
+
 /// By primary result code: <https://www.sqlite.org/rescode.html>.
-fn sqlite(place: &str, said: &dyn DatabaseError) -> (bool, String) {
-    let code = said
-        .code()
-        .and_then(|code| code.parse::<u32>().ok())
-        .unwrap_or_default()
-        & 0xff;
-    match code {
+fn sqlite(place: &str, code: i32) -> (bool, String) {
+    match code & 0xff {
         5 | 6 => (
             true,
             format!("{place} is locked by another process: let it finish"),

@@ -5,7 +5,6 @@ use std::sync::LazyLock;
 
 use chrono::DateTime;
 use sqlx::postgres::PgConnection;
-use sqlx::sqlite::SqliteConnection;
 
 use super::connection::Connection;
 use super::value::Value;
@@ -44,7 +43,7 @@ pub(super) async fn load(
     connection
         .load(
             async |postgres| copy_in(postgres, table, rows).await,
-            async |sqlite| insert_many(sqlite, table, rows).await,
+            |sqlite| insert_many(sqlite, table, rows),
         )
         .await
         .map(|()| count)
@@ -144,38 +143,29 @@ async fn copy_in(
     copy.finish().await.map(drop)
 }
 
-/// Rows of one SQLite statement: 7 values each, and a statement takes 32,766.
-const ROWS: usize = 1_000;
-
-async fn insert_many(
-    connection: &mut SqliteConnection,
+fn insert_many(
+    connection: &rusqlite::Connection,
     table: Target,
     rows: &[PointRows<'_>],
-) -> sqlx::Result<()> {
-    let all: Vec<(&PointRows<'_>, &PricePoint)> = rows
-        .iter()
-        .flat_map(|row| row.points.iter().map(move |point| (row, point)))
-        .collect();
-    for chunk in all.chunks(ROWS) {
-        let places = format!("({})", vec!["?"; NAMES.len()].join(", "));
-        let places = vec![places.as_str(); chunk.len()].join(", ");
-        let sql = format!(
-            "insert into {} ({}) values {places}",
-            table.name(),
-            *COLUMNS
-        );
-        let mut query = sqlx::query(sqlx::AssertSqlSafe(sql)).persistent(chunk.len() == ROWS);
-        for (row, point) in chunk {
-            query = query
-                .bind(row.coin)
-                .bind(row.resolution.minutes())
-                .bind(point.ts);
-            for column in POINT_COLUMNS {
-                query = query.bind((column.of)(point));
+) -> rusqlite::Result<()> {
+    let sql = format!(
+        "insert into {} ({}) values ({})",
+        table.name(),
+        *COLUMNS,
+        vec!["?"; NAMES.len()].join(", ")
+    );
+    let mut statement = connection.prepare(&sql)?;
+    for row in rows {
+        statement.raw_bind_parameter(1, row.coin)?;
+        statement.raw_bind_parameter(2, row.resolution.minutes())?;
+        statement.raw_bind_parameter(NAMES.len(), row.landing)?;
+        for point in row.points {
+            statement.raw_bind_parameter(3, point.ts)?;
+            for (place, column) in (4..).zip(POINT_COLUMNS) {
+                statement.raw_bind_parameter(place, (column.of)(point))?;
             }
-            query = query.bind(row.landing);
+            statement.raw_execute()?;
         }
-        query.execute(&mut *connection).await?;
     }
     Ok(())
 }
