@@ -5,8 +5,6 @@ mod points;
 mod stamps;
 mod wire;
 
-use std::collections::HashMap;
-
 use chrono::{DateTime, Utc};
 use serde::de::IgnoredAny;
 use url::Url;
@@ -375,40 +373,69 @@ pub fn parse(body: &[u8], chart: &Chart, made_at: DateTime<Utc>) -> Result<Point
         drift,
     };
     let Some(span) = span else { return Ok(parsed) };
-    let mut kept: HashMap<i64, PricePoint> = HashMap::with_capacity(prices.len());
-    for (place, ((p, m), v)) in prices
+    let rows = prices
         .iter()
         .zip(&market_caps)
         .zip(&total_volumes)
-        .enumerate()
-        .take(last)
-    {
+        .enumerate();
+    let mut read: Vec<(usize, PricePoint)> = Vec::with_capacity(last);
+    for (place, ((p, m), v)) in rows.take(last) {
         if !span.contains(p.0) {
             continue;
         }
-        let checked = stamps::on_grid(resolution, p.0)
-            .and_then(|()| {
-                let point = point(p.0, p.1, m.1, v.1);
-                parsed.holes.extend(point.is_err().then_some(p.0));
-                point
-            })
-            .and_then(|point| match kept.insert(point.ts, point) {
-                Some(first) if first != point => {
-                    kept.insert(point.ts, first);
-                    let found = point.ts.to_string();
-                    Err(Finding::new(&rules::CONTRADICTORY_STAMP, "ts", found))
-                }
-                _ => Ok(()),
-            });
-        if let Err(finding) = checked {
-            let text = format!("[{},{},{},{}]", p.0, p.1.get(), m.1.get(), v.1.get());
-            parsed.refused.push((Some(place as u64), finding, text));
+        let checked = stamps::on_grid(resolution, p.0).and_then(|()| {
+            let point = point(p.0, p.1, m.1, v.1);
+            parsed.holes.extend(point.is_err().then_some(p.0));
+            point
+        });
+        match checked {
+            Ok(point) => read.push((place, point)),
+            Err(finding) => parsed
+                .refused
+                .push((Some(place as u64), finding, String::new())),
         }
     }
-    parsed.holes.retain(|ts| !kept.contains_key(ts));
+    // a stable sort: of a stamp that stands twice the first counts
+    if !read.is_sorted_by_key(|(_, point)| point.ts) {
+        read.sort_by_key(|(_, point)| point.ts);
+    }
+    for (place, point) in read {
+        match parsed.points.last() {
+            Some(first) if first.ts == point.ts => {
+                if *first != point {
+                    let found = point.ts.to_string();
+                    let finding = Finding::new(&rules::CONTRADICTORY_STAMP, "ts", found);
+                    let refused = (Some(place as u64), finding, String::new());
+                    parsed.refused.push(refused);
+                }
+            }
+            _ => parsed.points.push(point),
+        }
+    }
+    parsed.refused.sort_by_key(|(place, ..)| *place);
+    let raw = |place: usize| {
+        let (p, m, v) = (
+            prices.get(place)?,
+            market_caps.get(place)?,
+            total_volumes.get(place)?,
+        );
+        Some(format!(
+            "[{},{},{},{}]",
+            p.0,
+            p.1.get(),
+            m.1.get(),
+            v.1.get()
+        ))
+    };
+    for (place, _, text) in &mut parsed.refused {
+        let place = place.and_then(|place| usize::try_from(place).ok());
+        *text = place.and_then(raw).unwrap_or_default();
+    }
+    let points = &parsed.points;
+    parsed
+        .holes
+        .retain(|ts| points.binary_search_by_key(ts, |point| point.ts).is_err());
     parsed.holes.sort_unstable();
-    parsed.points.extend(kept.into_values());
-    parsed.points.sort_unstable_by_key(|point| point.ts);
     Ok(parsed)
 }
 

@@ -16,13 +16,16 @@ pub(super) fn land(folder: &RunFolder, request: &Request, response: &Response) -
     folder.land(&request.to_string(), arrival)
 }
 
-/// Does work that waits for the disk on a thread of its own, so that nothing else waits for it.
+/// Does work that waits for the disk on a thread of its own, so that nothing else waits for it. It begins at once.
 ///
 /// # Errors
 /// The work's own.
-pub(super) async fn blocking<T: Send + 'static>(
+pub(super) fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T> + Send + 'static,
-) -> Result<T> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.map_err(|error| Error::data("work on the disk was lost").because(error))?
+) -> impl Future<Output = Result<T>> {
+    let done = tokio::task::spawn_blocking(work);
+    async {
+        let done = done.await;
+        done.map_err(|error| Error::data("work on the disk was lost").because(error))?
+    }
 }

@@ -59,14 +59,9 @@ impl Writer {
         let (folder, clock, run) = (Arc::clone(&self.folder), self.clock, self.run.clone());
         self.state = State::Busy(tokio::spawn(async move {
             let began = Instant::now();
-            let synced = store.beside(blocking(move || folder.sync())).await;
-            let stored = match synced.flatten() {
-                Ok(()) => {
-                    failpoint::pass(failpoint::BEFORE_COMMIT);
-                    store.commit(&run, &batch, clock).await
-                }
-                Err(error) => Err(error),
-            };
+            failpoint::pass(failpoint::BEFORE_COMMIT);
+            let landed = blocking(move || folder.sync());
+            let stored = store.commit_landed(&run, &batch, clock, landed).await;
             (store, stored, began.elapsed().as_secs_f64())
         }));
         Ok(())

@@ -83,12 +83,13 @@ pub struct Stored {
     pub revisions: u64,
 }
 
-/// Stores the charts of a run.
+/// Stores the charts of a run, once their bodies have landed.
 pub(crate) async fn commit_charts(
     store: &mut TimeseriesStore,
     run: &str,
     commit: &SeriesCommit,
     clock: Clock,
+    landed: impl Future<Output = Result<()>>,
 ) -> Result<Stored> {
     let binds = !commit.charts.is_empty();
     let names = Arc::clone(&store.tables.names);
@@ -108,6 +109,8 @@ pub(crate) async fn commit_charts(
         // in the order of the key, which is the order that an index likes
         rows.sort_by_key(|row| (row.coin, row.chart.resolution, row.chart.span));
         let fresh = insert_fresh(connection, &rows).await?;
+        // before the writer's lock, for which others wait
+        connection.beside(landed).await??;
         Ok((rows, fresh))
     };
     let work = async |connection: &mut Connection,

@@ -91,7 +91,23 @@ impl TimeseriesStore {
         commit: &SeriesCommit,
         clock: Clock,
     ) -> Result<Stored> {
-        points::commit_charts(self, run, commit, clock).await
+        let landed = std::future::ready(Ok(()));
+        self.commit_landed(run, commit, clock, landed).await
+    }
+
+    /// The same while their bodies are still on their way to the disk: rows are sent meanwhile, and none is stored before `landed` is
+    /// done.
+    ///
+    /// # Errors
+    /// As [`Self::commit`], and that of `landed`.
+    pub async fn commit_landed(
+        &mut self,
+        run: &str,
+        commit: &SeriesCommit,
+        clock: Clock,
+        landed: impl Future<Output = Result<()>>,
+    ) -> Result<Stored> {
+        points::commit_charts(self, run, commit, clock, landed).await
     }
 
     /// Runs of a resolution that died or failed with bodies nobody has recovered: id and beginning, oldest first.
