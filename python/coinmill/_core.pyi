@@ -1110,6 +1110,9 @@ class Indicators:
 
     One instance holds one coin, in memory that does not grow. The same points give the same numbers as
     :func:`indicators`, bit for bit: both run the same code. Parameters are those of :func:`indicators`.
+
+    It can be pickled and copied: the copy goes on where this one is, to the bit. A pickle is for the same version of
+    coinmill; another one refuses it.
     """
 
     def __new__(
