@@ -18,6 +18,8 @@ use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 pub use database_url::DatabaseUrl;
+#[cfg(feature = "python")]
+pub(crate) use layers::in_words;
 pub use layers::{Layers, SETTINGS, Setting, Source};
 pub use portable::{Portable, resolve_with};
 pub use retention::{Kept, Retention};

@@ -966,7 +966,7 @@ class Sim:
         seed: int = 1,
         market_size: int = 1000,
         recorded: str | PathLike[str] | None = None,
-        clock: datetime | None = None,
+        clock: str | date | datetime | None = None,
         frozen: bool = False,
         faults: Sequence[str] | None = None,
         port: int = 0,
@@ -990,7 +990,7 @@ class Sim:
     def advance(self, seconds: float) -> None:
         """Move its clock."""
 
-    def set_clock(self, instant: datetime) -> None:
+    def set_clock(self, instant: str | date | datetime) -> None:
         """Set its clock."""
 
     def next_recording(self) -> datetime | None:
