@@ -185,6 +185,7 @@ def test_a_slot_is_a_text_or_a_datetime(mill: coinmill.Mill, sim: coinmill.Sim) 
         ({"top": True}, TypeError, "not a bool"),
         ({"coins": ["bit coin"]}, coinmill.ConfigError, "give CoinGecko's, such as bitcoin"),
         ({"config": "absent.toml"}, coinmill.ConfigError, "absent.toml cannot be read"),
+        ({"data_dir": ""}, coinmill.ConfigError, "data_dir: it is empty: name a folder, such as coinmill-data"),
         ({"data_dir": "a\ud800"}, ValueError, r"'a\\ud800' holds half of a surrogate pair"),
     ],
 )

@@ -17,7 +17,7 @@ use super::errors::{DataError, to_exception};
 use super::listener::Listener;
 use super::stream::{Reading, Stream};
 use crate::candles;
-use crate::config::{Layers, Portable, Settings, resolve_with, shown};
+use crate::config::{Layers, Portable, Settings, resolve_with, settled, shown};
 use crate::market::{Column, quote_columns};
 use crate::pipeline::{
     Backfill, Candles, Explain, Gaps, Pick, Prices, Quotes, Reach, Revisions, Search, Universe,
@@ -45,6 +45,7 @@ impl Mill {
                 given.insert(name.extract()?, text);
             }
         }
+        let given = settled(given).map_err(|error| to_exception(py, &error))?;
         Self::new_with(py, given, BTreeMap::new())
     }
 
@@ -69,6 +70,7 @@ impl Mill {
         let mill = slf.get();
         let (_, settings) = mill.settings(slf.py())?;
         let Portable { given, needs } = Portable::of(&mill.given, &settings);
+        let given = settled(given).map_err(|error| to_exception(slf.py(), &error))?;
         Ok((slf.get_type().getattr("_restored")?, (given, needs)))
     }
 
