@@ -421,9 +421,12 @@ def test_a_pickle_and_a_copy_go_on_to_the_bit(
 
 
 def test_a_pickle_of_another_version_is_refused() -> None:
-    restore, (version, chosen, state) = coinmill.Indicators().__reduce__()  # type: ignore[misc]
+    reduced: Any = coinmill.Indicators().__reduce__()
+    restore, (version, chosen, state) = reduced
     assert version == coinmill.__version__
-    with pytest.raises(coinmill.DataError, match=rf"pickled by coinmill 0\.0\.9, and this is {version}: push their points"):
+    with pytest.raises(
+        coinmill.DataError, match=rf"pickled by coinmill 0\.0\.9, and this is {version}: push their points"
+    ):
         restore("0.0.9", chosen, state)
     with pytest.raises(coinmill.DataError, match="push their points again"):
         restore(version, chosen, state[8:])
