@@ -22,11 +22,13 @@ mod progress;
 mod prune;
 mod quarantine;
 mod replay;
+mod rows;
 mod rules;
 mod search;
 mod settings;
 mod show;
 mod simulate;
+mod universe;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -166,6 +168,7 @@ async fn dispatch(Arguments { command, json, .. }: Arguments, interrupt: &Interr
             print(json, &status, || show::status(&status))?;
             Ok(if status.is_stale { PARTIAL } else { COMPLETE })
         }
+        Command::Universe(arguments) => universe::universe(arguments, json).await,
         Command::Candles(arguments) => {
             let (settings, wanted) = arguments.load()?;
             let read = pipeline::candles(&settings, &wanted).await?;

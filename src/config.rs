@@ -18,8 +18,10 @@ use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 pub use database_url::DatabaseUrl;
+#[cfg(feature = "python")]
+pub(crate) use layers::in_words;
 pub use layers::{Layers, SETTINGS, Setting, Source};
-pub use portable::{Portable, resolve_with};
+pub use portable::{Portable, resolve_with, settled};
 pub use retention::{Kept, Retention};
 pub use shown::{ShownSetting, ShownSettings, shown};
 
@@ -226,7 +228,7 @@ impl Settings {
             .or(plan.history_days);
 
         let data_dir = layers
-            .read("data_dir")?
+            .read_with("data_dir", folder)?
             .unwrap_or_else(|| PathBuf::from(DATA_DIR));
         let database = |name: &str| layers.read_with(name, DatabaseUrl::parse);
         let vs_currency = layers
@@ -270,7 +272,7 @@ impl Settings {
             snapshot_owner_url,
             timeseries_owner_url: database("timeseries_owner_url")?,
             landing_dir: layers
-                .read("landing_dir")?
+                .read_with("landing_dir", folder)?
                 .unwrap_or_else(|| data_dir.join("landing")),
             top: if has_only_these { 0 } else { top },
             chart_top: layers.read_in("chart_top", 0..=20_000)?,
@@ -341,6 +343,16 @@ fn budget_beside(snapshot: &DatabaseUrl) -> DatabaseUrl {
     match snapshot {
         DatabaseUrl::Sqlite(path) => DatabaseUrl::Sqlite(path.with_file_name("budget.db")),
         postgres @ DatabaseUrl::Postgres { .. } => postgres.clone(),
+    }
+}
+
+fn folder(text: &str) -> Result<PathBuf> {
+    match text.trim() {
+        // it would be the folder in which the program happens to run
+        "" => Err(Error::argument(
+            "it is empty: name a folder, such as coinmill-data, or leave it out; . is the current one",
+        )),
+        path => Ok(PathBuf::from(path)),
     }
 }
 

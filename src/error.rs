@@ -11,6 +11,17 @@ pub type Cause = Box<dyn StdError + Send + Sync + 'static>;
 /// What a fallible operation of this crate returns.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+/// The most characters of a text from outside that a message repeats.
+const REPEATED: usize = 60;
+
+/// A text from outside as a message repeats it: the beginning, where it is long.
+pub(crate) fn shortened(text: &str) -> String {
+    match text.char_indices().nth(REPEATED) {
+        None => text.to_owned(),
+        Some(_) => text.chars().take(REPEATED - 1).chain(['…']).collect(),
+    }
+}
+
 /// What went wrong, sorted by what the caller can do about it.
 ///
 /// Messages are lower case, name the thing and the remedy, and never hold a key or a password.

@@ -2,6 +2,7 @@
 //! Pure arithmetic; which rows are whose points, and what a table looks like, is not known here.
 
 mod calendar;
+mod memory;
 mod selection;
 mod smoothing;
 mod spacing;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 pub use selection::{Bollinger, Cross, Lengths, Selection};
 pub use spacing::MaxGap;
 
+use self::memory::{Memory, Remembered};
 use crate::error::Result;
 use crate::market::Kind;
 
@@ -131,6 +133,36 @@ impl Indicator {
     }
 }
 
+impl Remembered for Indicator {
+    fn pass(&mut self, memory: &mut Memory) {
+        match self {
+            Self::Returns => {}
+            Self::Sma(window) => window.pass(memory),
+            Self::Ema(ema) => ema.pass(memory),
+            Self::Rsi(rsi) => rsi.pass(memory),
+            Self::Macd(macd) => macd.pass(memory),
+            Self::Bollinger(spread, _) => spread.pass(memory),
+            Self::Volatility(volatility) => volatility.pass(memory),
+            Self::Extremes(extremes) => extremes.pass(memory),
+            Self::Trend(short, long, _) => {
+                short.pass(memory);
+                long.pass(memory);
+            }
+        }
+    }
+}
+
+impl Remembered for Series {
+    fn pass(&mut self, memory: &mut Memory) {
+        for indicator in &mut self.indicators {
+            indicator.pass(memory);
+        }
+        self.spacing.pass(memory);
+        self.last_row.pass(memory);
+        self.last.pass(memory);
+    }
+}
+
 /// 1 where the short mean is above the long one by more than the band, -1 where it is below by more, else 0.
 ///
 /// Source: W. Brock, J. Lakonishok and B. LeBaron, "Simple Technical Trading Rules and the Stochastic Properties of Stock
@@ -183,6 +215,21 @@ impl Series {
             last_row: None,
             last: None,
         })
+    }
+
+    /// What it remembers of its points, for [`Self::resume`].
+    pub fn state(&self) -> Vec<u8> {
+        Memory::write(&mut self.clone())
+    }
+
+    /// The indicators of a coin whose points before were pushed elsewhere: with the same selection, and the state of that
+    /// series, each next value is the same to the bit.
+    ///
+    /// # Errors
+    /// As [`Self::new`]; [`crate::error::Error::Data`] where the state is not one of such a series.
+    pub fn resume(selection: &Selection, state: &[u8]) -> Result<Self> {
+        let mut series = Self::new(selection)?;
+        Memory::read(&mut series, state).map(|()| series)
     }
 
     /// The columns, in the order of the values of [`Series::push`].

@@ -9,7 +9,7 @@ use std::str::FromStr;
 use chrono::{DateTime, DurationRound, NaiveDate, NaiveDateTime, SubsecRound, TimeDelta, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, shortened};
 pub use column::{Column, Kind, Origin, beside_keys, quote_columns, stored_columns};
 
 /// A coin's id at CoinGecko, such as `bitcoin`. The only key of a coin: symbols and names are shared.
@@ -43,7 +43,8 @@ impl FromStr for CoinId {
         let unusable = |c: char| c == ',' || c.is_whitespace() || c.is_control();
         if text.is_empty() || text.chars().any(unusable) {
             return Err(Error::argument(format!(
-                "{text:?} cannot be a coin's id: give CoinGecko's, such as bitcoin, without spaces or commas"
+                "{:?} cannot be a coin's id: give CoinGecko's, such as bitcoin, without spaces or commas",
+                shortened(text)
             )));
         }
         Ok(Self(text.to_owned()))
@@ -205,8 +206,14 @@ impl FromStr for Instant {
             .or_else(plain)
             .map(Self)
             .ok_or_else(|| {
+                let given = shortened(text);
+                // as a pin is written
+                let is_not = match text.contains('@') {
+                    true => "looks like a pin, which goes into as_of= (--as-of); a time is written",
+                    false => "is not a time: write it",
+                };
                 Error::argument(format!(
-                    "{text:?} is not a time: write it like 2026-01-31 or 2026-01-31T00:30Z"
+                    "{given:?} {is_not} like 2026-01-31 or 2026-01-31T00:30Z"
                 ))
             })
     }
@@ -297,6 +304,15 @@ impl FromStr for Slot {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_pin_where_a_time_is_meant_is_told_where_it_goes() {
+        let said = |text: &str| text.parse::<Instant>().unwrap_err().to_string();
+        let pin = said("s1-0123456789abcdef@2026-01-14T12:00:00.000Z");
+        assert!(pin.contains("goes into as_of= (--as-of)"), "{pin}");
+        assert!(!said("noon").contains("as_of"));
+        assert!(said(&"x".repeat(5_000)).chars().count() < 160);
+    }
 
     #[test]
     fn a_slot_is_named_by_its_start() {

@@ -143,6 +143,8 @@ impl fmt::Display for Unit {
 pub struct Observer<'a> {
     progress: Option<&'a (dyn Fn(Progress) + Send + Sync)>,
     stop: Stop,
+    /// What runs before this one had to fetch, of the same whole.
+    before: u64,
 }
 
 impl<'a> Observer<'a> {
@@ -151,6 +153,7 @@ impl<'a> Observer<'a> {
         Self {
             progress: None,
             stop: Stop::never(),
+            before: 0,
         }
     }
 
@@ -159,6 +162,7 @@ impl<'a> Observer<'a> {
         Self {
             progress: Some(progress),
             stop: Stop::never(),
+            before: 0,
         }
     }
 
@@ -168,9 +172,22 @@ impl<'a> Observer<'a> {
         Self { stop, ..self }
     }
 
+    /// The same for a further run of the same whole, which goes on where those before it ended.
+    #[must_use]
+    fn after(&self, expected: u64) -> Self {
+        Self {
+            before: self.before + expected,
+            ..self.clone()
+        }
+    }
+
     fn show(&self, progress: Progress) {
         if let Some(show) = self.progress {
-            show(progress);
+            show(Progress {
+                received: self.before + progress.received,
+                expected: self.before + progress.expected,
+                ..progress
+            });
         }
     }
 }

@@ -311,6 +311,7 @@ async fn every_subcommand_prints_one_object_whether_it_succeeds_or_fails(kind: K
         (&["check"], 3),
         (&["price", "ethereum"], 0),
         (&["run", "listing"], 0),
+        (&["universe", "--top", "3"], 3),
         (&["search", "weth"], 0),
         (&["resolve", "ETH"], 0),
         (&["config"], 0),

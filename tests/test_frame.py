@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import warnings
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -158,6 +159,16 @@ def test_a_pin_reads_the_same_rows_for_ever(filled: coinmill.Mill, sim: coinmill
     for wrong in ("pin@", "s1-2@2026-01-14T12:00:00.000Z"):
         with pytest.raises(ValueError, match="is no pin: write it as"):
             filled.prices(as_of=wrong)
+    pinned: list[Callable[[], object]] = [
+        lambda: filled.quotes(pin),
+        lambda: filled.quotes(start=pin),
+        lambda: filled.prices("bitcoin", pin),
+        lambda: filled.candles("bitcoin", end=pin),
+        lambda: filled.universe(at=pin),
+    ]
+    for call in pinned:
+        with pytest.raises(ValueError, match=r"looks like a pin, which goes into as_of="):
+            call()
     with pytest.raises(TypeError, match="or a pin"):
         filled.prices(as_of=5)  # type: ignore[arg-type]
     other = coinmill.Mill(**sim.settings, data_dir=tmp_path / "other", top=20)

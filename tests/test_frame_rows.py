@@ -129,7 +129,7 @@ def test_records_are_frames_with_just_the_columns_that_their_types_say(
     assert (runs.totals, runs.missing) == (None, [])
     assert [row["coin_id"] for row in totals] == [None, "bitcoin", "ethereum"]
     assert totals[0]["owed_hours"] == pytest.approx(totals[1]["owed_hours"] + totals[2]["owed_hours"])
-    with pytest.raises(coinmill.DataError, match="nothing is stored of btc"):
+    with pytest.raises(coinmill.DataError, match="btc is the symbol of bitcoin: give the id"):
         strict.revisions("btc")
     with pytest.raises(ValueError, match="start has to be before its end"):
         strict.revisions(start="2026-02-01", end="2026-01-01")

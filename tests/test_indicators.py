@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import math
+import pickle
 import statistics
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta, timezone
@@ -399,3 +401,32 @@ def test_points_are_taken_one_by_one() -> None:
         bitcoin.push(3.0, 7.0)  # type: ignore[arg-type]
     assert bitcoin.push(START + 3 * HOUR, None)["sma_3"] is None
     assert bitcoin.push(START + 4 * HOUR, 7.0)["sma_3"] == 5.0
+
+
+@pytest.mark.parametrize("again", [lambda it: pickle.loads(pickle.dumps(it)), copy.copy, copy.deepcopy])
+@pytest.mark.parametrize("max_gap", [2.5, timedelta(hours=1, microseconds=1), None])
+def test_a_pickle_and_a_copy_go_on_to_the_bit(
+    again: Callable[[coinmill.Indicators], coinmill.Indicators], max_gap: float | timedelta | None
+) -> None:
+    prices = [None if i in (40, 90) else float(price) for i, price in enumerate(series(150, *SCALES["stablecoin"]))]
+    bitcoin = coinmill.Indicators(sma=iter([3, 7]), ema=5, rsi=None, trend=(2, 9, 0.0), max_gap=max_gap)  # type: ignore[arg-type]
+    for hour, price in enumerate(prices):
+        if hour % 30 == 0:
+            copied = again(bitcoin)
+            assert (repr(copied), copied.columns) == (repr(bitcoin), bitcoin.columns)
+        ts = START + hour * HOUR + (hour > 100) * timedelta(days=1)
+        assert repr(copied.push(ts, price)) == repr(bitcoin.push(ts, price))
+    with pytest.raises(ValueError, match="is not after the last point"):
+        again(bitcoin).push(START, 1.0)
+
+
+def test_a_pickle_of_another_version_is_refused() -> None:
+    reduced: Any = coinmill.Indicators().__reduce__()
+    restore, (version, chosen, state) = reduced
+    assert version == coinmill.__version__
+    with pytest.raises(
+        coinmill.DataError, match=rf"pickled by coinmill 0\.0\.9, and this is {version}: push their points"
+    ):
+        restore("0.0.9", chosen, state)
+    with pytest.raises(coinmill.DataError, match="push their points again"):
+        restore(version, chosen, state[8:])

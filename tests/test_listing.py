@@ -60,7 +60,7 @@ def test_a_universe_of_more_than_is_stored_warns(mill: coinmill.Mill) -> None:
     with pytest.warns(coinmill.CoverageWarning, match="of the top 50"):
         universe = mill.universe(50)
     assert (len(universe), [gap["what"] for gap in universe.missing]) == (20, ["ranks 21 to 50"])
-    with pytest.raises(ValueError, match="give top"):
+    with pytest.raises(ValueError, match=r"^top: 0 is not a whole number of at least 1"):
         mill.universe(0)
 
 

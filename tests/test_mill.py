@@ -9,10 +9,12 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from types import FrameType
 
+import numpy
 import pytest
 
 import coinmill
@@ -183,11 +185,58 @@ def test_a_slot_is_a_text_or_a_datetime(mill: coinmill.Mill, sim: coinmill.Sim) 
         ({"top": True}, TypeError, "not a bool"),
         ({"coins": ["bit coin"]}, coinmill.ConfigError, "give CoinGecko's, such as bitcoin"),
         ({"config": "absent.toml"}, coinmill.ConfigError, "absent.toml cannot be read"),
+        ({"data_dir": ""}, coinmill.ConfigError, "data_dir: it is empty: name a folder, such as coinmill-data"),
+        ({"data_dir": "a\ud800"}, ValueError, r"'a\\ud800' holds half of a surrogate pair"),
     ],
 )
 def test_a_wrong_setting_is_refused_at_once(settings: dict[str, object], error: type[Exception], says: str) -> None:
     with pytest.raises(error, match=says):
         coinmill.Mill(**settings)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "says"),
+    [
+        (lambda mill: mill.universe(top=-1), ValueError, "^top: -1 is not a whole number of at least 1"),
+        (lambda mill: mill.universe(0), ValueError, "^top: 0 is not"),
+        (lambda mill: mill.search("usdc", limit=-1), ValueError, "^limit: -1 is not a whole number of at least 1"),
+        (lambda mill: mill.search("usdc", 10**30), ValueError, "^limit: 1000000000000000000000000000000 is not"),
+        (lambda mill: mill.runs(-1), ValueError, "^limit: -1 is not"),
+        (lambda mill: mill.runs(10**6000), ValueError, "^limit: such a number is not"),
+        (lambda mill: mill.runs("many"), TypeError, "^limit: 'many' is not a whole number of at least 1"),
+        (lambda mill: mill.runs(2.5), TypeError, "2.5 is not a whole number"),
+        (lambda mill: mill.runs(True), TypeError, "True is not a whole number"),
+        (lambda mill: mill.rules(days=0), ValueError, "^days: 0 is not a whole number between 1 and 36525"),
+        (lambda mill: mill.backfill(days=-7), ValueError, "^days: -7 is not"),
+        (lambda mill: mill.backfill(days=1, spend=-1), ValueError, "^spend: -1 is not a whole number of at least 0"),
+        (lambda mill: mill.heal(spend=-1), ValueError, "^spend: -1 is not"),
+        (lambda _: coinmill.Sim(market_size=-1), ValueError, "^market_size: -1 is not a whole number of at least 0"),
+        (lambda _: coinmill.Sim(port=70_000), ValueError, "^port: 70000 is not a whole number between 0 and 65535"),
+        (lambda _: coinmill.Sim(seed=-1), ValueError, "^seed: -1 is not"),
+        (lambda _: coinmill.Sim(clock="text"), ValueError, '^clock: "text" is not a time: write it like 2026-01-31'),
+        (lambda _: coinmill.Sim(clock=5), TypeError, "^clock: an instant is a datetime"),  # type: ignore[arg-type]
+        (lambda mill: mill.search("\ud800"), ValueError, r"^'\\ud800' holds half of a surrogate pair"),
+        (lambda mill: mill.resolve("\ud800" * 500), ValueError, r"^'(\\ud800)+.*\u2026 holds half"),
+        (lambda mill: mill.prices("bitcoin,\udfff"), ValueError, "holds half of a surrogate pair"),
+        (lambda mill: mill.quotes(coins=["bitcoin", "\udfff"]), ValueError, "holds half of a surrogate pair"),
+        (lambda mill: mill.explain("\udfff", "2026-01-31"), ValueError, "holds half of a surrogate pair"),
+    ],
+)
+def test_a_wrong_argument_is_named_with_what_is_right(
+    call: Callable[[coinmill.Mill], object], error: type[Exception], says: str
+) -> None:
+    with pytest.raises(error, match=says) as refused:
+        call(coinmill.Mill())
+    assert type(refused.value) is error
+
+
+def test_what_none_means_is_kept() -> None:
+    with pytest.raises(coinmill.ConfigError, match="coinmill"):
+        coinmill.Mill(data_dir="nothing").universe(top=None)
+    with coinmill.Sim(clock="2026-01-31T00:30Z", frozen=True, market_size=numpy.int64(5)) as sim:  # type: ignore[arg-type]
+        assert sim.now == datetime(2026, 1, 31, 0, 30, tzinfo=timezone.utc)
+        sim.set_clock("2026-02-01")
+        assert sim.now == datetime(2026, 2, 1, tzinfo=timezone.utc)
 
 
 def test_settings_come_as_the_types_that_people_have(tmp_path: Path) -> None:

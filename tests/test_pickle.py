@@ -86,6 +86,25 @@ def test_a_database_without_a_password_goes_along(monkeypatch: pytest.MonkeyPatc
     assert pickle.dumps(again) == pickled
 
 
+def test_files_stay_the_same_ones_in_another_folder(
+    sim: coinmill.Sim, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "elsewhere").mkdir()
+    made = [coinmill.Mill(**sim.settings, top=5, data_dir="trial"), coinmill.Mill(**sim.settings, top=5)]
+    for mill in made:
+        mill.run_snapshot()
+    pickled = [pickle.dumps(mill) for mill in made]
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    for again in map(pickle.loads, pickled):
+        # of the slot nothing is left to fetch
+        assert again.run_snapshot()["calls"] == 0
+        assert len(again.quotes()) == 5
+    assert len(made[0].quotes()) == 5
+    assert f"sqlite://{tmp_path}/trial/snapshot.db" in repr(made[0])
+    assert not list((tmp_path / "elsewhere").iterdir())
+
+
 def test_a_copy_in_this_process_keeps_its_key() -> None:
     mill = coinmill.Mill(api_key=KEY)
     for again in (copy.copy(mill), copy.deepcopy([mill])[0]):

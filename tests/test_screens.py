@@ -92,6 +92,7 @@ def words(text: str) -> list[str]:
         ["price", "bitcoin", "ethereum", "tether"],
         ["price", "bitcion"],
         ["gaps"],
+        ["universe"],
         ["plan"],
         ["nonsense"],
         ["check", "--max-age", "soon"],

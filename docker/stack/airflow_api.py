@@ -14,7 +14,8 @@ from urllib.request import Request, urlopen
 from environment import Refused
 
 DAG = "/api/v2/dags/crypto_market/dagRuns"
-TASKS = ("run_market_snapshot", "run_market_timeseries")
+# each with what it stores
+TASKS = {"run_market_snapshot": "coins", "run_market_timeseries": "points", "run_market_listing": "listed coins"}
 ENDED = {"success", "failed"}
 PAST = "is past: "  # what a run says that comes too late for its half-hour
 DUE_SECONDS = 20  # within which the scheduler makes a run that its schedule has due
@@ -113,9 +114,9 @@ class Airflow:
         return tasks
 
     def told(self, run: str) -> str:
-        """What both tasks of a run returned, as a line each."""
+        """What the tasks of a run returned, as a line each."""
         lines = []
-        for task, what in zip(TASKS, ("coins", "points"), strict=True):
+        for task, what in TASKS.items():
             report = self.call(f"{DAG}/{quote(run)}/taskInstances/{task}/xcomEntries/return_value")["value"]
             missing = len(report["missing"]) + report.get("missing_more", 0)
             calls = "1 call" if report["calls"] == 1 else f"{report['calls']} calls"

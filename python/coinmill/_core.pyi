@@ -966,7 +966,7 @@ class Sim:
         seed: int = 1,
         market_size: int = 1000,
         recorded: str | PathLike[str] | None = None,
-        clock: datetime | None = None,
+        clock: str | date | datetime | None = None,
         frozen: bool = False,
         faults: Sequence[str] | None = None,
         port: int = 0,
@@ -990,7 +990,7 @@ class Sim:
     def advance(self, seconds: float) -> None:
         """Move its clock."""
 
-    def set_clock(self, instant: datetime) -> None:
+    def set_clock(self, instant: str | date | datetime) -> None:
         """Set its clock."""
 
     def next_recording(self) -> datetime | None:
@@ -1110,6 +1110,9 @@ class Indicators:
 
     One instance holds one coin, in memory that does not grow. The same points give the same numbers as
     :func:`indicators`, bit for bit: both run the same code. Parameters are those of :func:`indicators`.
+
+    It can be pickled and copied: the copy goes on where this one is, to the bit. A pickle is for the same version of
+    coinmill; another one refuses it.
     """
 
     def __new__(

@@ -16,7 +16,7 @@ use crate::candles::zone;
 use crate::config::Settings;
 use crate::error::{Error, Result};
 use crate::market::{CoinId, Instant};
-use crate::pipeline::{AsOf, Backfill, Candles, Explain, Gaps, Reach};
+use crate::pipeline::{AsOf, Backfill, Candles, Explain, Gaps, Reach, Universe};
 
 /// Market data from CoinGecko: complete or with a list of what is missing, stored once, traceable to the received bytes.
 #[derive(Debug, Parser)]
@@ -100,6 +100,8 @@ pub(super) enum Command {
     Check(CheckArguments),
     /// The newest stored price of coins: its age, 24 h change and snapshot; no call is made
     Price(PriceArguments),
+    /// The coins of a past snapshot by market cap, also those that have died or been renamed since
+    Universe(UniverseArguments),
     /// Find coins by id, symbol, name or a part of one: candidates with their ranks; no call is made
     Search(SearchArguments),
     /// The id of the one coin that an id, a symbol or a name means, or an error that lists the candidates
@@ -327,6 +329,40 @@ impl CandlesArguments {
     }
 }
 
+/// Which universe to read. The setting of the name `top` is how many coins a snapshot asks for, which nothing here does.
+#[derive(Debug, clap::Args)]
+#[command(mut_arg("top", |top| top.help("So many of the largest by market cap [default: all]").help_heading(None)))]
+pub(super) struct UniverseArguments {
+    /// The newest snapshot at or before this day or instant (UTC) [default: the newest]
+    #[arg(long, value_parser = instant, value_name = "INSTANT")]
+    at: Option<DateTime<Utc>>,
+    /// As it was stored at this instant, or at this pin
+    #[arg(long, value_name = "INSTANT")]
+    as_of: Option<AsOf>,
+    #[command(flatten)]
+    settings: SettingArguments,
+}
+
+impl UniverseArguments {
+    /// The settings, and what is wanted under them.
+    pub(super) fn load(mut self) -> Result<(Settings, Universe)> {
+        let top = self.settings.take("top").map(|text| {
+            let number = text.parse().ok().filter(|number| *number > 0);
+            number.ok_or_else(|| {
+                Error::argument(format!(
+                    "--top: {text:?} is not a whole number of at least 1"
+                ))
+            })
+        });
+        let wanted = Universe {
+            top: top.transpose()?,
+            at: self.at,
+            as_of: self.as_of,
+        };
+        Ok((self.settings.load()?, wanted))
+    }
+}
+
 /// Which number to explain.
 #[derive(Debug, clap::Args)]
 pub(super) struct ExplainArguments {
@@ -448,7 +484,7 @@ mod tests {
             }
             with_settings += u32::from(has_settings);
         }
-        assert_eq!(with_settings, 27);
+        assert_eq!(with_settings, 28);
     }
 
     #[test]

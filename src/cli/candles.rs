@@ -4,14 +4,12 @@ use std::fmt::Write as _;
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::layout::{line, table};
-use crate::frame::{Cell, Frame, Shown, WIDE, cell};
+use super::rows::{Row, objects, rows, value};
+use crate::frame::{Cell, Frame, Shown, WIDE};
 use crate::pipeline::{Candles, Read};
-
-/// A row's columns' names and values.
-type Row<'a> = Vec<(&'a str, Option<Cell<'a>>)>;
 
 /// How many candles a terminal shows; a script gets them all.
 const SHOWN: usize = 40;
@@ -99,38 +97,7 @@ fn column(name: &str, rows: &[&Row<'_>], frame: &Frame, zone: Tz) -> Vec<String>
     }
 }
 
-fn value<'a>(row: &Row<'a>, wanted: &str) -> Option<Cell<'a>> {
-    let found = row.iter().find(|(name, _)| *name == wanted);
-    found.and_then(|(_, value)| *value)
-}
-
 /// All candles, and what is missing, as one object.
 pub(super) fn json(read: &Read) -> Value {
-    let candle = |row: Row<'_>| {
-        let fields = row
-            .into_iter()
-            .map(|(name, value)| (name.to_owned(), value.map_or(Value::Null, Value::from)));
-        Value::Object(fields.collect::<Map<_, _>>())
-    };
-    let candles: Vec<Value> = rows(&read.frame).into_iter().map(candle).collect();
-    serde_json::json!({ "candles": candles, "missing": read.missing })
-}
-
-/// Each row of a frame, as its columns' names and values.
-fn rows(frame: &Frame) -> Vec<Row<'_>> {
-    let batches = frame.batches.iter();
-    let rows = batches.flat_map(|batch| (0..batch.num_rows()).map(move |row| (batch, row)));
-    rows.map(|(batch, row)| {
-        let names = frame
-            .schema
-            .fields()
-            .iter()
-            .map(|field| field.name().as_str());
-        let values = batch
-            .columns()
-            .iter()
-            .map(|column| cell(column.as_ref(), row));
-        names.zip(values).collect()
-    })
-    .collect()
+    serde_json::json!({ "candles": objects(&read.frame), "missing": read.missing })
 }

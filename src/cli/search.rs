@@ -60,7 +60,10 @@ struct Resolved {
 
 fn text(report: &SearchReport, wanted: &str) -> String {
     let mut text = match report.coins.as_slice() {
-        [] => format!("no coin has {wanted} in its id, symbol or name"),
+        [] => format!(
+            "no coin has {} in its id, symbol or name",
+            shortened(wanted, LONGEST)
+        ),
         coins => {
             let header = ["coin", "symbol", "name", "rank", "match", "delisted"];
             table(&header, &[3], coins.iter().map(row).collect()).trim_fmt()

@@ -22,6 +22,12 @@ impl SettingArguments {
         self.resolve().map(|(_, settings)| settings)
     }
 
+    /// Takes a flag out that means something else to a command than the setting does.
+    pub(super) fn take(&mut self, setting: &str) -> Option<String> {
+        let place = self.given.iter().position(|(name, _)| name == setting)?;
+        Some(self.given.remove(place).1)
+    }
+
     /// The same, each shown with where it comes from.
     pub(super) fn show(self) -> Result<ShownSettings> {
         self.resolve()

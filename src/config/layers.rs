@@ -382,7 +382,7 @@ impl Layers {
 }
 
 /// The numbers within bounds, as one of them is asked for.
-fn in_words<T: FromStr + Display>(bounds: &RangeInclusive<T>) -> String {
+pub(crate) fn in_words<T: FromStr + Display>(bounds: &RangeInclusive<T>) -> String {
     let number = match "0.5".parse::<T>() {
         Ok(_) => "a number",
         Err(_) => "a whole number",

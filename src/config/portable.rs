@@ -2,6 +2,7 @@
 //! It writes nothing itself; whoever gets them back reads the secrets from the environment or the file, as ever.
 
 use std::collections::BTreeMap;
+use std::path::{PathBuf, absolute};
 
 use super::{DatabaseUrl, Layers, Settings};
 use crate::error::{Error, Result};
@@ -37,8 +38,46 @@ impl Portable {
                 portable.needs.insert(name.to_owned(), shown);
             }
         }
+        // bytes are received beside the files that are filled from them
+        let landing = settings.landing_dir.to_str();
+        if let (Some(_), Some(landing)) = (settings.snapshot_url.file(), landing)
+            && settings.landing_dir.is_relative()
+        {
+            portable
+                .given
+                .insert("landing_dir".to_owned(), landing.to_owned());
+        }
         portable
     }
+}
+
+/// Arguments whose files and folders stay the same ones, wherever the process goes and the arguments are taken.
+///
+/// # Errors
+/// [`Error::Config`] where a path is relative and there is no current folder.
+pub fn settled(mut given: BTreeMap<String, String>) -> Result<BTreeMap<String, String>> {
+    for (name, text) in &mut given {
+        let (scheme, path) = match (name.as_str(), DatabaseUrl::parse(text)) {
+            ("config" | "data_dir" | "landing_dir", _) => ("", PathBuf::from(text.trim())),
+            (_, Ok(DatabaseUrl::Sqlite(path))) => ("sqlite://", path),
+            _ => continue,
+        };
+        // what is empty is refused where it is read
+        if path.as_os_str().is_empty() || path.is_absolute() {
+            continue;
+        }
+        let path = absolute(&path).map_err(|error| {
+            let path = path.display();
+            Error::config(format!(
+                "{name}: {path} is relative, and there is no current folder"
+            ))
+            .because(error)
+        })?;
+        if let Some(path) = path.to_str() {
+            *text = format!("{scheme}{path}");
+        }
+    }
+    Ok(given)
 }
 
 /// The settings that these layers give, once they have what is needed.
@@ -170,6 +209,34 @@ mod tests {
             assert!(matches!(error, Error::Config { .. }));
             assert!(error.to_string().contains(says), "{error}");
         }
+    }
+
+    #[test]
+    fn files_and_folders_stay_the_same_ones() {
+        let here = std::env::current_dir().unwrap();
+        let here = here.to_str().unwrap();
+        let settled = settled(map(&[
+            ("config", "mine.toml"),
+            ("data_dir", " ./trial/../trial "),
+            ("landing_dir", "/bytes"),
+            ("snapshot_url", "sqlite:a.db"),
+            ("timeseries_url", "postgresql://me@h/db"),
+            ("api_url", "http://localhost:1"),
+            ("top", "5"),
+        ]));
+        let expected = map(&[
+            ("config", &format!("{here}/mine.toml")),
+            ("data_dir", &format!("{here}/trial/../trial")),
+            ("landing_dir", "/bytes"),
+            ("snapshot_url", &format!("sqlite://{here}/a.db")),
+            ("timeseries_url", "postgresql://me@h/db"),
+            ("api_url", "http://localhost:1"),
+            ("top", "5"),
+        ]);
+        assert_eq!(settled.unwrap(), expected);
+        // the default landing lies beside the files
+        let portable = portable(&[]);
+        assert_eq!(portable.given["landing_dir"], "coinmill-data/landing");
     }
 
     #[test]

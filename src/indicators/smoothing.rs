@@ -1,6 +1,7 @@
 //! Averages in which old prices fade instead of leaving: EMA, MACD, and Wilder's RSI.
 //! Each is seeded as TA-Lib does by default: with the plain mean of its first n values.
 
+use super::memory::{Memory, Remembered};
 use super::sum::Sum;
 use super::window::count;
 
@@ -45,6 +46,14 @@ impl Ema {
     }
 }
 
+impl Remembered for Ema {
+    fn pass(&mut self, memory: &mut Memory) {
+        self.seed.pass(memory);
+        self.seen.pass(memory);
+        self.value.pass(memory);
+    }
+}
+
 /// Moving average convergence/divergence.
 #[derive(Debug, Clone)]
 pub struct Macd {
@@ -86,6 +95,15 @@ impl Macd {
         self.slow.clear();
         self.signal.clear();
         self.seen = 0;
+    }
+}
+
+impl Remembered for Macd {
+    fn pass(&mut self, memory: &mut Memory) {
+        self.fast.pass(memory);
+        self.slow.pass(memory);
+        self.signal.pass(memory);
+        self.seen.pass(memory);
     }
 }
 
@@ -139,6 +157,16 @@ impl Rsi {
     /// Forgets its values.
     pub fn clear(&mut self) {
         *self = Self::new(self.length);
+    }
+}
+
+impl Remembered for Rsi {
+    fn pass(&mut self, memory: &mut Memory) {
+        self.last.pass(memory);
+        self.seen.pass(memory);
+        self.gain.pass(memory);
+        self.loss.pass(memory);
+        self.averages.pass(memory);
     }
 }
 

@@ -1,6 +1,7 @@
 //! When the hole between two points of a series is too long for a window to reach over it.
 //! What is usual is learned from the series itself, and only from its past.
 
+use super::memory::{Memory, Remembered};
 use super::window::Ring;
 
 /// How many of the last steps tell the usual one. Hourly points of CoinGecko's lie 11 to 111 minutes apart, so few would
@@ -69,6 +70,15 @@ impl Spacing {
         }
         let place = self.sorted.partition_point(|other| *other < step);
         self.sorted.insert(place, step);
+    }
+}
+
+impl Remembered for Spacing {
+    fn pass(&mut self, memory: &mut Memory) {
+        self.steps.pass(memory);
+        self.sorted.clear();
+        self.sorted.extend_from_slice(self.steps.values());
+        self.sorted.sort_unstable();
     }
 }
 

@@ -1,6 +1,8 @@
 //! A running sum in double-double arithmetic: what is added and taken away again leaves no rounding that matters.
 //! It does not know which numbers it holds: that is the window's.
 
+use super::memory::{Memory, Remembered};
+
 /// The unevaluated sum of two numbers, which carries about 106 bits.
 ///
 /// Sources: T. J. Dekker, "A floating-point technique for extending the available precision", Numerische Mathematik 18
@@ -22,6 +24,13 @@ fn two_sum(a: f64, b: f64) -> (f64, f64) {
 fn two_product(a: f64, b: f64) -> (f64, f64) {
     let product = a * b;
     (product, a.mul_add(b, -product))
+}
+
+impl Remembered for Sum {
+    fn pass(&mut self, memory: &mut Memory) {
+        self.high.pass(memory);
+        self.low.pass(memory);
+    }
 }
 
 impl Sum {

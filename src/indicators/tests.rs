@@ -222,3 +222,55 @@ fn returns_keep_the_digits_of_prices_that_are_close() {
     assert_eq!(returns(0.0, 1.0), (None, None));
     assert_eq!(returns(1.0, 0.0), (Some(-1.0), None));
 }
+
+#[test]
+fn a_series_that_is_resumed_gives_the_same_values_to_the_bit() {
+    let bits = |rows: Vec<Vec<Option<f64>>>| -> Vec<Vec<Option<u64>>> {
+        let row = |row: Vec<Option<f64>>| row.into_iter().map(|it| it.map(f64::to_bits)).collect();
+        rows.into_iter().map(row).collect()
+    };
+    // a hole, a gap, a sum that overflows, and prices that stand still
+    let mut rows = points(260);
+    rows[60].1 = None;
+    rows.drain(120..150);
+    rows[160].1 = Some(f64::MAX);
+    rows[161].1 = Some(f64::MAX);
+    rows[200].1 = rows[199].1;
+    for cut in [0, 1, 5, 61, 119, 120, 161, 200, 229] {
+        let mut series = fresh();
+        all(&mut series, &rows[..cut]);
+        let mut again = Series::resume(&Selection::default(), &series.state()).unwrap();
+        assert_eq!(again.state(), series.state());
+        let rest = &rows[cut..];
+        assert_eq!(bits(all(&mut again, rest)), bits(all(&mut series, rest)));
+    }
+}
+
+#[test]
+fn what_no_such_series_remembers_is_refused() {
+    let mut series = fresh();
+    all(&mut series, &points(50));
+    let state = series.state();
+    let selection = Selection::default();
+    let other = Selection {
+        sma: vec![7, 30],
+        ..Selection::default()
+    };
+    let shorter = Selection {
+        sma: vec![7, 20, 90],
+        ..Selection::default()
+    };
+    let longer = [&state[..], &[0; 8]].concat();
+    for (selection, state) in [
+        (&selection, &state[..state.len() - 8]),
+        (&selection, &state[..state.len() - 1]),
+        (&selection, &[0xff; 80]),
+        (&selection, &longer),
+        (&selection, &[]),
+        (&other, &state),
+        (&shorter, &state),
+    ] {
+        let error = Series::resume(selection, state).unwrap_err();
+        assert!(error.to_string().contains("push their points again"));
+    }
+}

@@ -1,6 +1,7 @@
 //! Realised volatility: how far the price went in the last n returns, as a rate a year.
 //! It takes the time that the returns took, not a number of steps, so points need no grid.
 
+use super::memory::{Memory, Remembered};
 use super::window::{Ring, Window};
 
 /// 365 days, in microseconds: coins are traded on all of them.
@@ -52,6 +53,14 @@ impl Volatility {
         self.squares.clear();
         self.begins.clear();
         self.last = None;
+    }
+}
+
+impl Remembered for Volatility {
+    fn pass(&mut self, memory: &mut Memory) {
+        self.squares.pass(memory);
+        self.begins.pass(memory);
+        self.last.pass(memory);
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 
+use super::memory::{Memory, Remembered};
 use super::sum::{Sum, variance};
 
 /// The last n values, the oldest of which the next one replaces.
@@ -53,6 +54,16 @@ impl<T: Copy> Ring<T> {
     pub fn clear(&mut self) {
         self.values.clear();
         self.oldest = 0;
+    }
+}
+
+impl<T: Remembered + Default + Clone> Remembered for Ring<T> {
+    fn pass(&mut self, memory: &mut Memory) {
+        self.values.pass(memory);
+        self.oldest.pass(memory);
+        if self.values.len() > self.length || self.oldest >= self.length {
+            memory.refuse();
+        }
     }
 }
 
@@ -114,6 +125,13 @@ impl Window {
     }
 }
 
+impl Remembered for Window {
+    fn pass(&mut self, memory: &mut Memory) {
+        self.ring.pass(memory);
+        self.sum.pass(memory);
+    }
+}
+
 /// The last n values, with their mean and their deviation from it.
 #[derive(Debug, Clone)]
 pub struct Spread {
@@ -171,6 +189,15 @@ impl Spread {
     }
 }
 
+impl Remembered for Spread {
+    fn pass(&mut self, memory: &mut Memory) {
+        self.window.pass(memory);
+        self.squares.pass(memory);
+        self.last.pass(memory);
+        self.same.pass(memory);
+    }
+}
+
 /// The lowest and the highest of the last n values.
 #[derive(Debug, Clone)]
 pub struct Extremes {
@@ -215,6 +242,14 @@ impl Extremes {
         self.seen = 0;
         self.lows.clear();
         self.highs.clear();
+    }
+}
+
+impl Remembered for Extremes {
+    fn pass(&mut self, memory: &mut Memory) {
+        self.seen.pass(memory);
+        self.lows.pass(memory);
+        self.highs.pass(memory);
     }
 }
 

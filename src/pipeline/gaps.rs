@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::status::timeseries;
+use super::unknown::never_stored;
 use crate::config::Settings;
 use crate::error::{Error, Result};
 use crate::http;
@@ -85,14 +86,12 @@ pub async fn gaps(settings: &Settings, wanted: &Gaps) -> Result<GapsReport> {
     };
     let now = http::now(settings).await;
     let mut owed = owed_by_now(&mut store, now).await?;
-    if let Some(coin) = wanted
-        .coins
-        .iter()
-        .find(|coin| !owed.iter().any(|it| it.coin == **coin))
-    {
-        return Err(Error::data(format!(
-            "no history of {coin} is kept: `coinmill status` says what is, ids are not symbols"
-        )));
+    let coins = wanted.coins.iter();
+    let absent: Vec<&CoinId> = coins
+        .filter(|coin| !owed.iter().any(|it| it.coin == **coin))
+        .collect();
+    if !absent.is_empty() {
+        return Err(never_stored(settings, &mut store, wanted.resolution, &absent).await);
     }
     owed.retain(is_wanted);
     let mut coins: Vec<&CoinId> = owed.iter().map(|owed| &owed.coin).collect();

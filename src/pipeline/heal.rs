@@ -106,7 +106,9 @@ pub async fn heal(
             continue;
         }
         let left_to_others = spendable.left_to_others(spend);
-        let run = fetch(settings, &purse, chosen, left_to_others, observer).await?;
+        let before = report.runs.iter().map(|run| run.expected).sum();
+        let observer = observer.after(before);
+        let run = fetch(settings, &purse, chosen, left_to_others, &observer).await?;
         report.runs.push(run);
     }
     look_at_lost(settings, now).await?;

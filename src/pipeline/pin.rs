@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::status::if_there;
 use crate::config::Settings;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, shortened};
 use crate::http;
 use crate::market::Instant;
 use crate::stamp;
@@ -73,8 +73,9 @@ impl FromStr for AsOf {
         match text.parse() {
             Ok(Instant(at)) => Ok(Self::Instant(at)),
             Err(_) => Err(Error::argument(format!(
-                "{text:?} is neither a time (write it like 2026-01-31 or 2026-01-31T00:30Z) nor a pin (as `coinmill pin` or \
-                 `mill.pin()` gives it)"
+                "{:?} is neither a time (write it like 2026-01-31 or 2026-01-31T00:30Z) nor a pin (as `coinmill pin` or \
+                 `mill.pin()` gives it)",
+                shortened(text)
             ))),
         }
     }

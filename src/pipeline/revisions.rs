@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::missing::Read;
 use super::prices::{FAR, edge};
+use super::unknown::never_stored;
 use crate::config::Settings;
 use crate::error::{Error, Result};
 use crate::market::CoinId;
@@ -36,10 +37,10 @@ pub async fn revisions(settings: &Settings, wanted: &Revisions) -> Result<Read> 
         .ok_or_else(|| Error::argument("the span is empty: its start has to be before its end"))?;
     let mut store =
         TimeseriesStore::open_existing(&settings.timeseries_url, &settings.vs_currency).await?;
-    if let Some(coin) = store.never_stored(&wanted.coins).await?.first() {
-        return Err(Error::data(format!(
-            "nothing is stored of {coin}: `coinmill status` says what is, ids are not symbols"
-        )));
+    let absent = store.never_stored(&wanted.coins).await?;
+    if !absent.is_empty() {
+        let absent: Vec<&CoinId> = absent.iter().collect();
+        return Err(never_stored(settings, &mut store, wanted.resolution, &absent).await);
     }
     let query = RevisionsQuery {
         coins: wanted.coins.clone(),

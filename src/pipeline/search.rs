@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::coins::known_coins;
 use super::suggest::{ALIKE, Known, suggest};
 use crate::config::Settings;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, shortened};
 use crate::market::CoinId;
 use crate::store::SnapshotStore;
 
@@ -226,12 +226,14 @@ fn unknown(text: &str, known: &[Known], has_list: bool) -> String {
     if known.is_empty() {
         return "no coins are known yet: `coinmill run listing` fetches the list of all coins, in one call".to_owned();
     }
-    let mut said = match suggest(text, known) {
-        Some(suggestion) => format!("no coin has the id, symbol or name {text}: {suggestion}"),
-        None => format!(
-            "no coin has the id, symbol or name {text}: `coinmill search` looks for parts of them"
-        ),
+    let hint = match suggest(text, known) {
+        Some(suggestion) => suggestion.to_string(),
+        None => "`coinmill search` looks for parts of them".to_owned(),
     };
+    let mut said = format!(
+        "no coin has the id, symbol or name {}: {hint}",
+        shortened(text)
+    );
     if !has_list {
         said = format!("{said}; {NO_LIST}");
     }
@@ -331,6 +333,11 @@ mod tests {
         );
         assert!(said("ethereun", true).ends_with("did you mean ethereum?"));
         assert!(said("nothing-like-it", true).contains("coinmill search"));
+        let long = said(&"ж".repeat(5_000), true);
+        assert!(
+            long.contains("жж…: `coinmill search`") && long.chars().count() < 160,
+            "{long}"
+        );
         assert!(said("nothing-like-it", false).contains("coinmill run listing"));
         assert!(
             meant("x", &[], false)

@@ -85,7 +85,8 @@ pub async fn run_timeseries(
     // what falls off within the day goes before what can be had for a year
     let is_short = !decision.unaffordable.is_empty() || report.postponed > 0;
     if is_kept && report.is_anything_lost && !is_short {
-        report.heal = heal_lost(settings, &purse, &decision, observer).await?;
+        let observer = observer.after(report.expected);
+        report.heal = heal_lost(settings, &purse, &decision, &observer).await?;
     }
     report.or_incomplete(settings.completeness)
 }

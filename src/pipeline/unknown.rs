@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use super::coins::known_coins;
 use super::suggest::{Known, Meant, suggest};
 use crate::config::Settings;
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::market::CoinId;
 use crate::series::{Resolution, Span};
 use crate::store::{SnapshotStore, TimeseriesStore};
@@ -28,13 +28,10 @@ pub(super) async fn not_stored(
     absent: &[&CoinId],
     pruned: Option<String>,
 ) -> Error {
-    let mut stored = Stored::new();
-    for resolution in Resolution::ALL {
-        match store.coverage_ends(resolution, &[], i64::MAX).await {
-            Ok(ends) => stored.insert(resolution, ends),
-            Err(error) => return error,
-        };
-    }
+    let stored = match stored_now(store).await {
+        Ok(stored) => stored,
+        Err(error) => return error,
+    };
     let known = known(settings).await;
     let said = said(wanted, as_of, absent, &stored, &known, pruned.is_some());
     // what was known then may be what is gone
@@ -42,6 +39,48 @@ pub(super) async fn not_stored(
         Some(pruned) => format!("{said}; {pruned}"),
         None => said,
     })
+}
+
+/// The error for coins of which nothing is stored at any resolution.
+pub(super) async fn never_stored(
+    settings: &Settings,
+    store: &mut TimeseriesStore,
+    wanted: Option<Resolution>,
+    absent: &[&CoinId],
+) -> Error {
+    let stored = match stored_now(store).await {
+        Ok(stored) => stored,
+        Err(error) => return error,
+    };
+    // the one that `prices` and `backfill` take where none is named
+    let resolution = wanted.unwrap_or(Resolution::Hour);
+    let here = stored.values().flatten();
+    let here: BTreeMap<CoinId, Span> = here.map(|(coin, span)| (coin.clone(), *span)).collect();
+    let meant = Meanings::of(&here, &known(settings).await);
+    Error::data(lines(absent, |coin| {
+        line(coin, resolution, &stored, &meant)
+    }))
+}
+
+async fn stored_now(store: &mut TimeseriesStore) -> Result<Stored> {
+    let mut stored = Stored::new();
+    for resolution in Resolution::ALL {
+        let ends = store.coverage_ends(resolution, &[], i64::MAX).await?;
+        stored.insert(resolution, ends);
+    }
+    Ok(stored)
+}
+
+/// What is said of the first of some coins, and how many more there are.
+fn lines(absent: &[&CoinId], line: impl Fn(&CoinId) -> String) -> String {
+    let mut lines: Vec<String> = absent.iter().take(SAID).map(|coin| line(coin)).collect();
+    if absent.len() > SAID {
+        lines.push(format!(
+            "and {} coins more are not stored",
+            absent.len() - SAID
+        ));
+    }
+    lines.join("; ")
 }
 
 /// The names of the snapshot database, where it is there: what is said must not fail for their sake.
@@ -86,23 +125,10 @@ fn said(
         return format!("nothing at {resolution} was stored{at}");
     }
     let meant = Meanings::of(here, known);
-    let mut lines: Vec<String> = absent
-        .iter()
-        .take(SAID)
-        .map(|coin| match (as_of, here.contains_key(*coin)) {
-            (Some(at), true) => {
-                format!("no prices of {coin} were stored{}", later(at, is_pruned))
-            }
-            _ => line(coin, resolution, stored, &meant),
-        })
-        .collect();
-    if absent.len() > SAID {
-        lines.push(format!(
-            "and {} coins more are not stored",
-            absent.len() - SAID
-        ));
-    }
-    lines.join("; ")
+    lines(absent, |coin| match (as_of, here.contains_key(coin)) {
+        (Some(at), true) => format!("no prices of {coin} were stored{}", later(at, is_pruned)),
+        _ => line(coin, resolution, stored, &meant),
+    })
 }
 
 fn later(at: DateTime<Utc>, is_pruned: bool) -> String {

@@ -6,13 +6,14 @@ mod table;
 use chrono::TimeDelta;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyDict, PyString};
+use pyo3::types::{PyBool, PyBytes, PyDict, PyString, PyType};
 use pyo3_arrow::input::AnyRecordBatch;
 
 use super::arguments::instant;
 use super::doc::stub;
 use super::errors::to_exception;
 use super::frame::Frame;
+use crate::error::Error;
 use crate::indicators::{Bollinger, Cross, Lengths, MaxGap, Selection, Series};
 use crate::market::Kind;
 use crate::pipeline::Read;
@@ -78,6 +79,7 @@ fn is_no_table(given: &Bound<'_, PyAny>) -> PyErr {
 #[doc = stub!("Indicators")]
 #[pyclass(module = "coinmill")]
 pub(super) struct Indicators {
+    selection: Selection,
     series: Series,
     names: Vec<Py<PyString>>,
     values: Vec<Option<f64>>,
@@ -91,15 +93,48 @@ impl Indicators {
         text_signature = "(*, sma=(7, 30, 90), ema=(7, 30, 90), rsi=14, macd=(12, 26, 9), bollinger=(20, 2.0), volatility=30, support=20, trend=(7, 30, 0.01), returns=True, cyclical=True, max_gap=2.5)"
     )]
     fn new(py: Python<'_>, chosen: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
-        let series = series(py, chosen)?;
-        let names = series.columns().iter();
-        Ok(Self {
-            names: names
-                .map(|named| PyString::new(py, &named.name).unbind())
-                .collect(),
-            values: Vec::with_capacity(series.columns().len()),
-            series,
-        })
+        let selection = selection(chosen)?;
+        let series = Series::new(&selection).map_err(|error| to_exception(py, &error))?;
+        Ok(Self::of(py, selection, series))
+    }
+
+    /// What a pickle calls. Another version's arithmetic may have other words to remember.
+    #[classmethod]
+    fn _restored(
+        _cls: &Bound<'_, PyType>,
+        py: Python<'_>,
+        version: &str,
+        chosen: &Bound<'_, PyDict>,
+        state: &[u8],
+    ) -> PyResult<Self> {
+        if version != env!("CARGO_PKG_VERSION") {
+            let error = Error::data(format!(
+                "these indicators were pickled by coinmill {version}, and this is {}: push their points again",
+                env!("CARGO_PKG_VERSION")
+            ));
+            return Err(to_exception(py, &error));
+        }
+        let selection = selection(Some(chosen))?;
+        let series = Series::resume(&selection, state).map_err(|error| to_exception(py, &error))?;
+        Ok(Self::of(py, selection, series))
+    }
+
+    #[expect(clippy::type_complexity, reason = "the shape that pickle asks for")]
+    fn __reduce__<'py>(
+        slf: &Bound<'py, Self>,
+    ) -> PyResult<(
+        Bound<'py, PyAny>,
+        (&'static str, Bound<'py, PyDict>, Bound<'py, PyBytes>),
+    )> {
+        let py = slf.py();
+        let this = slf.borrow();
+        let state = PyBytes::new(py, &this.series.state());
+        let again = (
+            env!("CARGO_PKG_VERSION"),
+            chosen(py, &this.selection)?,
+            state,
+        );
+        Ok((slf.get_type().getattr("_restored")?, again))
     }
 
     #[doc = stub!("Indicators.push")]
@@ -145,6 +180,57 @@ impl Indicators {
     fn __repr__(&self) -> String {
         format!("Indicators({})", self.columns().join(", "))
     }
+}
+
+impl Indicators {
+    fn of(py: Python<'_>, selection: Selection, series: Series) -> Self {
+        let names = series.columns().iter();
+        Self {
+            names: names
+                .map(|named| PyString::new(py, &named.name).unbind())
+                .collect(),
+            values: Vec::with_capacity(series.columns().len()),
+            selection,
+            series,
+        }
+    }
+}
+
+/// The keywords of a selection, all of them.
+fn chosen<'py>(py: Python<'py>, selection: &Selection) -> PyResult<Bound<'py, PyDict>> {
+    let Selection {
+        returns,
+        sma,
+        ema,
+        rsi,
+        macd,
+        bollinger,
+        volatility,
+        support,
+        trend,
+        cyclical,
+        max_gap,
+    } = selection;
+    let macd = macd.map(|it| (it.fast, it.slow, it.signal));
+    let bollinger = bollinger.map(|it| (it.length, it.deviations));
+    let trend = trend.map(|it| (it.short, it.long, it.band));
+    let chosen = PyDict::new(py);
+    chosen.set_item("returns", returns)?;
+    chosen.set_item("sma", sma)?;
+    chosen.set_item("ema", ema)?;
+    chosen.set_item("rsi", rsi)?;
+    chosen.set_item("macd", macd)?;
+    chosen.set_item("bollinger", bollinger)?;
+    chosen.set_item("volatility", volatility)?;
+    chosen.set_item("support", support)?;
+    chosen.set_item("trend", trend)?;
+    chosen.set_item("cyclical", cyclical)?;
+    match *max_gap {
+        MaxGap::Steps(steps) => chosen.set_item("max_gap", steps)?,
+        MaxGap::Time(longest) => chosen.set_item("max_gap", TimeDelta::microseconds(longest))?,
+        MaxGap::Unlimited => chosen.set_item("max_gap", py.None())?,
+    }
+    Ok(chosen)
 }
 
 fn series(py: Python<'_>, chosen: Option<&Bound<'_, PyDict>>) -> PyResult<Series> {

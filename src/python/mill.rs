@@ -9,14 +9,15 @@ use pyo3::types::{PyDict, PyType};
 use serde::de::DeserializeOwned;
 
 use super::arguments::{
-    AsOfArgument, CoinsArgument, InstantArgument, SlotArgument, all_parsed, as_text, parsed,
+    self, AsOfArgument, CoinsArgument, InstantArgument, SlotArgument, Text, all_parsed, as_text,
+    parsed,
 };
 use super::doc::stub;
 use super::errors::{DataError, to_exception};
 use super::listener::Listener;
 use super::stream::{Reading, Stream};
 use crate::candles;
-use crate::config::{Layers, Portable, Settings, resolve_with, shown};
+use crate::config::{Layers, Portable, Settings, resolve_with, settled, shown};
 use crate::market::{Column, quote_columns};
 use crate::pipeline::{
     Backfill, Candles, Explain, Gaps, Pick, Prices, Quotes, Reach, Revisions, Search, Universe,
@@ -44,6 +45,7 @@ impl Mill {
                 given.insert(name.extract()?, text);
             }
         }
+        let given = settled(given).map_err(|error| to_exception(py, &error))?;
         Self::new_with(py, given, BTreeMap::new())
     }
 
@@ -68,6 +70,7 @@ impl Mill {
         let mill = slf.get();
         let (_, settings) = mill.settings(slf.py())?;
         let Portable { given, needs } = Portable::of(&mill.given, &settings);
+        let given = settled(given).map_err(|error| to_exception(slf.py(), &error))?;
         Ok((slf.get_type().getattr("_restored")?, (given, needs)))
     }
 
@@ -133,13 +136,13 @@ impl Mill {
     fn backfill<'py>(
         &self,
         py: Python<'py>,
-        days: Option<u32>,
+        #[pyo3(from_py_with = arguments::days_back)] days: Option<u32>,
         start: Option<InstantArgument>,
         end: Option<InstantArgument>,
         resolution: &str,
         coins: Option<CoinsArgument>,
         refetch: bool,
-        spend: Option<u64>,
+        #[pyo3(from_py_with = arguments::spend)] spend: Option<u64>,
         progress: Option<Listener>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let reach = match (days, start) {
@@ -185,7 +188,7 @@ impl Mill {
     fn heal<'py>(
         &self,
         py: Python<'py>,
-        spend: Option<u64>,
+        #[pyo3(from_py_with = arguments::spend)] spend: Option<u64>,
         progress: Option<Listener>,
     ) -> PyResult<Bound<'py, PyAny>> {
         self.run(py, Call::Heal { spend }, progress)
@@ -201,7 +204,7 @@ impl Mill {
     fn universe<'py>(
         &self,
         py: Python<'py>,
-        top: Option<u64>,
+        #[pyo3(from_py_with = arguments::top)] top: Option<u64>,
         at: Option<InstantArgument>,
         as_of: Option<AsOfArgument>,
     ) -> PyResult<Bound<'py, PyAny>> {
@@ -218,15 +221,19 @@ impl Mill {
     fn search<'py>(
         &self,
         py: Python<'py>,
-        text: String,
-        limit: usize,
+        text: Text,
+        #[pyo3(from_py_with = arguments::limit)] limit: u32,
     ) -> PyResult<Bound<'py, PyAny>> {
-        self.done(py, Call::Search(Search { text, limit }))
+        let wanted = Search {
+            text: text.0,
+            limit: limit as usize,
+        };
+        self.done(py, Call::Search(wanted))
     }
 
     #[doc = stub!("Mill.resolve")]
-    fn resolve<'py>(&self, py: Python<'py>, text: String) -> PyResult<Bound<'py, PyAny>> {
-        self.done(py, Call::Resolve { text })
+    fn resolve<'py>(&self, py: Python<'py>, text: Text) -> PyResult<Bound<'py, PyAny>> {
+        self.done(py, Call::Resolve { text: text.0 })
     }
 
     #[pyo3(signature = (at = None, *, start = None, end = None, coins = None, as_of = None))]
@@ -358,12 +365,12 @@ impl Mill {
     fn explain<'py>(
         &self,
         py: Python<'py>,
-        coin: &str,
+        coin: Text,
         ts: InstantArgument,
         resolution: Option<&str>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let wanted = Explain {
-            coin: parsed(py, coin)?,
+            coin: parsed(py, &coin.0)?,
             at: ts.0,
             resolution: resolution.map(|text| parsed(py, text)).transpose()?,
         };
@@ -416,8 +423,8 @@ impl Mill {
     }
 
     #[doc = stub!("Mill.replay")]
-    fn replay<'py>(&self, py: Python<'py>, run: String) -> PyResult<Bound<'py, PyAny>> {
-        self.done(py, Call::Replay { run })
+    fn replay<'py>(&self, py: Python<'py>, run: Text) -> PyResult<Bound<'py, PyAny>> {
+        self.done(py, Call::Replay { run: run.0 })
     }
 
     #[pyo3(signature = (*, dry_run = false))]
@@ -429,13 +436,21 @@ impl Mill {
 
     #[pyo3(signature = (*, days = 7))]
     #[doc = stub!("Mill.rules")]
-    fn rules<'py>(&self, py: Python<'py>, days: u32) -> PyResult<Bound<'py, PyAny>> {
+    fn rules<'py>(
+        &self,
+        py: Python<'py>,
+        #[pyo3(from_py_with = arguments::days)] days: u32,
+    ) -> PyResult<Bound<'py, PyAny>> {
         self.done(py, Call::Rules { days })
     }
 
     #[pyo3(signature = (limit = 20))]
     #[doc = stub!("Mill.runs")]
-    fn runs<'py>(&self, py: Python<'py>, limit: u32) -> PyResult<Bound<'py, PyAny>> {
+    fn runs<'py>(
+        &self,
+        py: Python<'py>,
+        #[pyo3(from_py_with = arguments::limit)] limit: u32,
+    ) -> PyResult<Bound<'py, PyAny>> {
         self.done(py, Call::Runs { limit })
     }
 

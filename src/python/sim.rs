@@ -11,6 +11,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use tokio::runtime::Runtime;
 
+use super::arguments::{self, InstantArgument};
 use super::doc::stub;
 use super::errors::to_exception;
 use super::wait;
@@ -31,13 +32,13 @@ impl PySim {
     #[expect(clippy::too_many_arguments, reason = "keywords in Python")]
     fn new(
         py: Python<'_>,
-        seed: u64,
-        market_size: usize,
+        #[pyo3(from_py_with = arguments::seed)] seed: u64,
+        #[pyo3(from_py_with = arguments::market_size)] market_size: usize,
         recorded: Option<PathBuf>,
-        clock: Option<DateTime<Utc>>,
+        #[pyo3(from_py_with = arguments::clock)] clock: Option<DateTime<Utc>>,
         frozen: bool,
         faults: Option<Vec<String>>,
-        port: u16,
+        #[pyo3(from_py_with = arguments::port)] port: u16,
     ) -> PyResult<Self> {
         let clock = match (clock, frozen) {
             (None, false) => ClockSetting::System,
@@ -113,9 +114,9 @@ impl PySim {
     }
 
     #[doc = stub!("Sim.set_clock")]
-    fn set_clock(&self, py: Python<'_>, instant: DateTime<Utc>) -> PyResult<()> {
+    fn set_clock(&self, py: Python<'_>, instant: InstantArgument) -> PyResult<()> {
         self.with(|sim| {
-            sim.set_clock(instant)
+            sim.set_clock(instant.0)
                 .map_err(|error| to_exception(py, &error))
         })
     }

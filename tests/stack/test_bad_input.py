@@ -172,6 +172,7 @@ def test_a_full_disk_is_said_and_the_run_goes_on_when_there_is_space(stack: Depl
         rest = up.stdout.read()
     assert up.returncode == 0, rest
     assert "run_market_timeseries: complete" in rest
+    assert re.search(r"run_market_listing: complete, [\d,]+ listed coins stored, [01] calls?$", rest, re.MULTILINE)
 
 
 @pytest.mark.parametrize("answer", ["", "yes\n", "{project} now\n"])

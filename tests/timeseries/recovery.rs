@@ -1,5 +1,7 @@
 //! A run that is killed in the middle: what it landed is recovered by the next, once, and never paid for again.
 
+use std::sync::Mutex;
+
 use chrono::TimeDelta;
 use coinmill::error::Error;
 use coinmill::pipeline::{self, Reach, RunState};
@@ -119,13 +121,24 @@ async fn what_was_landed_is_recovered_also_when_time_has_passed(kind: Kind) {
     let mill = killed(kind, FIVE).await;
     // two days: the API no longer has any of it
     mill.bench.sim.advance(TimeDelta::days(2)).unwrap();
-    let report = once_free(async || mill.run(FIVE, &TOP).await)
+    let (seen, settings) = (Mutex::new(Vec::new()), mill.settings(&TOP));
+    let note = |progress: pipeline::Progress| {
+        let so_far = (progress.received, progress.expected);
+        seen.lock().unwrap().push(so_far);
+    };
+    let observer = pipeline::Observer::new(&note);
+    let report = once_free(async || pipeline::run_timeseries(&settings, FIVE, &observer).await)
         .await
         .unwrap();
     assert_eq!(
         (report.state, report.recovered, report.calls),
         (RunState::Partial, 4, 6)
     );
+    // who waits sees one whole, which grows by what is healed
+    let run = (0..=6).map(|received| (received, 6));
+    let heal = (6..=12).map(|received| (received, 12));
+    let seen = seen.into_inner().unwrap();
+    assert_eq!(seen, run.chain(heal).collect::<Vec<_>>());
     // what lies between is gone, which is said, and comes by the hour
     let lost = report.missing.iter().map(ToString::to_string);
     assert_eq!(lost.filter(|said| said.contains("are lost")).count(), 6);

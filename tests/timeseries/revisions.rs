@@ -222,5 +222,8 @@ async fn revisions_are_read_with_what_they_replaced(kind: Kind) {
     };
     let error = pipeline::revisions(&settings, &of_another).await;
     let said = error.unwrap_err().to_string();
-    assert!(said.contains("nothing is stored of btc"), "{said}");
+    assert!(
+        said.starts_with("no prices of btc are stored: `coinmill backfill"),
+        "{said}"
+    );
 }

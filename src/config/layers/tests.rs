@@ -25,6 +25,21 @@ fn the_defaults_work_with_nothing_set() {
 }
 
 #[test]
+fn a_folder_without_a_name_is_refused() {
+    for name in ["data_dir", "landing_dir"] {
+        for text in ["", "  "] {
+            let said = resolve(&[(name, text)]).unwrap_err().to_string();
+            assert!(
+                said.starts_with(&format!("{name}: it is empty: name a folder")),
+                "{said}"
+            );
+        }
+    }
+    let here = resolve(&[("data_dir", ".")]).unwrap();
+    assert_eq!(here.snapshot_url.to_string(), "sqlite://./snapshot.db");
+}
+
+#[test]
 fn a_key_chooses_the_demo_plan_and_paid_chooses_the_paid_host() {
     assert_eq!(
         resolve(&[("api_key", "CG-x")]).unwrap().plan.kind,
