@@ -74,9 +74,14 @@ audit: $(BIN)/tools  ## known faults and licences of what is built upon; needs c
 	cargo deny check
 	$(BIN)/uv tool run pip-audit --strict --no-deps --disable-pip -r requirements/airflow.txt
 
-bench: setup  ## side by side with what people write first; minutes, most of them for the optimised build
+BENCH := target/bench
+bench: setup  ## all that is fast beside what else people use, into docs/benchmarks.md; a quarter of an hour after the optimised build
 	cargo build --release --bin coinmill
-	$(BIN)/python bench/sqlite_backfill.py --coinmill target/release/coinmill
+	@rm -f $(BENCH)/*.whl
+	$(BIN)/maturin build --release --quiet --strip --out $(BENCH)
+	$(BIN)/uv venv -q --clear -p $(BIN)/python $(BENCH)/venv
+	$(BIN)/uv pip install -q --compile-bytecode -p $(BENCH)/venv/bin/python -r requirements/bench.txt $(BENCH)/*.whl
+	$(BENCH)/venv/bin/python bench/run.py --coinmill target/release/coinmill $(or $(BENCH_OPTIONS),--write docs/benchmarks.md)
 
 bench-month: setup  ## months of half-hours on the demo plan, held against the market; hours
 	cargo build --release --bin coinmill

@@ -15,7 +15,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -61,9 +61,12 @@ def free_port() -> int:
 
 
 @contextmanager
-def cluster() -> Iterator[str]:
-    """Starts a cluster and gives its administrator's URL; the database is `postgres`."""
-    with tempfile.TemporaryDirectory(prefix="coinmill-pg-", ignore_cleanup_errors=True) as name:
+def cluster(settings: Sequence[str] = ("fsync=off",), folder: Path | None = None) -> Iterator[str]:
+    """Starts a cluster and gives its administrator's URL; the database is `postgres`.
+
+    Its files are below `folder`, or where the system keeps temporary ones.
+    """
+    with tempfile.TemporaryDirectory(prefix="coinmill-pg-", dir=folder, ignore_cleanup_errors=True) as name:
         scratch = Path(name)
         scratch.chmod(0o755)
         found = binaries(scratch)
@@ -90,9 +93,8 @@ def cluster() -> Iterator[str]:
 
         call("initdb", "-U", "postgres", "-A", "scram-sha-256", f"--pwfile={secret}", "-E", "UTF8", "--no-sync")
         port = free_port()
-        options = (
-            f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c fsync=off -c max_connections=200"
-        )
+        local = ("listen_addresses=127.0.0.1", "unix_socket_directories=''", "max_connections=200")
+        options = " ".join([f"-p {port}", *(f"-c {setting}" for setting in (*local, *settings))])
         call("pg_ctl", "-w", "-l", str(home / "log"), "-o", options, "start")
         os.environ["COINMILL_TEST_PSQL"] = str(found / "psql")
         try:
