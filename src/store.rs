@@ -8,7 +8,7 @@ mod claims;
 mod coins;
 mod commit;
 mod connection;
-mod copy;
+pub mod copy;
 mod coverage;
 mod currency;
 mod database;

@@ -35,6 +35,9 @@ const CONCURRENT: usize = 8;
 const BATCH_POINTS: usize = 40_000;
 const BATCH_CHARTS: usize = 100;
 
+/// As long as the batch before is on its way, it may have so many times as many: each commit waits for the disk.
+const PATIENCE: usize = 3;
+
 /// What the calls of a run need, shared between them.
 pub(super) struct Fetcher {
     pub(super) client: Client,
@@ -232,7 +235,8 @@ pub(super) async fn fetch_all(
             }
         }
         let points: usize = batch.charts.iter().map(|chart| chart.points.len()).sum();
-        if points >= BATCH_POINTS || batch.charts.len() >= BATCH_CHARTS {
+        let patience = if writer.is_busy() { PATIENCE } else { 1 };
+        if points >= BATCH_POINTS * patience || batch.charts.len() >= BATCH_CHARTS * patience {
             batch.progress = outcome.progress(fetcher.client.spent().calls);
             writer.write(std::mem::take(&mut batch)).await?;
         }

@@ -67,6 +67,11 @@ impl Writer {
         Ok(())
     }
 
+    /// True while a batch is on its way.
+    pub(super) fn is_busy(&self) -> bool {
+        matches!(&self.state, State::Busy(commit) if !commit.is_finished())
+    }
+
     /// Waits for something else, and keeps the series' lock meanwhile.
     ///
     /// # Errors

@@ -5,29 +5,59 @@
 use std::ops::Range;
 
 use crate::error::{Error, Result};
+use crate::series::{POINT_COLUMNS, PricePoint, Resolution};
 
 /// Microseconds from 1970 to 2000, where PostgreSQL's count begins.
 const EPOCH_2000: i64 = 946_684_800_000_000;
 
 /// How a stream begins: its signature, no flags, no extension.
-pub(super) const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
+pub const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 
 /// How a stream ends.
-pub(super) const TRAILER: &[u8] = &(-1_i16).to_be_bytes();
+pub const TRAILER: &[u8] = &(-1_i16).to_be_bytes();
 
 /// One value of a row.
-pub(super) fn field(out: &mut Vec<u8>, bytes: &[u8]) {
+pub fn field(out: &mut Vec<u8>, bytes: &[u8]) {
     out.extend_from_slice(&i32::try_from(bytes.len()).unwrap_or(i32::MAX).to_be_bytes());
     out.extend_from_slice(bytes);
 }
 
 /// A null.
-pub(super) fn null(out: &mut Vec<u8>) {
+pub fn null(out: &mut Vec<u8>) {
     out.extend_from_slice(&(-1_i32).to_be_bytes());
 }
 
+/// A point as a row of `price_point`, of a coin's and a body's keys.
+pub fn point(
+    out: &mut Vec<u8>,
+    coin: i32,
+    resolution: Resolution,
+    landing: i64,
+    point: &PricePoint,
+) {
+    out.extend_from_slice(&FIELDS.to_be_bytes());
+    field(out, &coin.to_be_bytes());
+    field(out, &resolution.minutes().to_be_bytes());
+    field(out, &microseconds_of(point.ts).to_be_bytes());
+    for column in POINT_COLUMNS {
+        match (column.of)(point) {
+            Some(number) => field(out, &number.to_bits().to_be_bytes()),
+            None => null(out),
+        }
+    }
+    field(out, &landing.to_be_bytes());
+}
+
+/// How many these are: the numbers, and four keys.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    reason = "there are seven"
+)]
+const FIELDS: i16 = (4 + POINT_COLUMNS.len()) as i16;
+
 /// A stamp in milliseconds since 1970 as a `timestamptz`.
-pub(super) fn microseconds_of(milliseconds: i64) -> i64 {
+fn microseconds_of(milliseconds: i64) -> i64 {
     milliseconds * 1000 - EPOCH_2000
 }
 
@@ -38,7 +68,7 @@ fn milliseconds_of(microseconds: i64) -> i64 {
 
 /// A stream's bytes, cut into rows as they come.
 #[derive(Debug, Default)]
-pub(super) struct Rows {
+pub struct Rows {
     /// What of a row has come so far. A server sends whole rows, which nothing promises.
     rest: Vec<u8>,
     has_begun: bool,
@@ -48,14 +78,14 @@ pub(super) struct Rows {
 
 /// One row of a stream.
 #[derive(Debug)]
-pub(crate) struct CopiedRow<'a> {
+pub struct CopiedRow<'a> {
     bytes: &'a [u8],
     fields: &'a [Option<Range<usize>>],
 }
 
 impl Rows {
     /// Hands over the rows that are whole by now.
-    pub(super) fn take(
+    pub fn take(
         &mut self,
         piece: &[u8],
         mut row: impl FnMut(&CopiedRow<'_>) -> Result<()>,
@@ -75,7 +105,7 @@ impl Rows {
     }
 
     /// The end of the stream, which has to say that it is whole.
-    pub(super) fn end(self) -> Result<()> {
+    pub fn end(self) -> Result<()> {
         if self.has_ended && self.rest.is_empty() {
             Ok(())
         } else {
@@ -162,7 +192,7 @@ impl CopiedRow<'_> {
     }
 
     /// A `text`.
-    pub(super) fn text(&self, column: usize) -> Result<Option<&str>> {
+    pub fn text(&self, column: usize) -> Result<Option<&str>> {
         let field = self.field(column)?;
         field
             .map(|bytes| std::str::from_utf8(bytes).map_err(|_| strange()))
@@ -170,22 +200,22 @@ impl CopiedRow<'_> {
     }
 
     /// A `bigint`.
-    pub(super) fn int(&self, column: usize) -> Result<Option<i64>> {
+    pub fn int(&self, column: usize) -> Result<Option<i64>> {
         Ok(self.number(column)?.map(i64::from_be_bytes))
     }
 
     /// A `double precision`.
-    pub(super) fn float(&self, column: usize) -> Result<Option<f64>> {
+    pub fn float(&self, column: usize) -> Result<Option<f64>> {
         Ok(self.number(column)?.map(f64::from_be_bytes))
     }
 
     /// An array.
-    pub(super) fn array(&self, column: usize) -> Result<Elements<'_>> {
+    pub fn array(&self, column: usize) -> Result<Elements<'_>> {
         Elements::of(self.field(column)?)
     }
 
     /// A `timestamptz` in milliseconds since 1970.
-    pub(super) fn milliseconds(&self, column: usize) -> Result<Option<i64>> {
+    pub fn milliseconds(&self, column: usize) -> Result<Option<i64>> {
         Ok(self.int(column)?.map(milliseconds_of))
     }
 }
@@ -193,7 +223,7 @@ impl CopiedRow<'_> {
 /// The elements of an array of values of eight bytes, in the form of PostgreSQL's `array_send`: how many dimensions, whether there are
 /// nulls, the type, and for the one dimension its length and lower bound; then each element as a field.
 #[derive(Debug)]
-pub(super) struct Elements<'a> {
+pub struct Elements<'a> {
     left: usize,
     bytes: &'a [u8],
 }
@@ -226,7 +256,7 @@ impl<'a> Elements<'a> {
     }
 
     /// How many there are still to come.
-    pub(super) fn left(&self) -> usize {
+    pub fn left(&self) -> usize {
         // each has at least its length
         self.left.min(self.bytes.len() / size_of::<i32>())
     }
@@ -254,19 +284,19 @@ impl<'a> Elements<'a> {
     }
 
     /// The next of some `double precision`, or null.
-    pub(super) fn float(&mut self) -> Result<Option<f64>> {
+    pub fn float(&mut self) -> Result<Option<f64>> {
         let element = self.next_bytes()?.ok_or_else(strange)?;
         Ok(element.map(f64::from_be_bytes))
     }
 
     /// The next of some `bigint`.
-    pub(super) fn int(&mut self) -> Result<i64> {
+    pub fn int(&mut self) -> Result<i64> {
         let element = self.next_bytes()?.flatten().ok_or_else(strange)?;
         Ok(i64::from_be_bytes(element))
     }
 
     /// The next of some `timestamptz`, in milliseconds since 1970, and nothing at the end.
-    pub(super) fn milliseconds(&mut self) -> Result<Option<i64>> {
+    pub fn milliseconds(&mut self) -> Result<Option<i64>> {
         let Some(element) = self.next_bytes()? else {
             return Ok(None);
         };

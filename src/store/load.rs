@@ -7,6 +7,7 @@ use chrono::DateTime;
 use sqlx::postgres::PgConnection;
 
 use super::connection::Connection;
+use super::copy;
 use super::value::Value;
 use crate::error::Result;
 use crate::series::{POINT_COLUMNS, PricePoint, Resolution};
@@ -93,14 +94,6 @@ static NAMES: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
 /// The same in a statement.
 pub(super) static COLUMNS: LazyLock<String> = LazyLock::new(|| NAMES.join(", "));
 
-/// How many these are: the numbers, and four keys.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_possible_wrap,
-    reason = "there are seven"
-)]
-const FIELDS: i16 = (4 + POINT_COLUMNS.len()) as i16;
-
 /// How much is encoded before it is sent: the server inserts one piece while the next is encoded.
 const PIECE: usize = 1 << 18;
 
@@ -109,38 +102,26 @@ async fn copy_in(
     table: Target,
     rows: &[PointRows<'_>],
 ) -> sqlx::Result<()> {
-    use super::copy::{self, field, null};
     let statement = format!(
         "copy {} ({}) from stdin (format binary)",
         table.name(),
         *COLUMNS
     );
-    let mut copy = connection.copy_in_raw(&statement).await?;
+    let mut stream = connection.copy_in_raw(&statement).await?;
     let mut out = Vec::with_capacity(PIECE + 128);
     out.extend_from_slice(copy::HEADER);
     for row in rows {
-        let resolution = row.resolution.minutes().to_be_bytes();
         for point in row.points {
-            out.extend_from_slice(&FIELDS.to_be_bytes());
-            field(&mut out, &row.coin.to_be_bytes());
-            field(&mut out, &resolution);
-            field(&mut out, &copy::microseconds_of(point.ts).to_be_bytes());
-            for column in POINT_COLUMNS {
-                match (column.of)(point) {
-                    Some(number) => field(&mut out, &number.to_bits().to_be_bytes()),
-                    None => null(&mut out),
-                }
-            }
-            field(&mut out, &row.landing.to_be_bytes());
+            copy::point(&mut out, row.coin, row.resolution, row.landing, point);
             if out.len() >= PIECE {
-                copy.send(out.as_slice()).await?;
+                stream.send(out.as_slice()).await?;
                 out.clear();
             }
         }
     }
     out.extend_from_slice(copy::TRAILER);
-    copy.send(out.as_slice()).await?;
-    copy.finish().await.map(drop)
+    stream.send(out.as_slice()).await?;
+    stream.finish().await.map(drop)
 }
 
 fn insert_many(
