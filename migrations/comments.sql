@@ -2,13 +2,11 @@
 -- with psql or another client. A column means the same wherever its name stands, unless it has a line of its own for a relation.
 do $comments$
 declare
-  relation record;
-  col record;
-  said text;
+  differing record;
 begin
-  create temporary table told (relation text, col text, said text) on commit drop;
-  insert into told (relation, col, said) values
-    ('budget', null, 'Calls charged or reserved by account and month: reserved before they are made'),
+  for differing in
+    with told (relation, col, said) as (values
+    ('budget', null::text, 'Calls charged or reserved by account and month: reserved before they are made'),
     ('pace', null, 'The calls a minute of a plan as places: each is free again a minute after it was taken'),
     ('turn', null, 'Whose turn it is to call: backfills make way for scheduled runs, and all keep silent where CoinGecko asks for it'),
     ('setting', null, 'What holds for the whole database: its currency, fixed once anything is stored'),
@@ -247,26 +245,30 @@ begin
     (null, 'last_cap_1h', 'The last of them with a market cap'),
     (null, 'last_volume_1h', 'The last of them with a volume'),
     (null, 'is_whole_5m', 'Whether five-minute charts cover the bar'),
-    (null, 'is_whole_1h', 'Whether hourly charts cover the bar');
-  for relation in
-    select c.oid, c.relname, case c.relkind when 'v' then 'view' else 'table' end as kind
-    from pg_class c
-    where c.relnamespace = current_schema()::regnamespace and c.relkind in ('r', 'v') and c.relname not like '\_%'
+    (null, 'is_whole_1h', 'Whether hourly charts cover the bar')
+    ),
+    relations as (
+      select c.oid, c.relname, case c.relkind when 'v' then 'view' else 'table' end as kind
+      from pg_class c
+      where c.relnamespace = current_schema()::regnamespace and c.relkind in ('r', 'v') and c.relname not like '\_%'
+    ),
+    wanted as (
+      select r.oid, 0 as place, format('%s %I', r.kind, r.relname) as what, t.said
+      from relations r
+      left join told t on t.relation = r.relname and t.col is null
+      union all
+      select r.oid, a.attnum, format('column %I.%I', r.relname, a.attname), coalesce(own.said, everywhere.said)
+      from relations r
+      join pg_attribute a on a.attrelid = r.oid and a.attnum > 0 and not a.attisdropped
+      left join told own on own.relation = r.relname and own.col = a.attname
+      left join told everywhere on everywhere.relation is null and everywhere.col = a.attname
+    )
+    select w.what, w.said
+    from wanted w
+    left join pg_description d on d.objoid = w.oid and d.classoid = 'pg_class'::regclass and d.objsubid = w.place
+    where w.said is distinct from d.description
   loop
-    select t.said into said from told t where t.relation = relation.relname and t.col is null;
-    if said is distinct from obj_description(relation.oid, 'pg_class') then
-      execute format('comment on %s %I is %L', relation.kind, relation.relname, said);
-    end if;
-    for col in
-      select a.attname, a.attnum from pg_attribute a where a.attrelid = relation.oid and a.attnum > 0 and not a.attisdropped
-    loop
-      select t.said into said from told t
-      where t.col = col.attname and (t.relation = relation.relname or t.relation is null)
-      order by t.relation nulls last limit 1;
-      if said is distinct from col_description(relation.oid, col.attnum) then
-        execute format('comment on column %I.%I is %L', relation.relname, col.attname, said);
-      end if;
-    end loop;
+    execute format('comment on %s is %L', differing.what, differing.said);
   end loop;
 end
 $comments$;

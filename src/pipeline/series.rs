@@ -35,8 +35,8 @@ const CONCURRENT: usize = 8;
 const BATCH_POINTS: usize = 40_000;
 const BATCH_CHARTS: usize = 100;
 
-/// As long as the batch before is on its way, it may have so many times as many: each commit waits for the disk.
-const PATIENCE: usize = 3;
+/// As long as the batch before is on its way, it may have so many points: each commit waits for the disk.
+const MOST_POINTS: usize = 3 * BATCH_POINTS;
 
 /// What the calls of a run need, shared between them.
 pub(super) struct Fetcher {
@@ -164,6 +164,8 @@ pub(super) async fn fetch_all(
     let mut batch = SeriesCommit::default();
     let mut failing: Vec<CoinId> = Vec::new();
     let mut done = 0;
+    // the batch is large enough, and waits for the one before
+    let mut is_waiting = false;
     loop {
         observer.show(Progress {
             received: done,
@@ -183,7 +185,21 @@ pub(super) async fn fetch_all(
                 calls.spawn(fetch(Arc::clone(fetcher), chart));
             }
         }
-        let next = writer.beside(fetcher.in_time(calls.join_next())).await?;
+        let next = fetcher.in_time(calls.join_next());
+        let next = if is_waiting {
+            tokio::select! {
+                biased;
+                next = next => next,
+                () = writer.settled() => {
+                    is_waiting = false;
+                    batch.progress = outcome.progress(fetcher.client.spent().calls);
+                    writer.write(std::mem::take(&mut batch)).await?;
+                    continue;
+                }
+            }
+        } else {
+            writer.beside(next).await?
+        };
         let Some(joined) = next else {
             // what is under way is cut off: the next run fetches it again
             outcome.cut = calls.len() as u64;
@@ -235,8 +251,10 @@ pub(super) async fn fetch_all(
             }
         }
         let points: usize = batch.charts.iter().map(|chart| chart.points.len()).sum();
-        let patience = if writer.is_busy() { PATIENCE } else { 1 };
-        if points >= BATCH_POINTS * patience || batch.charts.len() >= BATCH_CHARTS * patience {
+        is_waiting = points >= BATCH_POINTS && points < MOST_POINTS && writer.is_busy();
+        let is_full = points >= BATCH_POINTS && !is_waiting;
+        if is_full || batch.charts.len() >= BATCH_CHARTS {
+            is_waiting = false;
             batch.progress = outcome.progress(fetcher.client.spent().calls);
             writer.write(std::mem::take(&mut batch)).await?;
         }

@@ -5,7 +5,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Instant;
 
-use tokio::task::JoinHandle;
+use tokio::task::{JoinError, JoinHandle};
 
 use super::arrival::blocking;
 use crate::clock::Clock;
@@ -29,9 +29,13 @@ pub(super) struct Writer {
 
 enum State {
     Idle(Box<TimeseriesStore>),
-    Busy(JoinHandle<(TimeseriesStore, Result<Stored>, f64)>),
+    Busy(JoinHandle<Committed>),
+    Settled(std::result::Result<Box<Committed>, JoinError>),
     Lost,
 }
+
+/// The store after a commit, what came of it, and its seconds.
+type Committed = (TimeseriesStore, Result<Stored>, f64);
 
 impl Writer {
     pub(super) fn new(
@@ -72,6 +76,14 @@ impl Writer {
         matches!(&self.state, State::Busy(commit) if !commit.is_finished())
     }
 
+    /// Waits until none is on its way any more. What came of it is for [`Self::idle`] to say.
+    pub(super) async fn settled(&mut self) {
+        if let State::Busy(commit) = &mut self.state {
+            let joined = commit.await;
+            self.state = State::Settled(joined.map(Box::new));
+        }
+    }
+
     /// Waits for something else, and keeps the series' lock meanwhile.
     ///
     /// # Errors
@@ -80,7 +92,7 @@ impl Writer {
         match &mut self.state {
             State::Idle(store) => store.beside(work).await,
             // the commit under way is heard of
-            State::Busy(_) | State::Lost => Ok(work.await),
+            State::Busy(_) | State::Settled(_) | State::Lost => Ok(work.await),
         }
     }
 
@@ -90,12 +102,12 @@ impl Writer {
     /// [`Error::Store`] of that batch; the store can be had by calling again.
     pub(super) async fn idle(&mut self) -> Result<TimeseriesStore> {
         let lost = || Error::data("a commit was lost: the process is short of something");
+        self.settled().await;
         match std::mem::replace(&mut self.state, State::Lost) {
             State::Idle(store) => Ok(*store),
-            State::Lost => Err(lost()),
-            State::Busy(commit) => {
-                let (store, stored, seconds) =
-                    commit.await.map_err(|error| lost().because(error))?;
+            State::Busy(_) | State::Lost => Err(lost()),
+            State::Settled(committed) => {
+                let (store, stored, seconds) = *committed.map_err(|error| lost().because(error))?;
                 self.seconds += seconds;
                 match stored {
                     Ok(stored) => {

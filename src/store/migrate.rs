@@ -12,6 +12,7 @@ use super::currency;
 use super::fault::{Dialect, fault};
 use super::value::Value;
 use crate::error::{Error, Result};
+use crate::landing::sha256;
 
 /// One database's schema in both dialects.
 #[derive(Debug)]
@@ -94,6 +95,22 @@ enum Readiness {
     Ready,
     /// Made by an older program, or not made at all.
     Behind(Option<i64>),
+}
+
+/// Writes the comments, unless the newest are there, which that of the migrations' own table says: to look at each takes longer than
+/// all else that a repeated `init` does.
+async fn comment(connection: &mut Connection, is_new: bool) -> Result<()> {
+    let digest: String = sha256(COMMENTS.as_bytes()).chars().take(16).collect();
+    let newest = format!("The migrations that have run, and the comments {digest}");
+    let sql = "select obj_description('_sqlx_migrations'::regclass, 'pg_class')";
+    let rows = connection.fetch(sql, vec![]).await?;
+    let said = rows.first().map(|row| row.text(0)).transpose()?.flatten();
+    if is_new || said.as_deref() != Some(newest.as_str()) {
+        connection.script(COMMENTS).await?;
+        let text = format!("comment on table _sqlx_migrations is '{newest}'");
+        connection.text(text).await?;
+    }
+    Ok(())
 }
 
 impl Schema {
@@ -197,7 +214,8 @@ impl Schema {
             let made = sqlx::Executor::execute(postgres, sqlx::raw_sql(sql)).await;
             made.map_err(|error| fault(Dialect::Postgres, connection.place(), error))?;
         }
-        if self.readiness(connection).await? != Readiness::Ready {
+        let is_behind = self.readiness(connection).await? != Readiness::Ready;
+        if is_behind {
             self.migrate(connection).await?;
             tracing::info!(
                 "{} is at schema version {}",
@@ -207,7 +225,7 @@ impl Schema {
         }
         if connection.dialect() == Dialect::Postgres {
             connection.script(self.grants).await?;
-            connection.script(COMMENTS).await?;
+            comment(connection, is_behind).await?;
         }
         match vs_currency {
             Some(vs_currency) => currency::announce(connection, vs_currency).await,
