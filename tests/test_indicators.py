@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import itertools
 import math
 import pickle
 import statistics
@@ -366,9 +367,14 @@ choices = st.fixed_dictionaries(
 
 
 @settings(deadline=None, max_examples=150)
-@given(st.lists(st.tuples(st.sampled_from("ab"), steps, prices), max_size=80), choices)
+@given(
+    st.lists(st.tuples(st.sampled_from("ab"), steps, prices), max_size=80),
+    choices,
+    st.lists(st.integers(0, 80), max_size=3),
+    st.sampled_from([pyarrow.string(), pyarrow.large_string(), pyarrow.dictionary(pyarrow.int8(), pyarrow.string())]),
+)
 def test_a_table_gives_what_its_points_give_one_by_one(
-    points: list[tuple[str, timedelta, float | None]], chosen: dict[str, Any]
+    points: list[tuple[str, timedelta, float | None]], chosen: dict[str, Any], cuts: list[int], text: pyarrow.DataType
 ) -> None:
     coins = {"a": coinmill.Indicators(**chosen), "b": coinmill.Indicators(**chosen)}
     stamp, stamps, pushed = START, [], []
@@ -377,11 +383,14 @@ def test_a_table_gives_what_its_points_give_one_by_one(
         stamps.append(stamp)
         pushed.append(coins[coin].push(stamp, price))
     rows = {
-        "coin_id": pyarrow.array([coin for coin, _, _ in points], pyarrow.string()),
+        "coin_id": pyarrow.array([coin for coin, _, _ in points], pyarrow.string()).cast(text),
         "ts": pyarrow.array(stamps, pyarrow.timestamp("us", "UTC")),
         "price": pyarrow.array([price for _, _, price in points], pyarrow.float64()),
     }
-    frame = coinmill.indicators(pyarrow.table(rows), **chosen)
+    whole = pyarrow.table(rows)
+    bounds = [0, *sorted(min(cut, len(points)) for cut in cuts), len(points)]
+    parts = [whole.slice(begin, end - begin) for begin, end in itertools.pairwise(bounds)]
+    frame = coinmill.indicators(pyarrow.concat_tables(parts), **chosen)
     names = coins["a"].columns
     assert frame.columns[3:] == names
     assert frame.to_arrow().select(names).to_pylist() == pushed

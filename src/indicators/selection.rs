@@ -1,10 +1,11 @@
 //! Which indicators are wanted, with what lengths, and what their columns are called.
 //! Parameters come as users give them, and are refused here in their words.
 
+use super::extremes::Extremes;
 use super::smoothing::{Ema, Macd, Rsi};
 use super::spacing::MaxGap;
 use super::volatility::Volatility;
-use super::window::{Extremes, Spread, Window};
+use super::window::{Spread, Window};
 use super::{Indicator, Named};
 use crate::error::{Error, Result};
 use crate::market::Kind;

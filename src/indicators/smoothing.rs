@@ -2,13 +2,13 @@
 //! Each is seeded as TA-Lib does by default: with the plain mean of its first n values.
 
 use super::memory::{Memory, Remembered};
-use super::sum::Sum;
-use super::window::count;
+use super::sum::{Count, Sum, count};
 
 /// The exponential moving average.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub struct Ema {
     length: usize,
+    weight: f64,
     seed: Sum,
     seen: usize,
     value: f64,
@@ -19,6 +19,7 @@ impl Ema {
     pub fn new(length: usize) -> Self {
         Self {
             length,
+            weight: 2.0 / (count(length) + 1.0),
             seed: Sum::default(),
             seen: 0,
             value: 0.0,
@@ -26,6 +27,7 @@ impl Ema {
     }
 
     /// Takes a value; the average once there were `length`.
+    #[inline]
     pub fn push(&mut self, value: f64) -> Option<f64> {
         if self.seen < self.length {
             self.seen += 1;
@@ -33,11 +35,20 @@ impl Ema {
             if self.seen < self.length {
                 return None;
             }
-            self.value = self.seed.over(count(self.length));
+            self.value = self.seed.over(Count::new(self.length));
         } else {
-            self.value += 2.0 / (count(self.length) + 1.0) * (value - self.value);
+            self.value += self.weight * (value - self.value);
         }
         Some(self.value)
+    }
+
+    /// Takes values, as by [`Self::push`].
+    pub fn run(&mut self, values: &[f64], averages: &mut [f64]) {
+        let mut ema = *self;
+        for (value, average) in values.iter().zip(averages) {
+            *average = ema.push(*value).unwrap_or(f64::NAN);
+        }
+        *self = ema;
     }
 
     /// Forgets its values.
@@ -55,7 +66,7 @@ impl Remembered for Ema {
 }
 
 /// Moving average convergence/divergence.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub struct Macd {
     fast: Ema,
     slow: Ema,
@@ -78,6 +89,7 @@ impl Macd {
     }
 
     /// Takes a value; line, signal and histogram once all three exist.
+    #[inline]
     pub fn push(&mut self, value: f64) -> Option<[f64; 3]> {
         let slow = self.slow.push(value);
         if self.seen < self.wait {
@@ -87,6 +99,16 @@ impl Macd {
         let line = self.fast.push(value)? - slow?;
         let signal = self.signal.push(line)?;
         Some([line, signal, line - signal])
+    }
+
+    /// Takes values, as by [`Self::push`], and writes line, signal and histogram.
+    pub fn run(&mut self, values: &[f64], [line, signal, histogram]: [&mut [f64]; 3]) {
+        let mut macd = *self;
+        let outs = line.iter_mut().zip(signal).zip(histogram);
+        for (value, ((line, signal), histogram)) in values.iter().zip(outs) {
+            [*line, *signal, *histogram] = macd.push(*value).unwrap_or([f64::NAN; 3]);
+        }
+        *self = macd;
     }
 
     /// Forgets its values.
@@ -108,9 +130,11 @@ impl Remembered for Macd {
 }
 
 /// The relative strength index.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub struct Rsi {
     length: usize,
+    /// What a new change weighs in the averages, and what they weigh themselves.
+    weights: (f64, f64),
     last: Option<f64>,
     seen: usize,
     gain: Sum,
@@ -121,8 +145,10 @@ pub struct Rsi {
 impl Rsi {
     /// Of `length` changes.
     pub fn new(length: usize) -> Self {
+        let n = count(length);
         Self {
             length,
+            weights: (1.0 / n, (n - 1.0) / n),
             last: None,
             seen: 0,
             gain: Sum::default(),
@@ -133,10 +159,10 @@ impl Rsi {
 
     /// Takes a price; the index once there were `length` changes. `None` where no price has changed for as long as the
     /// averages remember: 0 / 0.
+    #[inline]
     pub fn push(&mut self, price: f64) -> Option<f64> {
         let change = price - self.last.replace(price)?;
         let (gain, loss) = (change.max(0.0), (-change).max(0.0));
-        let length = count(self.length);
         if self.seen < self.length {
             self.seen += 1;
             self.gain.add(gain);
@@ -144,14 +170,25 @@ impl Rsi {
             if self.seen < self.length {
                 return None;
             }
-            self.averages = (self.gain.over(length), self.loss.over(length));
+            let count = Count::new(self.length);
+            self.averages = (self.gain.over(count), self.loss.over(count));
         } else {
-            let smooth = |average: f64, next: f64| (average * (length - 1.0) + next) / length;
+            let (one, others) = self.weights;
+            let smooth = |average: f64, next: f64| average * others + next * one;
             self.averages = (smooth(self.averages.0, gain), smooth(self.averages.1, loss));
         }
         let (gain, loss) = self.averages;
         // below the smallest number of full precision the averages no longer have the ratio of what they average
         (gain + loss >= f64::MIN_POSITIVE).then(|| 100.0 * (gain / (gain + loss)))
+    }
+
+    /// Takes prices, as by [`Self::push`].
+    pub fn run(&mut self, prices: &[f64], indices: &mut [f64]) {
+        let mut rsi = *self;
+        for (price, index) in prices.iter().zip(indices) {
+            *index = rsi.push(*price).unwrap_or(f64::NAN);
+        }
+        *self = rsi;
     }
 
     /// Forgets its values.

@@ -2,7 +2,7 @@
 //! What is usual is learned from the series itself, and only from its past.
 
 use super::memory::{Memory, Remembered};
-use super::window::Ring;
+use super::ring::Ring;
 
 /// How many of the last steps tell the usual one. Hourly points of CoinGecko's lie 11 to 111 minutes apart, so few would
 /// not do; many would be slow to learn that a coarser series has begun.
@@ -23,8 +23,10 @@ pub enum MaxGap {
 #[derive(Debug, Clone)]
 pub struct Spacing {
     max_gap: MaxGap,
-    steps: Ring<i64>,
-    sorted: Vec<i64>,
+    /// Of each remembered step the longest time that would be no gap if it were the usual one.
+    longest: Ring<f64>,
+    /// None of these is below it.
+    floor: f64,
 }
 
 impl Spacing {
@@ -32,8 +34,8 @@ impl Spacing {
     pub fn new(max_gap: MaxGap) -> Self {
         Self {
             max_gap,
-            steps: Ring::new(REMEMBERED),
-            sorted: Vec::with_capacity(REMEMBERED + 1),
+            longest: Ring::new(REMEMBERED),
+            floor: f64::INFINITY,
         }
     }
 
@@ -41,6 +43,7 @@ impl Spacing {
     ///
     /// A gap counts as a step too, so a series that becomes coarser for good is one gap after the other for eight steps,
     /// and usual from then on.
+    #[inline]
     #[expect(
         clippy::cast_precision_loss,
         reason = "steps of up to 285 years are exact, and no longer one is close to a bound"
@@ -50,35 +53,43 @@ impl Spacing {
             MaxGap::Unlimited => false,
             MaxGap::Time(longest) => step > longest,
             MaxGap::Steps(steps) => {
-                let usual = self.usual();
-                self.learn(step);
-                usual.is_some_and(|usual| step as f64 > steps * usual as f64)
+                let step = step as f64;
+                let is_gap = self.is_longer(step);
+                self.longest.push(steps * step);
+                self.floor = self.floor.min(steps * step);
+                is_gap
             }
         }
     }
 
-    fn usual(&self) -> Option<i64> {
-        let middle = self.sorted.len().checked_sub(1)? / 2;
-        self.sorted.get(middle).copied()
+    /// True where a step is too long for the median of those before: for the lower half of them and the middle one.
+    #[inline]
+    fn is_longer(&mut self, step: f64) -> bool {
+        step > self.floor && self.is_longer_than_most(step)
     }
 
-    fn learn(&mut self, step: i64) {
-        if let Some(gone) = self.steps.push(step)
-            && let Ok(place) = self.sorted.binary_search(&gone)
-        {
-            self.sorted.remove(place);
+    fn is_longer_than_most(&mut self, step: f64) -> bool {
+        let longest = self.longest.values().iter();
+        self.floor = longest.fold(f64::INFINITY, |floor, longest| floor.min(*longest));
+        let exceeded = |longest: &[f64]| -> usize {
+            let exceeded = longest.iter().map(|longest| usize::from(step > *longest));
+            exceeded.sum()
+        };
+        match self.longest.values() {
+            [] => false,
+            // a number of steps that is known to the compiler is compared at once
+            longest => match longest.first_chunk::<REMEMBERED>() {
+                Some(longest) => exceeded(longest) > REMEMBERED / 2,
+                None => exceeded(longest) > (longest.len() - 1) / 2,
+            },
         }
-        let place = self.sorted.partition_point(|other| *other < step);
-        self.sorted.insert(place, step);
     }
 }
 
 impl Remembered for Spacing {
     fn pass(&mut self, memory: &mut Memory) {
-        self.steps.pass(memory);
-        self.sorted.clear();
-        self.sorted.extend_from_slice(self.steps.values());
-        self.sorted.sort_unstable();
+        self.longest.pass(memory);
+        self.floor = f64::NEG_INFINITY;
     }
 }
 

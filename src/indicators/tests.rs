@@ -215,12 +215,25 @@ fn the_trend_keeps_to_its_band() {
 
 #[test]
 fn returns_keep_the_digits_of_prices_that_are_close() {
-    let (simple, log) = returns(1.0, 1.0 + f64::EPSILON);
-    assert_eq!(simple, Some(f64::EPSILON));
-    assert!((log.unwrap() / f64::EPSILON - 1.0).abs() < 1e-15);
-    assert_eq!(returns(2.0, 1.0), (Some(-0.5), Some(0.5_f64.ln())));
-    assert_eq!(returns(0.0, 1.0), (None, None));
-    assert_eq!(returns(1.0, 0.0), (Some(-1.0), None));
+    let next = 1.0 + f64::EPSILON;
+    assert_eq!(simple_return(1.0, next), f64::EPSILON);
+    assert!((log_return(1.0, next) / f64::EPSILON - 1.0).abs() < 1e-15);
+    assert_eq!(simple_return(2.0, 1.0), -0.5);
+    assert_eq!(log_return(2.0, 1.0), 0.5_f64.ln());
+    assert!(simple_return(0.0, 1.0).is_nan() && log_return(0.0, 1.0).is_nan());
+    assert_eq!(simple_return(1.0, 0.0), -1.0);
+    assert!(log_return(1.0, 0.0).is_nan());
+}
+
+#[test]
+fn the_logarithm_of_close_prices_is_exact_to_the_last_digits() {
+    for i in 1..20_000 {
+        let price = 0.85 + f64::from(i) * 1.7e-5;
+        // the quotient is 1 or a price of few digits, so that it is exact
+        let exact = (price - 1.0).ln_1p();
+        let error = log_return(1.0, price) - exact;
+        assert!(error.abs() <= 7e-16 * exact.abs(), "{price} {error:e}");
+    }
 }
 
 #[test]

@@ -1,270 +1,266 @@
-//! The last n values: their mean, their deviation, their extremes.
+//! The last n values: their mean and their deviation.
 //! Each value costs the same however long the window is, and nothing is allocated once it is full.
 
-use std::collections::VecDeque;
-
 use super::memory::{Memory, Remembered};
-use super::sum::{Sum, variance};
+use super::ring::Ring;
+use super::sum::{Count, Sum, variance};
 
-/// The last n values, the oldest of which the next one replaces.
-#[derive(Debug, Clone)]
-pub struct Ring<T> {
-    values: Vec<T>,
-    length: usize,
-    oldest: usize,
+/// What is kept of a window's values beside themselves, and is brought up to date as one comes and one leaves.
+pub trait Kept: Copy + Default {
+    /// Takes a value.
+    fn add(&mut self, value: f64);
+
+    /// Takes a value for one that leaves. `kept` gives all that are in the window now, from the oldest on: where too many
+    /// digits left, it is summed anew.
+    fn exchange<I: Iterator<Item = f64>>(&mut self, value: f64, gone: f64, kept: impl Fn() -> I);
 }
 
-impl<T: Copy> Ring<T> {
-    /// An empty ring that holds `length` values, at least one.
-    pub fn new(length: usize) -> Self {
-        Self {
-            values: Vec::new(),
-            length: length.max(1),
-            oldest: 0,
-        }
-    }
-
-    /// Takes a value, and gives back the one that had to leave.
-    pub fn push(&mut self, value: T) -> Option<T> {
-        if self.values.len() < self.length {
-            self.values.push(value);
-            return None;
-        }
-        let place = self.values.get_mut(self.oldest)?;
-        self.oldest = (self.oldest + 1) % self.length;
-        Some(std::mem::replace(place, value))
-    }
-
-    /// The values, in no order.
-    pub fn values(&self) -> &[T] {
-        &self.values
-    }
-
-    /// The value that would leave next, once it is full; before that, the first one.
-    pub fn oldest(&self) -> Option<T> {
-        self.values.get(self.oldest).copied()
-    }
-
-    /// True once it holds as many values as it can.
-    pub fn is_full(&self) -> bool {
-        self.values.len() == self.length
-    }
-
-    /// Forgets its values.
-    pub fn clear(&mut self) {
-        self.values.clear();
-        self.oldest = 0;
-    }
-}
-
-impl<T: Remembered + Default + Clone> Remembered for Ring<T> {
-    fn pass(&mut self, memory: &mut Memory) {
-        self.values.pass(memory);
-        self.oldest.pass(memory);
-        if self.values.len() > self.length || self.oldest >= self.length {
-            memory.refuse();
-        }
-    }
-}
-
-/// A length as a number, to divide by.
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "lengths are far below what a number holds exactly"
-)]
-pub fn count(length: usize) -> f64 {
-    length as f64
-}
-
-/// The last n values and their sum.
-#[derive(Debug, Clone)]
-pub struct Window {
-    ring: Ring<f64>,
+/// The sum of a window's values.
+#[derive(Debug, Clone, Copy)]
+pub struct Total {
     sum: Sum,
-}
-
-impl Window {
-    /// An empty window of `length` values.
-    pub fn new(length: usize) -> Self {
-        Self {
-            ring: Ring::new(length),
-            sum: Sum::default(),
-        }
-    }
-
-    /// Takes a value, and gives back the one that had to leave.
-    pub fn push(&mut self, value: f64) -> Option<f64> {
-        self.sum.add(value);
-        let gone = self.ring.push(value)?;
-        self.sum.remove(gone);
-        if !self.sum.is_sound_after(gone) {
-            self.sum = Sum::default();
-            self.ring
-                .values()
-                .iter()
-                .for_each(|kept| self.sum.add(*kept));
-        }
-        Some(gone)
-    }
-
-    /// The sum of a full window.
-    pub fn total(&self) -> Option<f64> {
-        self.ring.is_full().then(|| self.sum.value())
-    }
-
-    /// The mean of a full window.
-    pub fn mean(&self) -> Option<f64> {
-        let is_full = self.ring.is_full();
-        is_full.then(|| self.sum.over(count(self.ring.length)))
-    }
-
-    /// Forgets its values.
-    pub fn clear(&mut self) {
-        self.ring.clear();
-        self.sum = Sum::default();
-    }
-}
-
-impl Remembered for Window {
-    fn pass(&mut self, memory: &mut Memory) {
-        self.ring.pass(memory);
-        self.sum.pass(memory);
-    }
-}
-
-/// The last n values, with their mean and their deviation from it.
-#[derive(Debug, Clone)]
-pub struct Spread {
-    window: Window,
-    squares: Sum,
     last: f64,
     /// How many of the newest values are the same.
     same: usize,
 }
 
-impl Spread {
-    /// An empty window of `length` values.
-    pub fn new(length: usize) -> Self {
+impl Default for Total {
+    fn default() -> Self {
         Self {
-            window: Window::new(length),
-            squares: Sum::default(),
+            sum: Sum::default(),
             last: f64::NAN,
             same: 0,
         }
     }
+}
 
-    /// Takes a value.
+impl Total {
+    #[inline]
     #[expect(clippy::float_cmp, reason = "the same value, to the bit")]
-    pub fn push(&mut self, value: f64) {
+    fn compare(&mut self, value: f64) {
         self.same = if value == self.last { self.same + 1 } else { 1 };
         self.last = value;
-        self.squares.add_square(value);
-        let Some(gone) = self.window.push(value) else {
-            return;
-        };
-        self.squares.remove_square(gone);
-        if !self.squares.is_sound_after(gone * gone) {
-            self.squares = Sum::default();
-            let kept = self.window.ring.values();
-            kept.iter().for_each(|kept| self.squares.add_square(*kept));
-        }
     }
 
-    /// The mean and the population standard deviation of a full window; the latter is 0 exactly where all values are equal.
-    pub fn mean_and_deviation(&self) -> Option<(f64, f64)> {
-        let mean = self.window.mean()?;
-        let length = self.window.ring.length;
-        if self.same >= length {
-            return Some((mean, 0.0));
-        }
-        let variance = variance(self.window.sum, self.squares, count(length));
-        Some((mean, variance.sqrt()))
+    #[inline]
+    fn is_of_equals(self, count: Count) -> bool {
+        self.same >= count.length
     }
 
-    /// Forgets its values.
-    pub fn clear(&mut self) {
-        self.window.clear();
-        self.squares = Sum::default();
-        self.same = 0;
+    /// The mean of a window of `count`, which is that value where all are equal.
+    #[inline]
+    pub fn mean(self, count: Count) -> f64 {
+        if self.is_of_equals(count) {
+            self.last
+        } else {
+            self.sum.value() * count.share
+        }
     }
 }
 
-impl Remembered for Spread {
+impl Kept for Total {
+    #[inline]
+    fn add(&mut self, value: f64) {
+        self.compare(value);
+        self.sum.add(value);
+    }
+
+    #[inline]
+    fn exchange<I: Iterator<Item = f64>>(&mut self, value: f64, gone: f64, kept: impl Fn() -> I) {
+        self.compare(value);
+        self.sum.exchange(value, gone);
+        if !self.sum.is_sound_after(gone) {
+            self.sum = kept().collect();
+        }
+    }
+}
+
+impl Remembered for Total {
     fn pass(&mut self, memory: &mut Memory) {
-        self.window.pass(memory);
-        self.squares.pass(memory);
+        self.sum.pass(memory);
         self.last.pass(memory);
         self.same.pass(memory);
     }
 }
 
-/// The lowest and the highest of the last n values.
+/// The last n values and what is kept of them, such as their sum.
 #[derive(Debug, Clone)]
-pub struct Extremes {
-    length: usize,
-    seen: usize,
-    /// Values that may still become the lowest, each with its number: rising, since a later lower one outlives those before.
-    lows: VecDeque<(usize, f64)>,
-    highs: VecDeque<(usize, f64)>,
+pub struct Window<K = Total> {
+    ring: Ring<f64>,
+    kept: K,
+    count: Count,
 }
 
-impl Extremes {
-    /// Of the last `length` values.
+impl<K: Kept> Window<K> {
+    /// An empty window of `length` values.
     pub fn new(length: usize) -> Self {
+        let ring = Ring::new(length);
         Self {
-            length,
-            seen: 0,
-            lows: VecDeque::new(),
-            highs: VecDeque::new(),
+            count: Count::new(ring.length()),
+            ring,
+            kept: K::default(),
         }
     }
 
-    /// Takes a value.
-    pub fn push(&mut self, value: f64) {
-        self.seen += 1;
-        let first = (self.seen + 1).saturating_sub(self.length);
-        keep(&mut self.lows, (self.seen, value), first, |other| {
-            other >= value
-        });
-        keep(&mut self.highs, (self.seen, value), first, |other| {
-            other <= value
-        });
+    /// How many values it holds once it is full.
+    pub fn length(&self) -> usize {
+        self.ring.length()
     }
 
-    /// The lowest and the highest value once there were n.
-    pub fn low_and_high(&self) -> Option<(f64, f64)> {
-        let (low, high) = (self.lows.front()?.1, self.highs.front()?.1);
-        (self.seen >= self.length).then_some((low, high))
+    /// Takes a value.
+    #[inline]
+    pub fn push(&mut self, value: f64) {
+        match self.ring.push(value) {
+            None => self.kept.add(value),
+            Some(gone) => self.kept.exchange(value, gone, || self.ring.in_order()),
+        }
+    }
+
+    /// What is kept of a full window.
+    #[inline]
+    pub fn full(&self) -> Option<K> {
+        self.ring.is_full().then_some(self.kept)
+    }
+
+    /// Takes values after its own, which have to be the first ones of `values` and to fill it, and tells `write` what
+    /// is kept of them at each, with one of `outs`.
+    #[inline]
+    pub fn slide<O>(
+        &mut self,
+        values: &[f64],
+        outs: impl Iterator<Item = O>,
+        mut write: impl FnMut(O, Option<K>, Count),
+    ) {
+        let (length, count) = (self.ring.length(), self.count);
+        let mut kept = self.kept;
+        let new = values.iter().enumerate().skip(length);
+        for (((last, value), gone), out) in new.zip(values).zip(outs) {
+            kept.exchange(*value, *gone, || {
+                let window = values.get(last + 1 - length..=last);
+                window.unwrap_or_default().iter().copied()
+            });
+            write(out, Some(kept), count);
+        }
+        self.kept = kept;
+        self.ring.refill(values);
+    }
+
+    /// Takes values, as by [`Self::push`], and tells `write` what is kept at each once the window is full, with one of `outs`.
+    #[inline]
+    pub fn run<O>(
+        &mut self,
+        values: &[f64],
+        mut outs: impl Iterator<Item = O>,
+        mut write: impl FnMut(O, Option<K>, Count),
+    ) {
+        for (value, out) in values.iter().take(self.length()).zip(&mut outs) {
+            self.push(*value);
+            write(out, self.full(), self.count);
+        }
+        if values.len() > self.length() {
+            self.slide(values, outs, write);
+        }
     }
 
     /// Forgets its values.
     pub fn clear(&mut self) {
-        self.seen = 0;
-        self.lows.clear();
-        self.highs.clear();
+        self.ring.clear();
+        self.kept = K::default();
     }
 }
 
-impl Remembered for Extremes {
+impl Window {
+    /// The mean of a full window.
+    #[inline]
+    pub fn mean(&self) -> Option<f64> {
+        self.ring.is_full().then(|| self.kept.mean(self.count))
+    }
+
+    /// The means of the full windows that end at each of `values`.
+    pub fn means(&mut self, values: &[f64], means: &mut [f64]) {
+        self.run(values, means.iter_mut(), |mean, total, count| {
+            *mean = total.map_or(f64::NAN, |total| total.mean(count));
+        });
+    }
+}
+
+impl<K: Kept + Remembered> Remembered for Window<K> {
     fn pass(&mut self, memory: &mut Memory) {
-        self.seen.pass(memory);
-        self.lows.pass(memory);
-        self.highs.pass(memory);
+        self.ring.pass(memory);
+        self.kept.pass(memory);
     }
 }
 
-fn keep(
-    values: &mut VecDeque<(usize, f64)>,
-    newest: (usize, f64),
-    first: usize,
-    is_outlived: impl Fn(f64) -> bool,
-) {
-    while values.back().is_some_and(|(_, other)| is_outlived(*other)) {
-        values.pop_back();
+/// The sum of a window's values and that of their squares.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Moments {
+    total: Total,
+    squares: Sum,
+}
+
+impl Moments {
+    /// The mean and the population standard deviation of a window of `count`; the latter is 0 exactly where all values
+    /// are equal.
+    #[inline]
+    pub fn mean_and_deviation(self, count: Count) -> (f64, f64) {
+        let deviation = if self.total.is_of_equals(count) {
+            0.0
+        } else {
+            variance(self.total.sum, self.squares, count).sqrt()
+        };
+        (self.total.mean(count), deviation)
     }
-    values.push_back(newest);
-    while values.front().is_some_and(|(number, _)| *number < first) {
-        values.pop_front();
+}
+
+impl Kept for Moments {
+    #[inline]
+    fn add(&mut self, value: f64) {
+        self.total.add(value);
+        self.squares.add_square(value);
+    }
+
+    #[inline]
+    fn exchange<I: Iterator<Item = f64>>(&mut self, value: f64, gone: f64, kept: impl Fn() -> I) {
+        self.total.exchange(value, gone, &kept);
+        self.squares.exchange_square(value, gone);
+        if !self.squares.is_sound_after(gone * gone) {
+            self.squares = Sum::default();
+            kept().for_each(|kept| self.squares.add_square(kept));
+        }
+    }
+}
+
+impl Remembered for Moments {
+    fn pass(&mut self, memory: &mut Memory) {
+        self.total.pass(memory);
+        self.squares.pass(memory);
+    }
+}
+
+/// The last n values, with their mean and their deviation from it.
+pub type Spread = Window<Moments>;
+
+impl Spread {
+    /// The mean and the population standard deviation of a full window.
+    #[inline]
+    pub fn mean_and_deviation(&self) -> Option<(f64, f64)> {
+        let is_full = self.ring.is_full();
+        is_full.then(|| self.kept.mean_and_deviation(self.count))
+    }
+
+    /// The means and the deviations of the full windows that end at each of `values`, each told to `write` with one of
+    /// `outs`.
+    #[inline]
+    pub fn means_and_deviations<O>(
+        &mut self,
+        values: &[f64],
+        outs: impl Iterator<Item = O>,
+        mut write: impl FnMut(O, (f64, f64)),
+    ) {
+        self.run(values, outs, |out, moments, count| {
+            let of = |moments: Moments| moments.mean_and_deviation(count);
+            write(out, moments.map_or((f64::NAN, f64::NAN), of));
+        });
     }
 }
 
@@ -285,13 +281,11 @@ mod tests {
     #[test]
     fn a_window_is_the_same_as_its_values_alone() {
         let prices = walk(3_000);
-        let (mut spread, mut extremes) = (Spread::new(20), Extremes::new(20));
+        let mut spread = Spread::new(20);
         for (i, price) in prices.iter().enumerate() {
             spread.push(*price);
-            extremes.push(*price);
             if i < 19 {
                 assert_eq!(spread.mean_and_deviation(), None);
-                assert_eq!(extremes.low_and_high(), None);
                 continue;
             }
             let window = &prices[i - 19..=i];
@@ -304,9 +298,6 @@ mod tests {
                 (deviation / exact - 1.0).abs() < 1e-9,
                 "{deviation} {exact}"
             );
-            let low = window.iter().copied().fold(f64::INFINITY, f64::min);
-            let high = window.iter().copied().fold(0.0, f64::max);
-            assert_eq!(extremes.low_and_high(), Some((low, high)));
         }
     }
 

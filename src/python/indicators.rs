@@ -1,7 +1,5 @@
 //! `indicators` and `Indicators`: the same arithmetic over the rows of a table, and point by point.
-//! Keywords become a selection here; tables are read and made in `table`.
-
-mod table;
+//! Keywords become a selection here; tables are read and made in `crate::indicators::table`.
 
 use chrono::TimeDelta;
 use pyo3::exceptions::{PyTypeError, PyValueError};
@@ -14,7 +12,8 @@ use super::doc::stub;
 use super::errors::to_exception;
 use super::frame::Frame;
 use crate::error::Error;
-use crate::indicators::{Bollinger, Cross, Lengths, MaxGap, Selection, Series};
+use crate::frame::Frame as Rows;
+use crate::indicators::{Bollinger, Cross, Lengths, MaxGap, Selection, Series, table};
 use crate::market::Kind;
 use crate::pipeline::Read;
 
@@ -48,9 +47,10 @@ pub(super) fn indicators<'py>(
         }
     })?;
     let (batches, schema) = input.into_table()?.into_inner();
-    let rows = py
+    let (schema, batches) = py
         .detach(|| table::with_indicators(&batches, &schema, &names, &series))
         .map_err(|error| to_exception(py, &error))?;
+    let rows = Rows { schema, batches };
     match frame.cast::<Frame>() {
         Ok(frame) => Ok(frame.get().with(rows)),
         Err(_) => Frame::of(
