@@ -251,7 +251,7 @@ pub(super) async fn fetch_all(
             }
         }
         let points: usize = batch.charts.iter().map(|chart| chart.points.len()).sum();
-        is_waiting = points >= BATCH_POINTS && points < MOST_POINTS && writer.is_busy();
+        is_waiting = (BATCH_POINTS..MOST_POINTS).contains(&points) && writer.is_busy();
         let is_full = points >= BATCH_POINTS && !is_waiting;
         if is_full || batch.charts.len() >= BATCH_CHARTS {
             is_waiting = false;
