@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Int64Type, TimestampMicrosecondType};
+use arrow_array::types::{Int32Type, Int64Type, TimestampMicrosecondType};
 use arrow_array::{Array, ArrayRef, Float64Array, PrimitiveArray};
 use arrow_cast::{CastOptions, cast_with_options};
 use arrow_schema::{ArrowError, DataType};
@@ -94,16 +94,18 @@ impl<'a> Coins<'a> {
                     .for_each(|of_value| *of_value = coin);
                 begin = end;
             }
-            let keys = cast(dictionary.keys(), &DataType::Int64)?;
-            let keys = keys.as_primitive::<Int64Type>();
             let coin = |key: Option<i64>| {
                 let key = usize::try_from(key?).ok()?;
                 of_values.get(key).copied().flatten()
             };
-            return Ok(match keys.null_count() {
-                0 => runs(keys.values().iter().copied().map(Some), coin),
-                _ => runs(keys.iter(), coin),
-            });
+            // the keys that coinmill and pyarrow make
+            let keys = dictionary.keys().as_primitive_opt::<Int32Type>();
+            if let Some(keys) = keys.filter(|keys| keys.null_count() == 0) {
+                let keys = keys.values().iter().copied();
+                return Ok(runs(keys, |key| coin(Some(i64::from(key)))));
+            }
+            let keys = cast(dictionary.keys(), &DataType::Int64)?;
+            return Ok(runs(keys.as_primitive::<Int64Type>().iter(), coin));
         }
         let coin = |text: Option<&str>| text.map(|text| self.place(text));
         Ok(match column.data_type() {
